@@ -1,0 +1,69 @@
+/*
+ * embed.h - chunks or a query in, vectors out; many callers share a call.
+ *
+ * Flow:    requests wait in order, fair between tenants; a bin is packed over requests (inputs,
+ *          tokens, bytes) and sent at once while a permit is idle, else when an answer comes.
+ *          429 and billing are flow control inside the lane; a refused bin is bisected until only
+ *          the guilty chunk's request fails. A vector that is not finite, of the wrong width or
+ * zero is never handed out. Owns:    its connections. Borrows every request until on_done. Thread:
+ * the loop thread.
+ */
+#ifndef EMBED_EMBED_H
+#define EMBED_EMBED_H
+
+#include "worker/base/error.h"
+#include "worker/base/loop.h"
+#include "worker/model/chunk.h"
+#include "worker/model/tenant.h"
+
+struct embed;
+
+enum embed_purpose { EMBED_DOCUMENT, EMBED_QUERY };
+enum embed_engine { EMBED_OPENAI, EMBED_LOCAL };
+
+struct embed_options {
+    enum embed_engine engine;
+    struct text base_url; /* https://host/v1 */
+    struct text api_key;  /* secret; wiped at close */
+    struct text model;
+    uint32_t dimension_count; /* 1 .. 65,536 */
+    bool sends_dimensions;    /* the `dimensions` field; false for models that refuse it */
+    uint32_t requests_max;    /* at once; start 4, grows up to this */
+    uint32_t inputs_max;      /* per call: 256 */
+    uint64_t tokens_max;      /* per call: 270,000, by max(count, bytes/4) */
+    uint64_t body_bytes_max;  /* per call: 5 MB of answer is the usual reason */
+    uint64_t timeout_ms;      /* of one call */
+};
+
+struct embed_request {
+    /* in: borrowed until on_done */
+    const struct tenant *tenant;
+    enum embed_purpose purpose;
+    struct chunk **chunks; /* those with vector == NULL get one; text embedded: prefix, content */
+    size_t chunk_count;    /* at least 1 */
+    float *vectors; /* caller's memory: chunk_count x dimension_count; chunk->vector is set to its
+                       row */
+    uint64_t
+        deadline_ms; /* loop_now_ms() clock; WAIT inside the lane ends then, with the last error */
+    /* Exactly once, never from inside embed_submit(). */
+    void (*on_done)(struct embed_request *request, const struct error *err);
+    size_t guilty;            /* out: the chunk that was refused alone, SIZE_MAX if none */
+    uint64_t tokens_billed;   /* out: its share of the calls' usage */
+    struct list_node waiting; /* private from here */
+    size_t next_chunk, open_chunks;
+    void *private_state;
+};
+
+struct embed *embed_open(struct loop *loop, const struct embed_options *options,
+                         struct error *err) MUST_CHECK;
+void embed_submit(struct embed *embed, struct embed_request *request);
+void embed_cancel(struct embed *embed,
+                  struct embed_request *request); /* on_done(ERR_CANCELLED) follows */
+void embed_close(struct embed *embed, void (*on_closed)(void *arg), void *arg);
+uint32_t embed_dimension_count(const struct embed *embed);
+
+/* The local embedder's function, for tests and benchmarks: signed feature hashing of words and
+ * character n-grams, unit length, deterministic on every machine. */
+void embed_local_vector(struct text text, float *ret_vector, uint32_t dimension_count);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * extract.h - a sealed body in, pages out, in page order, while reading goes on.
+ *
+ * Flow:    a request waits for a slot; a forked, sandboxed child reads the body and sends page
+ *          frames; credit in bytes of text says how much may come.
+ * Owns:    the zygote (millrace-extract, executed once, before any thread exists), its children.
+ *          Borrows every request until on_done.
+ * Thread:  the loop thread; extract_start_zygote() before any thread.
+ */
+#ifndef EXTRACT_EXTRACT_H
+#define EXTRACT_EXTRACT_H
+
+#include "worker/base/error.h"
+#include "worker/base/loop.h"
+#include "worker/model/chunk.h"
+#include "worker/model/tenant.h"
+
+struct extract;
+
+struct extract_limits {
+    uint64_t memory_bytes;        /* RLIMIT_AS above the body's size: 512 MiB */
+    uint32_t cpu_seconds;         /* 60 */
+    uint64_t page_timeout_ms;     /* no frame for so long: 5 s */
+    uint64_t wall_ms;             /* 30 s, and 50 ms for each page */
+    uint32_t pages_max;           /* 20,000 */
+    uint64_t page_text_bytes_max; /* 2 MiB */
+    uint64_t text_bytes_max;      /* 64 MiB */
+};
+struct extract_limits extract_limits_default(void);
+
+struct extract_options {
+    uint32_t slots_max;      /* children at once; 0: the number of cores */
+    struct text helper_path; /* NUL-terminated; none: millrace-extract beside this program */
+};
+
+struct extract_summary {    /* valid for the call of on_done */
+    uint32_t page_count;    /* of the document, also when reading failed later */
+    uint32_t pages_skipped; /* PAGE_IS_SKIPPED */
+    uint64_t text_bytes;
+    struct text title;     /* clean UTF-8, at most 1 KiB, may be empty */
+    struct text mime_type; /* by magic */
+    bool is_encrypted;     /* opened without a password all the same */
+    uint64_t cpu_us;       /* of the child */
+};
+
+struct extract_request {
+    /* in: borrowed until on_done */
+    int body_fd;
+    uint64_t body_bytes;
+    const struct tenant *tenant;
+    struct extract_limits limits;
+    /* 0..n times, pages in order without gaps; valid for the call. */
+    void (*on_pages)(struct extract_request *request, const struct page *pages, size_t count);
+    /* Once, last, never from inside extract_submit(). summary is NULL only when nothing of the
+     * document was learnt. */
+    void (*on_done)(struct extract_request *request, const struct extract_summary *summary,
+                    const struct error *err);
+    struct list_node waiting; /* private from here */
+    void *private_state;
+};
+
+/* Executes the helper. ERR_SANDBOX: the self-test failed (poppler-data, seccomp): the message says.
+ */
+struct extract *extract_open(struct loop *loop, const struct extract_options *options,
+                             struct error *err) MUST_CHECK;
+void extract_submit(struct extract *extract, struct extract_request *request);
+/* So many more bytes of text may be sent; none left: the child waits, its clocks stand still. A
+ * fresh request has credit for 256 KiB. */
+void extract_credit(struct extract *extract, struct extract_request *request, uint64_t text_bytes);
+void extract_cancel(struct extract *extract,
+                    struct extract_request *request); /* on_done(ERR_CANCELLED) follows */
+void extract_close(struct extract *extract, void (*on_closed)(void *arg), void *arg);
+
+struct extract_figures {
+    uint32_t slots_busy, slots_max, waiting;
+};
+struct extract_figures extract_figures(const struct extract *extract);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * schema.h - the database schema: its version, and the migrations that make it.
+ *
+ * Thread: the loop thread.
+ */
+#ifndef STORE_SCHEMA_H
+#define STORE_SCHEMA_H
+
+#include "store/pg.h"
+
+struct schema_options {
+    bool vectors_in_postgres;
+    uint32_t dimension_count;
+    bool has_user_schemas;
+    struct text schema_prefix;
+};
+struct schema_request {
+    struct schema_options options;
+    void (*on_done)(struct schema_request *request, const struct error *err);
+    uint32_t version_before, version_after; /* out */
+    uint32_t version_needed;                /* out */
+    bool is_superuser;                      /* out: the role that asks */
+    bool has_pgvector;                      /* out: the extension is installed */
+    void *private_state;
+};
+/* Creates or upgrades, under an advisory lock: safe beside running workers and other migrates. */
+void schema_migrate(struct pg *pg, struct loop *loop, struct schema_request *request);
+/* ERR_SCHEMA when the version is not the needed one. Changes nothing. */
+void schema_check(struct pg *pg, struct loop *loop, struct schema_request *request);
+
+#endif

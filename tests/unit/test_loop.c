@@ -1,0 +1,145 @@
+#include "tests/unit/test.h"
+#include "worker/base/loop.h"
+#include "worker/base/memory.h"
+
+struct probe {
+    struct loop *loop;
+    struct timer timers[5];
+    struct later later;
+    struct work work;
+    char trace[32];
+    size_t trace_bytes;
+    bool is_done;
+};
+
+static struct probe probe;
+
+static void note(char c)
+{
+    probe.trace[probe.trace_bytes++] = c;
+}
+
+static void on_timer(struct timer *timer)
+{
+    note((char)('a' + (timer - probe.timers)));
+}
+
+static void on_restart(struct timer *timer)
+{
+    note('r');
+    if (probe.trace_bytes < 3)
+        timer_start(probe.loop, timer, 0, on_restart);
+}
+
+static void on_later(struct later *later)
+{
+    (void)later;
+    note('l');
+    loop_stop(probe.loop);
+}
+
+static void run_work(struct work *work)
+{
+    (void)work;
+    note('w');
+}
+
+static void on_work_done(struct work *work)
+{
+    (void)work;
+    note('d');
+    loop_stop(probe.loop);
+}
+
+static int with_real_loop(void **state)
+{
+    memset(&probe, 0, sizeof(probe));
+    struct error err;
+    *state = probe.loop = loop_new(&err);
+    return probe.loop ? 0 : 1;
+}
+
+static int with_virtual_loop(void **state)
+{
+    memset(&probe, 0, sizeof(probe));
+    *state = probe.loop = loop_new_virtual(1);
+    return 0;
+}
+
+static int free_loop(void **state)
+{
+    loop_free(*state);
+    return 0;
+}
+
+static void test_loop__runs_timers_in_order_of_due_time(void **state)
+{
+    (void)state;
+    timer_start(probe.loop, &probe.timers[0], 30, on_timer);
+    timer_start(probe.loop, &probe.timers[1], 10, on_timer);
+    timer_start(probe.loop, &probe.timers[2], 20, on_timer);
+    timer_start(probe.loop, &probe.timers[3], 10, on_timer);
+    timer_start(probe.loop, &probe.timers[4], 15, on_timer);
+    timer_stop(probe.loop, &probe.timers[4]);
+    uint64_t start_ms = loop_now_ms(probe.loop);
+    while (probe.trace_bytes < 4)
+        loop_run_once(probe.loop, 100);
+    assert_string_equal(probe.trace, "bdca");
+    assert_true(loop_now_ms(probe.loop) - start_ms >= 30);
+    assert_false(timer_is_waiting(&probe.timers[0]));
+}
+
+static void test_loop__a_timer_that_restarts_itself_does_not_starve_the_turn(void **state)
+{
+    (void)state;
+    timer_start(probe.loop, &probe.timers[0], 0, on_restart);
+    for (int i = 0; i < 6; i++)
+        loop_run_once(probe.loop, 1);
+    assert_string_equal(probe.trace, "rrr");
+}
+
+static void test_loop__later_runs_after_the_call_returned(void **state)
+{
+    (void)state;
+    loop_later(probe.loop, &probe.later, on_later);
+    note('s');
+    loop_bury(probe.loop, xmalloc(16)); /* LeakSanitizer watches */
+    loop_run(probe.loop);
+    assert_string_equal(probe.trace, "sl");
+}
+
+static void test_loop__work_answers_on_the_loop(void **state)
+{
+    (void)state;
+    probe.work = (struct work){.run = run_work, .on_done = on_work_done};
+    loop_work(probe.loop, &probe.work);
+    loop_run(probe.loop);
+    assert_string_equal(probe.trace, "wd");
+}
+
+static void test_loop__virtual_time_jumps_and_ends_when_idle(void **state)
+{
+    (void)state;
+    uint64_t start_ms = loop_now_ms(probe.loop);
+    timer_start(probe.loop, &probe.timers[0], 3600 * 1000, on_timer);
+    loop_run(probe.loop);
+    assert_string_equal(probe.trace, "a");
+    assert_int_equal(loop_now_ms(probe.loop) - start_ms, 3600 * 1000);
+}
+
+#define ON_BOTH(test)                                                 \
+    cmocka_unit_test_setup_teardown(test, with_real_loop, free_loop), \
+        cmocka_unit_test_setup_teardown(test, with_virtual_loop, free_loop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(test_loop__runs_timers_in_order_of_due_time),
+        ON_BOTH(test_loop__a_timer_that_restarts_itself_does_not_starve_the_turn),
+        ON_BOTH(test_loop__later_runs_after_the_call_returned),
+        ON_BOTH(test_loop__work_answers_on_the_loop),
+        cmocka_unit_test_setup_teardown(test_loop__virtual_time_jumps_and_ends_when_idle,
+                                        with_virtual_loop, free_loop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
