@@ -1,0 +1,330 @@
+#include "store/floats.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* 10^k for k = POWER_MIN .. POWER_MAX as 64-bit significands, rounded up: 10^k lies in
+ * (g - 1, g] x 2^(power_exponent(k) - 63). Made with exact fractions; the exhaustive test would
+ * find a wrong digit. */
+enum { POWER_MIN = -31, POWER_MAX = 45 };
+static const uint64_t POWERS[POWER_MAX - POWER_MIN + 1] = {
+    0x81ceb32c4b43fcf5, 0xa2425ff75e14fc32, 0xcad2f7f5359a3b3f, 0xfd87b5f28300ca0e,
+    0x9e74d1b791e07e49, 0xc612062576589ddb, 0xf79687aed3eec552, 0x9abe14cd44753b53,
+    0xc16d9a0095928a28, 0xf1c90080baf72cb2, 0x971da05074da7bef, 0xbce5086492111aeb,
+    0xec1e4a7db69561a6, 0x9392ee8e921d5d08, 0xb877aa3236a4b44a, 0xe69594bec44de15c,
+    0x901d7cf73ab0acda, 0xb424dc35095cd810, 0xe12e13424bb40e14, 0x8cbccc096f5088cc,
+    0xafebff0bcb24aaff, 0xdbe6fecebdedd5bf, 0x89705f4136b4a598, 0xabcc77118461cefd,
+    0xd6bf94d5e57a42bd, 0x8637bd05af6c69b6, 0xa7c5ac471b478424, 0xd1b71758e219652c,
+    0x83126e978d4fdf3c, 0xa3d70a3d70a3d70b, 0xcccccccccccccccd, 0x8000000000000000,
+    0xa000000000000000, 0xc800000000000000, 0xfa00000000000000, 0x9c40000000000000,
+    0xc350000000000000, 0xf424000000000000, 0x9896800000000000, 0xbebc200000000000,
+    0xee6b280000000000, 0x9502f90000000000, 0xba43b74000000000, 0xe8d4a51000000000,
+    0x9184e72a00000000, 0xb5e620f480000000, 0xe35fa931a0000000, 0x8e1bc9bf04000000,
+    0xb1a2bc2ec5000000, 0xde0b6b3a76400000, 0x8ac7230489e80000, 0xad78ebc5ac620000,
+    0xd8d726b7177a8000, 0x878678326eac9000, 0xa968163f0a57b400, 0xd3c21bcecceda100,
+    0x84595161401484a0, 0xa56fa5b99019a5c8, 0xcecb8f27f4200f3a, 0x813f3978f8940985,
+    0xa18f07d736b90be6, 0xc9f2c9cd04674edf, 0xfc6f7c4045812297, 0x9dc5ada82b70b59e,
+    0xc5371912364ce306, 0xf684df56c3e01bc7, 0x9a130b963a6c115d, 0xc097ce7bc90715b4,
+    0xf0bdc21abb48db21, 0x96769950b50d88f5, 0xbc143fa4e250eb32, 0xeb194f8e1ae525fe,
+    0x92efd1b8d0cf37bf, 0xb7abc627050305ae, 0xe596b7b0c643c71a, 0x8f7e32ce7bea5c70,
+    0xb35dbf821ae4f38c,
+};
+
+static const char DIGIT_PAIRS[] = "00010203040506070809"
+                                  "10111213141516171819"
+                                  "20212223242526272829"
+                                  "30313233343536373839"
+                                  "40414243444546474849"
+                                  "50515253545556575859"
+                                  "60616263646566676869"
+                                  "70717273747576777879"
+                                  "80818283848586878889"
+                                  "90919293949596979899";
+
+enum {
+    FRACTION_BITS = 23,
+    EXPONENT_BIAS = 127 + FRACTION_BITS, /* of value = significand x 2^(biased - EXPONENT_BIAS) */
+    HIDDEN_BIT = 1 << FRACTION_BITS,
+    NUMBER_BYTES_MAX = 400, /* far beyond what a float32 needs: 112 digits and an exponent */
+};
+
+__extension__ typedef unsigned __int128 uint128;
+
+struct decimal { /* digits x 10^exponent */
+    uint32_t digits;
+    int exponent;
+};
+
+/* floor(log2(10^k)), right for |k| <= 1233. */
+static int power_exponent(int k)
+{
+    return (k * 1741647) >> 19;
+}
+
+/* The upper 32 bits and more of power x factor; the lowest bit also says "and something". */
+static uint32_t multiply_round_to_odd(uint64_t power, uint32_t factor)
+{
+    uint128 product = (uint128)power * factor;
+    uint32_t whole = (uint32_t)(product >> 64);
+    uint32_t rest = (uint32_t)(product >> 32);
+    return whole | (rest > 1);
+}
+
+/* Schubfach (R. Giulietti, "The Schubfach way to render doubles", 2021): scales the interval of
+ * reals that round to value by a power of ten, so that it holds at least one and few integers, and
+ * takes the one with a zero at its end, else the nearest. */
+static struct decimal shortest_decimal(uint32_t fraction, uint32_t biased)
+{
+    uint32_t significand = biased ? fraction | HIDDEN_BIT : fraction;
+    int exponent = (int)(biased ? biased : 1) - EXPONENT_BIAS;
+    bool is_even = significand % 2 == 0; /* then the interval's ends round to value too */
+    bool is_closer_below = fraction == 0 && biased > 1; /* a power of two: half the gap below */
+
+    /* floor(log10(2^exponent)), or of 3/4 of it. */
+    int k = (exponent * 1262611 - (is_closer_below ? 524031 : 0)) >> 22;
+    int shift = exponent + power_exponent(-k) + 1;
+    uint64_t power = POWERS[-k - POWER_MIN];
+    uint32_t middle = multiply_round_to_odd(power, (4 * significand) << shift);
+    uint32_t lower =
+        multiply_round_to_odd(power, (4 * significand - 2 + is_closer_below) << shift) + !is_even;
+    uint32_t upper = multiply_round_to_odd(power, (4 * significand + 2) << shift) - !is_even;
+
+    uint32_t down = middle / 4;
+    if (down >= 10) {
+        uint32_t tens = down / 10;
+        bool is_down_inside = lower <= 40 * tens;
+        bool is_up_inside = 40 * tens + 40 <= upper;
+        if (is_down_inside != is_up_inside)
+            return (struct decimal){tens + is_up_inside, k + 1};
+    }
+    bool is_down_inside = lower <= 4 * down;
+    bool is_up_inside = 4 * down + 4 <= upper;
+    if (is_down_inside != is_up_inside)
+        return (struct decimal){down + is_up_inside, k};
+    uint32_t half = 4 * down + 2;
+    bool rounds_up = middle > half || (middle == half && down % 2 == 1);
+    return (struct decimal){down + rounds_up, k};
+}
+
+static unsigned digit_count(uint32_t value)
+{
+    static const uint32_t LIMITS[] = {10,      100,      1000,      10000,     100000,
+                                      1000000, 10000000, 100000000, 1000000000};
+    unsigned count = 1;
+    while (count <= COUNT_OF(LIMITS) && value >= LIMITS[count - 1])
+        count++;
+    return count;
+}
+
+/* Right-aligned, ending before end. */
+static void write_digits(char *end, uint32_t value)
+{
+    while (value >= 100) {
+        end -= 2;
+        memcpy(end, DIGIT_PAIRS + 2 * (value % 100), 2);
+        value /= 100;
+    }
+    if (value >= 10)
+        memcpy(end - 2, DIGIT_PAIRS + 2 * value, 2);
+    else
+        end[-1] = (char)('0' + value);
+}
+
+static char *write_exponent_form(char *at, struct decimal decimal, unsigned digits)
+{
+    write_digits(at + digits, decimal.digits);
+    at += digits;
+    *at++ = 'e';
+    if (decimal.exponent < 0)
+        *at++ = '-';
+    uint32_t magnitude = (uint32_t)abs(decimal.exponent);
+    unsigned exponent_digits = digit_count(magnitude);
+    write_digits(at + exponent_digits, magnitude);
+    return at + exponent_digits;
+}
+
+/* point: how many digits stand before the decimal point; may be zero, negative or beyond. */
+static char *write_plain_form(char *at, struct decimal decimal, unsigned digits, int point)
+{
+    if (point <= 0) {
+        unsigned zeros = (unsigned)-point;
+        memset(at, '0', 2 + zeros);
+        at[1] = '.';
+        at += 2 + zeros;
+        write_digits(at + digits, decimal.digits);
+        return at + digits;
+    }
+    write_digits(at + digits, decimal.digits);
+    if (decimal.exponent >= 0) {
+        memset(at + digits, '0', (size_t)decimal.exponent);
+        return at + point;
+    }
+    memmove(at + point + 1, at + point, digits - (unsigned)point);
+    at[point] = '.';
+    return at + digits + 1;
+}
+
+static int plain_bytes(unsigned digits, int point)
+{
+    if (point <= 0)
+        return 2 - point + (int)digits;
+    return point < (int)digits ? (int)digits + 1 : point;
+}
+
+size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX])
+{
+    assert(isfinite(value));
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    char *at = ret_text;
+    if (bits >> 31)
+        *at++ = '-';
+    if (bits << 1 == 0) { /* "-0" would be read as the integer 0 by some */
+        memcpy(at, "0.0", 3);
+        return (size_t)(at + 3 - ret_text);
+    }
+    uint32_t biased = (bits >> FRACTION_BITS) & 0xff;
+    struct decimal decimal = shortest_decimal(bits & (HIDDEN_BIT - 1), biased);
+    while (decimal.digits % 10 == 0) {
+        decimal.digits /= 10;
+        decimal.exponent++;
+    }
+    unsigned digits = digit_count(decimal.digits);
+    int point = (int)digits + decimal.exponent;
+    int exponent_bytes = (int)digits + 2 + (decimal.exponent < 0) + (abs(decimal.exponent) >= 10);
+    if (plain_bytes(digits, point) <= exponent_bytes)
+        at = write_plain_form(at, decimal, digits, point);
+    else
+        at = write_exponent_form(at, decimal, digits);
+    return (size_t)(at - ret_text);
+}
+
+struct number { /* digits x 10^exponent, digits cut after the 19th */
+    uint64_t digits;
+    int64_t exponent;
+    bool is_negative;
+    bool is_cut;
+    size_t bytes;
+};
+
+struct cursor {
+    const char *at, *end;
+};
+
+static bool at_digit(const struct cursor *cursor)
+{
+    return cursor->at < cursor->end && (unsigned char)(*cursor->at - '0') < 10;
+}
+
+static bool take(struct cursor *cursor, char c)
+{
+    if (cursor->at == cursor->end || *cursor->at != c)
+        return false;
+    cursor->at++;
+    return true;
+}
+
+/* Adds digits to the number; each one behind the point lowers the exponent. */
+static bool scan_digits(struct cursor *cursor, struct number *number, bool is_fraction)
+{
+    const char *start = cursor->at;
+    for (; at_digit(cursor); cursor->at++) {
+        unsigned digit = (unsigned)(*cursor->at - '0');
+        if (number->digits < 1000000000000000000) { /* 19 digits fit */
+            number->digits = number->digits * 10 + digit;
+            number->exponent -= is_fraction;
+        } else {
+            number->is_cut |= digit != 0;
+            number->exponent += !is_fraction;
+        }
+    }
+    return cursor->at > start;
+}
+
+static bool scan_exponent(struct cursor *cursor, struct number *number)
+{
+    bool is_negative = take(cursor, '-');
+    if (!is_negative)
+        (void)take(cursor, '+');
+    if (!at_digit(cursor))
+        return false;
+    int64_t exponent = 0;
+    for (; at_digit(cursor); cursor->at++)
+        exponent = exponent < 100000 ? exponent * 10 + (*cursor->at - '0') : exponent;
+    number->exponent += is_negative ? -exponent : exponent;
+    return true;
+}
+
+/* JSON's grammar: no plus, no leading zero, digits on both sides of the point. */
+static bool scan_number(struct text text, struct number *ret_number)
+{
+    struct cursor cursor = {text.start, text.start + text.bytes};
+    struct number number = {.is_negative = take(&cursor, '-')};
+    if (take(&cursor, '0')) {
+        if (at_digit(&cursor))
+            return false;
+    } else if (!scan_digits(&cursor, &number, false)) {
+        return false;
+    }
+    if (take(&cursor, '.') && !scan_digits(&cursor, &number, true))
+        return false;
+    if ((take(&cursor, 'e') || take(&cursor, 'E')) && !scan_exponent(&cursor, &number))
+        return false;
+    number.bytes = (size_t)(cursor.at - text.start);
+    *ret_number = number;
+    return number.bytes <= NUMBER_BYTES_MAX;
+}
+
+/* The 64-bit product of the number and a power of ten is wrong by less than 2 in its last place:
+ * enough to round to 24 bits, unless it lies next to the middle between two floats. False: it does,
+ * or the result is subnormal or infinite. */
+static bool round_quickly(const struct number *number, float *ret_value)
+{
+    if (number->is_cut || number->exponent < POWER_MIN || number->exponent > POWER_MAX)
+        return false;
+    int k = (int)number->exponent;
+    int zeros = __builtin_clzll(number->digits);
+    uint128 product = (uint128)(number->digits << zeros) * POWERS[k - POWER_MIN];
+    int exponent = power_exponent(k) + 64 - zeros; /* of the product's upper bit */
+    if (!(product >> 127)) {
+        product <<= 1;
+        exponent--;
+    }
+    uint64_t upper = (uint64_t)(product >> 64);
+    uint64_t rest = upper & 0xffffffffffu;
+    const uint64_t half = (uint64_t)1 << 39;
+    if (rest + 4 >= half && rest <= half + 4)
+        return false;
+    uint64_t significand = (upper >> 40) + (rest > half);
+    int biased = exponent + 127;
+    if (biased < 1 || biased > 253)
+        return false;
+    /* Adding carries from the significand into the exponent, as it should. */
+    uint32_t bits = ((uint32_t)(biased - 1) << FRACTION_BITS) + (uint32_t)significand;
+    bits |= (uint32_t)number->is_negative << 31;
+    memcpy(ret_value, &bits, sizeof(bits));
+    return true;
+}
+
+bool float_parse(struct text text, size_t *ret_bytes, float *ret_value)
+{
+    struct number number;
+    float value;
+    if (!scan_number(text, &number))
+        return false;
+    if (number.digits == 0) {
+        value = number.is_negative ? -0.0f : 0.0f;
+    } else if (!round_quickly(&number, &value)) {
+        char copy[NUMBER_BYTES_MAX + 1];
+        memcpy(copy, text.start, number.bytes);
+        copy[number.bytes] = '\0';
+        value = strtof(copy, NULL); /* the process never leaves the C locale */
+        if (!isfinite(value))
+            return false;
+    }
+    *ret_bytes = number.bytes;
+    *ret_value = value;
+    return true;
+}

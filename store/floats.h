@@ -1,0 +1,26 @@
+/*
+ * floats.h - float32 as text: the shortest that reads back to the same bits, and reading it. Pure.
+ *
+ * Vectors travel as JSON numbers: what is stored must be bit for bit what was embedded, and digits
+ * beyond the shortest are bytes of the store's request limit lost.
+ * Owns:   nothing.
+ * Thread: any.
+ */
+#ifndef STORE_FLOATS_H
+#define STORE_FLOATS_H
+
+#include "worker/base/text.h"
+
+#define FLOAT_TEXT_BYTES_MAX 16
+
+/* Writes a JSON number, not NUL-terminated: the shortest digits that read back as value (of several
+ * the nearest), in the shorter of plain and exponent form. value is finite. Returns its length, at
+ * most FLOAT_TEXT_BYTES_MAX. */
+size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX]);
+
+/* Reads the JSON number at the start of text, correctly rounded from any number of digits, and says
+ * how many bytes it has. False: no JSON number stands there, it has more than 400 bytes, or it is
+ * too large for a float32. */
+bool float_parse(struct text text, size_t *ret_bytes, float *ret_value) MUST_CHECK;
+
+#endif
