@@ -57,6 +57,8 @@ struct ledger_claim {
     void (*on_done)(struct ledger_claim *claim, const struct error *err);
     /* out */
     enum claim_verdict verdict;
+    struct uuid
+        item_job;  /* the job whose item this attempt runs: of a bare event perhaps an older one */
     bool has_live; /* gen below is live */
     uint64_t live_gen;
     char live_etag[256];

@@ -50,8 +50,8 @@ struct vectors_request {
     const struct tenant *tenant;
     const struct document *document; /* not for query and erase */
     uint64_t gen;
-    const struct chunk *const
-        *chunks; /* upsert: vectors set; fetch: their vector memory gets filled */
+    const struct chunk *const *chunks; /* upsert: with their vectors */
+    struct chunk *const *fetched; /* fetch: chunk->vector is set to its row of vectors when found */
     size_t chunk_count;
     const int64_t *known_no;   /* fetch: per chunk the number in generation gen; -1: leave it */
     float *vectors;            /* fetch: chunk_count x dimension_count, the rows to be filled */
