@@ -22,6 +22,7 @@ void sha256_finish(struct sha256 *sha256, uint8_t ret_hash[SHA256_BYTES]); /* an
 void sha256_of(struct text text, uint8_t ret_hash[SHA256_BYTES]);
 void hmac_sha256(struct text key, struct text message, uint8_t ret_mac[SHA256_BYTES]);
 void md5_of(struct text text, uint8_t ret_hash[16]); /* eTags only */
+bool secret_equal(struct text a, struct text b); /* in a time that tells nothing but the length */
 
 extern const struct uuid UUID_NIL;
 bool uuid_equal(struct uuid a, struct uuid b);
@@ -39,6 +40,8 @@ bool hex_parse(struct text hex, uint8_t *ret_data,
                size_t bytes) MUST_CHECK;              /* exactly 2 x bytes digits */
 size_t base64_encoded_bytes(size_t bytes);            /* without a NUL */
 void base64_encode(struct text data, char *ret_text); /* that many characters, no NUL */
+/* RFC 4648 section 4 with its padding, and no other spelling of the same bytes. On failure ret_data
+ * may be written to, never beyond data_bytes_max. */
 bool base64_decode(struct text text, uint8_t *ret_data, size_t data_bytes_max,
                    size_t *ret_bytes) MUST_CHECK;
 uint64_t random_u63(void); /* 1 .. 2^63-1, from the kernel's entropy: fences */
