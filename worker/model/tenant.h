@@ -24,8 +24,8 @@ struct tenant {
 /* Sets the prefix of all schemas, once at start-up: [a-z_][a-z0-9_]{0,29}. */
 bool tenant_set_schema_prefix(struct text prefix, struct error *err) MUST_CHECK;
 
-/* users/<uuid>/<at least one character>; valid UTF-8 without controls, no empty, "." or ".." path
- * segment. Fills ERR_EVENT_KEY. */
+/* users/<uuid>/<at least one character>: the canonical spelling of a UUID that is not nil; valid
+ * UTF-8 without controls; no empty, "." or ".." path segment. Fills ERR_EVENT_KEY. */
 bool tenant_from_key(struct text key, struct tenant *ret_tenant, struct error *err) MUST_CHECK;
 struct tenant tenant_from_user_id(struct uuid user_id);
 bool tenant_owns_key(const struct tenant *tenant, struct text key);
