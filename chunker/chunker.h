@@ -1,13 +1,18 @@
 /*
  * chunker.h - pages in, chunks out. Pure, incremental, one per document.
  *
- * Cuts depend on the text and the options alone: a chunk is given out only when no later text could
- * move its end, so that streaming, page sizes and parallelism never change it. Memory is bounded by
- * the window (at most 1 MiB), whatever the document.
- * token_count is exact for CHUNKER_CL100K, and for CHUNKER_BYTES a provable upper bound (the UTF-8
- * bytes: no byte-level BPE token is shorter than one byte).
- * Owns:   its window. A page is copied by chunker_add().
- * Thread: any, one at a time.
+ * Cuts depend on the text, its marks and the options alone: a chunk is given out only when no later
+ * text could move its end, so that streaming, page sizes and parallelism never change it. Memory is
+ * bounded by the window (CHUNKER_WINDOW_BYTES), whatever the document.
+ *
+ * CHUNKER_BYTES: token_count is the UTF-8 bytes of what is embedded, a provable upper bound (no
+ * byte-level BPE token is shorter than one byte), and never above CHUNKER_EMBEDDED_BYTES_MAX, so
+ * that no text can exceed the 8,191 tokens a model takes. Where to cut is decided by an estimate, a
+ * quarter of the bytes: the options' tokens are meant in it.
+ *
+ * Chunks do not overlap, and together hold all text but the white space between them; content is
+ * exactly canonical text [char_start, char_end). prefix ends with an empty line ("\n\n") or is
+ * empty. Owns:   its window. A page is copied by chunker_add(). Thread: any, one at a time.
  */
 #ifndef CHUNKER_CHUNKER_H
 #define CHUNKER_CHUNKER_H
@@ -16,14 +21,19 @@
 #include "worker/base/error.h"
 #include "worker/model/chunk.h"
 
+#define CHUNKER_WINDOW_BYTES ((size_t)1024 * 1024)
+#define CHUNKER_PIECE_BYTES_MAX ((size_t)512 * 1024) /* always fits once no chunk can be drawn */
+#define CHUNKER_EMBEDDED_BYTES_MAX ((size_t)8191)    /* prefix and content */
+
 struct chunker;
 
-enum chunker_counting { CHUNKER_BYTES, CHUNKER_CL100K };
+enum chunker_counting { CHUNKER_BYTES };
+/* Values out of range are moved into it. */
 struct chunker_options {
     enum chunker_counting counting;
     uint32_t tokens_target;     /* 300 */
-    uint32_t tokens_min;        /* 100 */
-    uint32_t tokens_max;        /* 512; of the content, without the prefix */
+    uint32_t tokens_min;        /* 100; smaller chunks only where nothing is left to join */
+    uint32_t tokens_max;        /* 512; of the content, without the prefix; at least 16 */
     uint32_t prefix_tokens_max; /* 64; 0: no prefix */
 };
 struct chunker_options chunker_options_default(void);
@@ -33,12 +43,16 @@ const char *chunker_version(void);
 /* title: embedded before each chunk together with the heading path; may be empty; copied. */
 struct chunker *chunker_new(struct chunker_options options, struct text title);
 void chunker_free(struct chunker *chunker); /* NULL is allowed */
-/* page NULL: the end. ERR_TEXT_MAX when a page cannot be held, ERR_BUG for a page out of order. */
+/* page NULL: the end. A page of more than CHUNKER_PIECE_BYTES_MAX comes in pieces: the same number
+ * again goes on with its text (each piece whole UTF-8, a mark within one piece).
+ * ERR_TEXT_MAX when the text exceeds chunker_room_bytes(): draw chunks first; ERR_BUG for a page
+ * out of order or after the end; ERR_PROTOCOL for text that is no UTF-8. Nothing is added then. */
 bool chunker_add(struct chunker *chunker, const struct page *page, struct error *err) MUST_CHECK;
-/* false: needs more pages, or the end was told and all is given out. The chunk's texts lie in slab;
- * they are copied there. A slab that is full (arena budget) gives false with err set. */
+/* false: needs more pages, or the end was told and all is given out (err->message is empty then).
+ * The chunk's texts lie in slab; they are copied there. A slab that is full (arena budget) gives
+ * false and ERR_NO_MEMORY, and the chunk can be drawn again into another. */
 bool chunker_next(struct chunker *chunker, struct arena *slab, struct chunk *ret_chunk,
-                  struct error *err);
+                  struct error *err) MUST_CHECK;
 bool chunker_is_dry(const struct chunker *chunker); /* the end was told and nothing is left */
 /* Bytes of page text it can still take before chunks must be drawn. */
 size_t chunker_room_bytes(const struct chunker *chunker);
