@@ -64,7 +64,7 @@ struct pg_request {
                     const struct error *err);
     bool was_maybe_committed; /* out, with an error: the reply of COMMIT was lost */
     char sqlstate[6];         /* out, with an error of the server */
-    struct list_node waiting; /* private */
+    struct list_node waiting; /* private from here */
     void *private_state;
 };
 
@@ -74,7 +74,8 @@ struct pg_copy {
     const char *sql_before; /* run in the same transaction before it, or NULL */
     struct text data;       /* rows in COPY text or binary format */
     void (*on_done)(struct pg_copy *copy, const struct error *err);
-    struct list_node waiting; /* private */
+    struct list_node waiting; /* private from here */
+    void *private_state;
 };
 
 /* Connects in the background; never fails for a server that is away. ERR_CONFIG: a URL that is
@@ -87,7 +88,8 @@ bool pg_is_connected(const struct pg *pg);
 size_t pg_waiting_count(const struct pg *pg);
 void pg_close(struct pg *pg, void (*on_closed)(void *arg),
               void *arg); /* pending ones: ERR_SHUTDOWN */
-/* One string of many statements (migrations), in one transaction, on the COPY connection. */
+/* One string of many statements (migrations) in sql, data empty: one transaction on the COPY
+ * connection, without a statement timeout. */
 void pg_run_script(struct pg *pg, struct pg_copy *script);
 
 /* Builders of array parameters in binary form; out holds the bytes, which param borrows. */

@@ -1,0 +1,187 @@
+#include "store/pg.h"
+
+#include <libpq-fe.h>
+
+#include "store/pg_internal.h"
+#include "worker/base/memory.h"
+
+#define SILENCE_MS_EXTRA 5000    /* above the server's own timeouts, before we believe it dead */
+#define LIBPQ_VERSION_MIN 140000 /* pipeline mode */
+
+uint64_t pg_silence_ms_max(const struct pg *pg)
+{
+    uint64_t timeout_ms = pg->options.statement_timeout_ms;
+    return timeout_ms ? timeout_ms + SILENCE_MS_EXTRA : 0;
+}
+
+static void flight_free(struct pg_flight *flight)
+{
+    PQclear(flight->rows);
+    xfree(flight->queries);
+    xfree(flight);
+}
+
+static struct pg_flight *flight_new(const struct pg *pg)
+{
+    struct pg_flight *flight = xcalloc(1, sizeof(*flight));
+    flight->since_ms = loop_now_ms(pg->loop);
+    return flight;
+}
+
+/* ---- answers, in a turn of their own --------------------------------------------------------- */
+
+static void answer_request(struct pg_request *request)
+{
+    struct pg_flight *flight = request->private_state;
+    request->private_state = NULL;
+    request->on_done(request, flight->has_failed ? NULL : flight->rows,
+                     flight->has_failed ? &flight->err : NULL);
+    flight_free(flight);
+}
+
+static void answer_copy(struct pg_copy *copy)
+{
+    struct pg_flight *flight = copy->private_state;
+    copy->private_state = NULL;
+    copy->on_done(copy, flight->has_failed ? &flight->err : NULL);
+    flight_free(flight);
+}
+
+static void deliver(struct later *later)
+{
+    struct pg *pg = container_of(later, struct pg, deliver);
+    struct list_node *node;
+    while ((node = list_pop_front(&pg->done_requests)))
+        answer_request(container_of(node, struct pg_request, waiting));
+    while ((node = list_pop_front(&pg->done_copies)))
+        answer_copy(container_of(node, struct pg_copy, waiting));
+    if (!pg->is_closing)
+        return;
+    assert(!pg->done_requests.count);
+    later_cancel(pg->loop, &pg->deliver);
+    void (*on_closed)(void *arg) = pg->on_closed;
+    void *arg = pg->closed_arg;
+    pg_target_release(&pg->target);
+    loop_bury(pg->loop, pg);
+    if (on_closed)
+        on_closed(arg);
+}
+
+static void deliver_soon(struct pg *pg)
+{
+    if (!list_is_member(&pg->deliver.waiting))
+        loop_later(pg->loop, &pg->deliver, deliver);
+}
+
+static void note_outcome(struct pg_flight *flight, const struct error *err)
+{
+    if (err == &flight->err)
+        return; /* it is noted already */
+    flight->has_failed = err != NULL;
+    if (err)
+        flight->err = *err;
+}
+
+void pg_done(struct pg *pg, struct pg_request *request, const struct error *err)
+{
+    note_outcome(request->private_state, err);
+    list_push_back(&pg->done_requests, &request->waiting);
+    deliver_soon(pg);
+}
+
+void pg_copy_done(struct pg *pg, struct pg_copy *copy, const struct error *err)
+{
+    note_outcome(copy->private_state, err);
+    list_push_back(&pg->done_copies, &copy->waiting);
+    deliver_soon(pg);
+}
+
+/* ---- public ---------------------------------------------------------------------------------- */
+
+struct pg *pg_open(struct loop *loop, const struct pg_options *options, struct error *err)
+{
+    struct pg_target target;
+    if (PQlibVersion() < LIBPQ_VERSION_MIN) {
+        error_set(err, ERR_CONFIG, "libpq %d is too old: 14 or newer is needed",
+                  PQlibVersion() / 10000);
+        return NULL;
+    }
+    if (!pg_target_parse(options->url, options->application_name, &target, err))
+        return NULL;
+    struct pg *pg = xcalloc(1, sizeof(*pg));
+    pg->loop = loop;
+    pg->options = *options;
+    pg->options.url = pg->options.application_name = TEXT_NONE; /* borrowed: the target has them */
+    if (!pg->options.transactions_max)
+        pg->options.transactions_max = 1;
+    pg->target = target;
+    (void)text_format(pg->statement_timeout, sizeof(pg->statement_timeout), "%llu",
+                      (unsigned long long)options->statement_timeout_ms);
+    (void)text_format(pg->lock_timeout, sizeof(pg->lock_timeout), "%llu",
+                      (unsigned long long)options->lock_timeout_ms);
+    list_init(&pg->done_requests);
+    list_init(&pg->done_copies);
+    pg_copier_open(&pg->copier, pg);
+    pg_writer_open(&pg->writer, pg);
+    return pg;
+}
+
+void pg_run(struct pg *pg, struct pg_request *request)
+{
+    struct error err;
+    request->private_state = flight_new(pg);
+    request->was_maybe_committed = false;
+    request->sqlstate[0] = '\0';
+    if (pg->is_closing) {
+        error_set(&err, ERR_SHUTDOWN, "PostgreSQL: closed");
+        pg_done(pg, request, &err);
+        return;
+    }
+    list_push_back(&pg->writer.waiting, &request->waiting);
+    pg_writer_pump(&pg->writer);
+}
+
+void pg_run_copy(struct pg *pg, struct pg_copy *copy)
+{
+    struct error err;
+    copy->private_state = flight_new(pg);
+    if (pg->is_closing) {
+        error_set(&err, ERR_SHUTDOWN, "PostgreSQL: closed");
+        pg_copy_done(pg, copy, &err);
+        return;
+    }
+    list_push_back(&pg->copier.waiting, &copy->waiting);
+    pg_copier_pump(&pg->copier);
+}
+
+void pg_run_script(struct pg *pg, struct pg_copy *script)
+{
+    assert(!script->data.start); /* that is what tells a script from a COPY */
+    pg_run_copy(pg, script);
+}
+
+bool pg_is_connected(const struct pg *pg)
+{
+    return pg->writer.link.state == LINK_UP;
+}
+
+size_t pg_waiting_count(const struct pg *pg)
+{
+    return pg->writer.waiting.count + pg->writer.in_flight.count + pg->copier.waiting.count +
+           (pg->copier.now != NULL);
+}
+
+void pg_close(struct pg *pg, void (*on_closed)(void *arg), void *arg)
+{
+    struct error err;
+    if (!pg)
+        return;
+    assert(!pg->is_closing);
+    error_set(&err, ERR_SHUTDOWN, "PostgreSQL: closed while the request waited");
+    pg->is_closing = true;
+    pg->on_closed = on_closed;
+    pg->closed_arg = arg;
+    pg_writer_close(&pg->writer, &err);
+    pg_copier_close(&pg->copier, &err);
+    deliver_soon(pg);
+}

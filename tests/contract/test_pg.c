@@ -1,0 +1,596 @@
+/* pg.h against a real server: pipelining, timeouts, lost connections, lost names, COPY, scripts. */
+#include "store/pg.h"
+#include "tests/contract/pg_cluster.h"
+#include "worker/base/memory.h"
+
+#define WAIT_MS_MAX 20000
+
+static struct pg_cluster *cluster;
+
+struct fixture {
+    struct loop *loop;
+    struct pg *pg;
+    bool is_closed;
+};
+
+struct call {
+    struct pg_request request;
+    struct pg_statement statement;
+    struct pg_param params[4];
+    bool is_done, has_failed;
+    struct error err;
+    size_t row_count;
+    char value[64]; /* first row, first column */
+    struct pg *pg;
+    struct call *next; /* run from inside on_done */
+};
+
+static void on_call_done(struct pg_request *request, const struct pg_result *result,
+                         const struct error *err)
+{
+    struct call *call = container_of(request, struct call, request);
+    assert_false(call->is_done);
+    call->is_done = true;
+    call->has_failed = err != NULL;
+    if (err)
+        call->err = *err;
+    call->row_count = pg_row_count(result);
+    if (call->row_count)
+        (void)text_format(call->value, sizeof(call->value), "%.*s",
+                          TEXT_ARGS(pg_value(result, 0, 0)));
+    if (call->next)
+        pg_run(call->pg, &call->next->request);
+}
+
+static void call_init(struct call *call, const char *sql)
+{
+    *call = (struct call){.statement = {.sql = sql, .params = call->params, .keeps_rows = true}};
+    call->request = (struct pg_request){
+        .statements = &call->statement, .statement_count = 1, .on_done = on_call_done};
+}
+
+static void wait_for_call(struct fixture *fixture, const struct call *call)
+{
+    uint64_t start_ms = loop_now_ms(fixture->loop);
+    while (!call->is_done && loop_now_ms(fixture->loop) - start_ms < WAIT_MS_MAX)
+        loop_run_once(fixture->loop, 100);
+    assert_true(call->is_done);
+}
+
+static void run_call(struct fixture *fixture, struct call *call, const char *sql)
+{
+    call_init(call, sql);
+    pg_run(fixture->pg, &call->request);
+    wait_for_call(fixture, call);
+}
+
+static struct pg *open_pg(struct loop *loop, struct text url)
+{
+    struct pg_options options = {
+        .url = url,
+        .application_name = TEXT("millrace-test"),
+        .connect_timeout_ms = 5000,
+        .statement_timeout_ms = 5000,
+        .lock_timeout_ms = 1000,
+        .transactions_max = 8,
+    };
+    struct error err;
+    struct pg *pg = pg_open(loop, &options, &err);
+    assert_non_null(pg);
+    return pg;
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
+    struct error err;
+    fixture->loop = loop_new(&err);
+    fixture->pg = open_pg(fixture->loop, text_from(pg_cluster_url(cluster)));
+    *state = fixture;
+    return 0;
+}
+
+static void on_closed(void *arg)
+{
+    struct fixture *fixture = arg;
+    fixture->is_closed = true;
+    fixture->pg = NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    if (fixture->pg) {
+        pg_close(fixture->pg, on_closed, fixture);
+        while (!fixture->is_closed)
+            loop_run_once(fixture->loop, 100);
+    }
+    loop_free(fixture->loop);
+    xfree(fixture);
+    return 0;
+}
+
+/* ---- transactions ---------------------------------------------------------------------------- */
+
+static void test_pg__answers_rows_with_parameters(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call;
+    call_init(&call, "select $1 || 'mill' || coalesce($2, '-') from generate_series(1, 3)");
+    call.params[0] = (struct pg_param){.data = "wind", .bytes = 4, .type = PG_TEXT};
+    call.params[1] = (struct pg_param){.type = PG_TEXT};
+    call.statement.param_count = 2;
+
+    pg_run(fixture->pg, &call.request);
+    assert_false(call.is_done); /* never from inside the call */
+    wait_for_call(fixture, &call);
+
+    assert_false(call.has_failed);
+    assert_int_equal(call.row_count, 3);
+    assert_string_equal(call.value, "windmill-");
+}
+
+static void test_pg__binary_arrays_arrive_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pg_array ids = pg_array_new(PG_UUID), texts = pg_array_new(PG_TEXT),
+                    numbers = pg_array_new(PG_INT8), none = pg_array_new(PG_INT4);
+    struct uuid id = {.bytes = {0x12, 0x34, [15] = 0xff}};
+    pg_array_add_uuid(&ids, id);
+    pg_array_add_uuid(&ids, UUID_NIL);
+    pg_array_add_text(&texts, TEXT("käse"));
+    pg_array_add_text(&texts, TEXT_NONE);
+    pg_array_add_i64(&numbers, -2);
+    pg_array_add_i64(&numbers, INT64_MAX);
+    struct call call;
+    call_init(&call, "select concat_ws('|', $1[1], $1[2], $2[1], $2[2] is null, $3[1], $3[2], "
+                     "cardinality($4))");
+    call.params[0] = pg_array_param(&ids);
+    call.params[1] = pg_array_param(&texts);
+    call.params[2] = pg_array_param(&numbers);
+    call.params[3] = pg_array_param(&none);
+    call.statement.param_count = 4;
+    char value[256];
+
+    pg_run(fixture->pg, &call.request);
+    wait_for_call(fixture, &call);
+
+    (void)text_format(value, sizeof(value), "%s", call.err.message);
+    assert_string_equal(value, "");
+    assert_true(text_starts_with(text_from(call.value),
+                                 TEXT("12340000-0000-0000-0000-0000000000ff|00000000")));
+    pg_array_release(&ids);
+    pg_array_release(&texts);
+    pg_array_release(&numbers);
+    pg_array_release(&none);
+}
+
+static void test_pg__pipelines_many_in_order_and_from_inside_on_done(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { CALLS = 100 };
+    static struct call calls[CALLS];
+    struct call last;
+    call_init(&last, "select 'last'");
+    for (int i = 0; i < CALLS; i++) {
+        call_init(&calls[i], "select 7");
+        pg_run(fixture->pg, &calls[i].request);
+    }
+    calls[CALLS - 1].next = &last;
+    calls[CALLS - 1].pg = fixture->pg;
+    assert_int_equal(pg_waiting_count(fixture->pg), CALLS);
+
+    wait_for_call(fixture, &last);
+
+    for (int i = 0; i < CALLS; i++)
+        assert_true(calls[i].is_done && !calls[i].has_failed);
+    assert_string_equal(last.value, "last");
+    assert_int_equal(pg_waiting_count(fixture->pg), 0);
+}
+
+static void test_pg__a_transaction_is_all_or_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call;
+    run_call(fixture, &call, "create table pair (n int primary key)");
+    const struct pg_statement statements[] = {{.sql = "insert into pair values (1)"},
+                                              {.sql = "insert into pair values (1)"}};
+    call_init(&call, "");
+    call.request.statements = statements;
+    call.request.statement_count = 2;
+    struct call behind;
+    call_init(&behind, "select count(*) from pair");
+
+    pg_run(fixture->pg, &call.request);
+    pg_run(fixture->pg, &behind.request); /* pipelined behind the one that fails */
+    wait_for_call(fixture, &behind);
+
+    assert_true(call.has_failed);
+    assert_int_equal(call.err.code, ERR_DATABASE);
+    assert_string_equal(call.request.sqlstate, "23505");
+    assert_false(call.request.was_maybe_committed);
+    assert_string_equal(behind.value, "0");
+}
+
+static void test_pg__a_deferred_constraint_fails_the_transaction_at_its_commit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call;
+    run_call(fixture, &call, "create table late (n int unique deferrable initially deferred)");
+
+    run_call(fixture, &call, "insert into late values (1), (1)");
+
+    assert_true(call.has_failed);
+    assert_string_equal(call.request.sqlstate, "23505");
+    run_call(fixture, &call, "select count(*) from late");
+    assert_string_equal(call.value, "0");
+}
+
+static void test_pg__each_transaction_has_its_timeouts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call;
+    run_call(fixture, &call,
+             "select concat_ws(' ', current_setting('statement_timeout'), "
+             "current_setting('lock_timeout'), current_setting('synchronous_commit'))");
+    assert_string_equal(call.value, "5s 1s on");
+
+    run_call(fixture, &call, "select pg_sleep(30)");
+
+    assert_true(call.has_failed);
+    assert_int_equal(call.err.code, ERR_TIMEOUT);
+    assert_string_equal(call.request.sqlstate, "57014");
+}
+
+static void test_pg__a_lock_that_is_held_is_a_conflict(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call, holder;
+    struct pg *other = open_pg(fixture->loop, text_from(pg_cluster_url(cluster)));
+    const struct pg_statement statements[] = {{.sql = "select pg_advisory_xact_lock(5)"},
+                                              {.sql = "select pg_sleep(2)"}};
+    call_init(&holder, "");
+    holder.request.statements = statements;
+    holder.request.statement_count = 2;
+    pg_run(other, &holder.request);
+    do { /* until it holds the lock */
+        run_call(fixture, &call, "select count(*) from pg_locks where granted and objid = 5");
+    } while (strcmp(call.value, "0") == 0);
+
+    run_call(fixture, &call, "select pg_advisory_xact_lock(5)");
+
+    assert_true(call.has_failed);
+    assert_int_equal(call.err.code, ERR_CONFLICT);
+    wait_for_call(fixture, &holder);
+    pg_close(other, NULL, NULL);
+}
+
+/* ---- names and connections ------------------------------------------------------------------- */
+
+static void test_pg__prepares_again_what_the_server_forgot(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char SQL[] = "select 11";
+    struct call call, behind;
+    run_call(fixture, &call, SQL);
+    run_call(fixture, &call, "deallocate all");
+    assert_false(call.has_failed);
+
+    call_init(&call, SQL);
+    call_init(&behind, SQL);
+    pg_run(fixture->pg, &call.request);
+    pg_run(fixture->pg, &behind.request);
+    wait_for_call(fixture, &call);
+    wait_for_call(fixture, &behind);
+    assert_string_equal(call.value, "11");
+    assert_string_equal(behind.value, "11");
+
+    for (int i = 0; i < 20; i++) { /* as behind an old pooler: it goes on without names */
+        run_call(fixture, &call, "deallocate all");
+        assert_false(call.has_failed);
+        run_call(fixture, &call, SQL);
+        assert_string_equal(call.value, "11");
+    }
+}
+
+static void test_pg__survives_a_change_of_result_types(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char SQL[] = "select * from shape";
+    struct call call;
+    run_call(fixture, &call, "create table shape as select 1 as n");
+    run_call(fixture, &call, SQL);
+    assert_string_equal(call.value, "1");
+    pg_cluster_sql(cluster, "postgres", "alter table shape alter n type text using 'one'");
+
+    run_call(fixture, &call, SQL);
+
+    assert_false(call.has_failed);
+    assert_string_equal(call.value, "one");
+}
+
+static void test_pg__a_statement_that_cannot_be_prepared_harms_nobody_behind(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char SQL[] = "select n from not_there_yet";
+    struct call bad, behind, other;
+    call_init(&bad, SQL);
+    call_init(&behind, SQL);
+    call_init(&other, "select 'other'");
+    pg_run(fixture->pg, &bad.request);
+    pg_run(fixture->pg, &behind.request);
+    pg_run(fixture->pg, &other.request);
+    wait_for_call(fixture, &behind);
+    wait_for_call(fixture, &other);
+    assert_string_equal(bad.request.sqlstate, "42P01");
+    assert_string_equal(behind.request.sqlstate, "42P01");
+    assert_string_equal(other.value, "other");
+
+    pg_cluster_sql(cluster, "postgres", "create table not_there_yet as select 5 as n");
+    run_call(fixture, &bad, SQL);
+    assert_string_equal(bad.value, "5");
+}
+
+static void test_pg__reconnects_and_says_that_the_outcome_is_unknown(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call, waiting;
+    run_call(fixture, &call, "select 1");
+    call_init(&call, "select pg_sleep(10)");
+    pg_run(fixture->pg, &call.request);
+    while (strcmp(pg_cluster_sql(cluster, "postgres",
+                                 "select count(*) from pg_stat_activity where query like 'select "
+                                 "pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()"),
+                  "0") == 0)
+        loop_run_once(fixture->loop, 10);
+
+    pg_cluster_sql(cluster, "postgres",
+                   "select pg_terminate_backend(pid) from pg_stat_activity where application_name "
+                   "= 'millrace-test'");
+    wait_for_call(fixture, &call);
+
+    assert_true(call.has_failed);
+    assert_true(call.request.was_maybe_committed);
+    run_call(fixture, &waiting, "select 'again'");
+    assert_string_equal(waiting.value, "again");
+    assert_true(pg_is_connected(fixture->pg));
+}
+
+static void test_pg__a_server_that_is_away_is_unreachable_until_it_is_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call;
+    run_call(fixture, &call, "select 1");
+    pg_cluster_halt(cluster);
+
+    run_call(fixture, &call, "select 2"); /* meets the dead connection, or the refused one */
+    assert_true(call.has_failed);
+    run_call(fixture, &call, "select 3");
+    assert_int_equal(call.err.code, ERR_UNREACHABLE);
+    assert_false(call.request.was_maybe_committed);
+
+    pg_cluster_resume(cluster);
+    do {
+        run_call(fixture, &call, "select 4");
+    } while (call.has_failed);
+    assert_string_equal(call.value, "4");
+}
+
+static void test_pg__finds_its_server_by_name(void **state)
+{
+    struct fixture *fixture = *state;
+    char url[128];
+    struct call call;
+    (void)text_format(url, sizeof(url), "postgresql://postgres@localhost:%d/postgres",
+                      pg_cluster_port(cluster));
+    struct pg *named = open_pg(fixture->loop, text_from(url));
+    call_init(&call, "select 'by name'");
+    pg_run(named, &call.request);
+    wait_for_call(fixture, &call);
+    assert_string_equal(call.value, "by name");
+    pg_close(named, NULL, NULL);
+
+    (void)text_format(url, sizeof(url),
+                      "host=nowhere.invalid,127.0.0.1 port=%d user=postgres "
+                      "dbname=postgres",
+                      pg_cluster_port(cluster));
+    named = open_pg(fixture->loop, text_from(url));
+    call_init(&call, "select 'the second'");
+    pg_run(named, &call.request);
+    wait_for_call(fixture, &call);
+    assert_string_equal(call.value, "the second");
+    pg_close(named, NULL, NULL);
+}
+
+static void test_pg__tells_why_it_cannot_connect(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call;
+    struct pg *other = open_pg(fixture->loop, TEXT("postgresql://x@nowhere.invalid/x"));
+    call_init(&call, "select 1");
+    pg_run(other, &call.request);
+    wait_for_call(fixture, &call);
+    assert_int_equal(call.err.code, ERR_UNREACHABLE);
+    assert_non_null(strstr(call.err.message, "nowhere.invalid"));
+    pg_close(other, NULL, NULL);
+
+    char url[200];
+    (void)text_format(url, sizeof(url), "%s", pg_cluster_database_url(cluster, "no_such"));
+    other = open_pg(fixture->loop, text_from(url));
+    call_init(&call, "select 1");
+    pg_run(other, &call.request);
+    wait_for_call(fixture, &call);
+    assert_int_equal(call.err.code, ERR_DATABASE);
+    assert_non_null(strstr(call.err.message, "no_such"));
+    pg_close(other, NULL, NULL);
+}
+
+static void test_pg__refuses_a_url_without_repeating_its_password(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const URLS[] = {"postgresql://u:sec%ret@h/d", "postgresql://u:a@secret@h/d",
+                                       "host=h passwd=secret"};
+    for (size_t i = 0; i < COUNT_OF(URLS); i++) {
+        struct pg_options options = {.url = text_from(URLS[i]), .connect_timeout_ms = 1000};
+        struct error err;
+        assert_null(pg_open(fixture->loop, &options, &err));
+        assert_int_equal(err.code, ERR_CONFIG);
+        assert_null(strstr(err.message, "sec"));
+    }
+}
+
+static void test_pg__closing_answers_everybody(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call first, second;
+    call_init(&first, "select pg_sleep(5)");
+    call_init(&second, "select 1");
+    pg_run(fixture->pg, &first.request);
+    pg_run(fixture->pg, &second.request);
+    loop_run_once(fixture->loop, 50);
+
+    pg_close(fixture->pg, on_closed, fixture);
+    wait_for_call(fixture, &second);
+    while (!fixture->is_closed)
+        loop_run_once(fixture->loop, 100);
+
+    assert_int_equal(first.err.code, ERR_SHUTDOWN);
+    assert_int_equal(second.err.code, ERR_SHUTDOWN);
+}
+
+/* ---- COPY and scripts ------------------------------------------------------------------------ */
+
+struct copy_call {
+    struct pg_copy copy;
+    bool is_done, has_failed;
+    struct error err;
+};
+
+static void on_copied(struct pg_copy *copy, const struct error *err)
+{
+    struct copy_call *call = container_of(copy, struct copy_call, copy);
+    call->is_done = true;
+    call->has_failed = err != NULL;
+    if (err)
+        call->err = *err;
+}
+
+static void wait_for_copy(struct fixture *fixture, const struct copy_call *call)
+{
+    uint64_t start_ms = loop_now_ms(fixture->loop);
+    while (!call->is_done && loop_now_ms(fixture->loop) - start_ms < WAIT_MS_MAX)
+        loop_run_once(fixture->loop, 100);
+    assert_true(call->is_done);
+}
+
+static void run_copy(struct fixture *fixture, struct copy_call *call, struct text data)
+{
+    *call = (struct copy_call){.copy = {.sql = "copy pile from stdin",
+                                        .sql_before = "delete from pile",
+                                        .data = data,
+                                        .on_done = on_copied}};
+    pg_run_copy(fixture->pg, &call->copy);
+    wait_for_copy(fixture, call);
+}
+
+static void test_pg__copies_large_data_in_one_transaction(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call;
+    struct copy_call copy, second;
+    run_call(fixture, &call, "create table pile (n bigint check (n >= 0))");
+    struct buffer AUTO_BUFFER rows = buffer_new(64 << 20);
+    for (uint64_t i = 0; i < 1000000; i++)
+        buffer_format(&rows, "%llu\n", (unsigned long long)i);
+
+    run_copy(fixture, &copy, buffer_text(&rows));
+    assert_string_equal(copy.err.message, "");
+    run_call(fixture, &call, "select count(*) from pile");
+    assert_string_equal(call.value, "1000000");
+
+    buffer_append_text(&rows, TEXT("-1\n")); /* fails at the end: the delete is undone, too */
+    run_copy(fixture, &copy, buffer_text(&rows));
+    assert_true(copy.has_failed);
+    assert_int_equal(copy.err.code, ERR_DATABASE);
+    run_copy(fixture, &second, TEXT("5\n"));
+    assert_false(second.has_failed);
+    run_call(fixture, &call, "select count(*) from pile");
+    assert_string_equal(call.value, "1");
+    run_copy(fixture, &second, TEXT(""));
+    assert_false(second.has_failed);
+}
+
+static void test_pg__a_script_is_one_transaction(void **state)
+{
+    struct fixture *fixture = *state;
+    struct copy_call script = {
+        .copy = {.sql = "create table s1 (n int); insert into s1 values (1); select 1/0",
+                 .on_done = on_copied}};
+    pg_run_script(fixture->pg, &script.copy);
+    wait_for_copy(fixture, &script);
+    assert_true(script.has_failed);
+    assert_string_equal(pg_cluster_sql(cluster, "postgres", "select to_regclass('s1') is null"),
+                        "t");
+
+    script =
+        (struct copy_call){.copy = {.sql = "create table s1 (n int); insert into s1 values (1)",
+                                    .on_done = on_copied}};
+    pg_run_script(fixture->pg, &script.copy);
+    wait_for_copy(fixture, &script);
+    assert_false(script.has_failed);
+    assert_string_equal(pg_cluster_sql(cluster, "postgres", "select n from s1"), "1");
+}
+
+static void test_pg__a_copy_whose_connection_breaks_is_unreachable(void **state)
+{
+    struct fixture *fixture = *state;
+    struct copy_call script = {.copy = {.sql = "select pg_sleep(10)", .on_done = on_copied}};
+    pg_run_script(fixture->pg, &script.copy);
+    while (strcmp(pg_cluster_sql(cluster, "postgres",
+                                 "select count(*) from pg_stat_activity where query like 'set "
+                                 "local%pg_sleep(10)' and state = 'active'"),
+                  "0") == 0)
+        loop_run_once(fixture->loop, 10);
+    pg_cluster_sql(cluster, "postgres",
+                   "select pg_terminate_backend(pid) from pg_stat_activity where query like 'set "
+                   "local%pg_sleep(10)'");
+    wait_for_copy(fixture, &script);
+    assert_true(script.has_failed);
+    assert_int_equal(error_disposition(script.err.code), DISPOSITION_RETRY);
+
+    script = (struct copy_call){.copy = {.sql = "select 1", .on_done = on_copied}};
+    pg_run_script(fixture->pg, &script.copy);
+    wait_for_copy(fixture, &script);
+    assert_false(script.has_failed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        T(test_pg__answers_rows_with_parameters),
+        T(test_pg__binary_arrays_arrive_whole),
+        T(test_pg__pipelines_many_in_order_and_from_inside_on_done),
+        T(test_pg__a_transaction_is_all_or_nothing),
+        T(test_pg__a_deferred_constraint_fails_the_transaction_at_its_commit),
+        T(test_pg__each_transaction_has_its_timeouts),
+        T(test_pg__a_lock_that_is_held_is_a_conflict),
+        T(test_pg__prepares_again_what_the_server_forgot),
+        T(test_pg__survives_a_change_of_result_types),
+        T(test_pg__a_statement_that_cannot_be_prepared_harms_nobody_behind),
+        T(test_pg__reconnects_and_says_that_the_outcome_is_unknown),
+        T(test_pg__a_server_that_is_away_is_unreachable_until_it_is_back),
+        T(test_pg__finds_its_server_by_name),
+        T(test_pg__tells_why_it_cannot_connect),
+        T(test_pg__refuses_a_url_without_repeating_its_password),
+        T(test_pg__closing_answers_everybody),
+        T(test_pg__copies_large_data_in_one_transaction),
+        T(test_pg__a_script_is_one_transaction),
+        T(test_pg__a_copy_whose_connection_breaks_is_unreachable),
+#undef T
+    };
+    cluster = pg_cluster_start();
+    int failed = cmocka_run_group_tests_name("pg", tests, NULL, NULL);
+    pg_cluster_stop(cluster);
+    return failed;
+}
