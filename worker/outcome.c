@@ -1,0 +1,88 @@
+#include "worker/outcome.h"
+
+#include <string.h>
+
+#include "worker/base/json.h"
+#include "worker/base/log.h"
+#include "worker/base/metrics.h"
+
+#define METADATA_BYTES_MAX ((size_t)64 * 1024)
+
+static void write_metadata(struct buffer *out, const struct object_request *get,
+                           const struct flow_result *result)
+{
+    struct json_writer writer = json_writer_new(out);
+    json_open_object(&writer, NULL);
+    json_write_text(&writer, "mime_type", result->mime_type);
+    json_write_text(&writer, "title", result->title);
+    json_write_u64(&writer, "bytes", get->body_bytes);
+    json_write_u64(&writer, "pages", result->page_count);
+    json_write_u64(&writer, "pages_skipped", result->pages_skipped);
+    json_write_u64(&writer, "text_bytes", result->text_bytes);
+    json_write_u64(&writer, "chunks", result->chunk_count);
+    json_write_u64(&writer, "chunks_known", result->chunks_known);
+    json_write_u64(&writer, "tokens", result->token_count);
+    json_write_u64(&writer, "tokens_billed", result->tokens_billed);
+    json_write_u64(&writer, "extract_cpu_us", result->cpu_us);
+    json_write_bool(&writer, "is_encrypted", result->is_encrypted);
+    json_write_bool(&writer, "is_text_kept", result->text.start != NULL);
+    json_close_object(&writer);
+}
+
+/* "The PDF is damaged beyond reading. (xref table broken) Repair the file ..." */
+static void write_message(struct conclusion *conclusion)
+{
+    const char *sentence = error_sentence(conclusion->err.code);
+    const char *detail = conclusion->err.message;
+    bool says_more = detail[0] && strcmp(detail, sentence) != 0;
+    (void)text_format(conclusion->message, sizeof(conclusion->message), "%s%s%s%s %s", sentence,
+                      says_more ? " (" : "", says_more ? detail : "", says_more ? ")" : "",
+                      error_remedy(conclusion->err.code));
+}
+
+void outcome_fill(struct conclusion *conclusion, const struct object_request *get,
+                  const struct flow *flow, struct ledger_finish *ret_finish)
+{
+    static const struct flow_result nothing;
+    const struct flow_result *result = flow ? flow_result(flow) : &nothing;
+    bool is_live = conclusion->effect == EFFECT_LIVE;
+    conclusion->metadata = buffer_new(METADATA_BYTES_MAX);
+    write_metadata(&conclusion->metadata, get, result);
+    if (conclusion->has_code)
+        write_message(conclusion);
+    ret_finish->effect = conclusion->effect;
+    ret_finish->outcome = conclusion->outcome;
+    ret_finish->has_code = conclusion->has_code;
+    ret_finish->code = conclusion->has_code ? conclusion->err.code : ERR_BUG;
+    ret_finish->message = text_from(conclusion->message);
+    ret_finish->etag = text_from(get->etag);
+    ret_finish->title = result->title;
+    ret_finish->mime_type = result->mime_type;
+    ret_finish->metadata = buffer_text(&conclusion->metadata);
+    ret_finish->extracted_text = is_live ? result->text : TEXT_NONE;
+    ret_finish->size_bytes = get->body_bytes;
+    ret_finish->chunk_count = is_live ? result->chunk_count : 0;
+    ret_finish->page_count = result->page_count;
+    ret_finish->token_count = result->token_count;
+    ret_finish->is_dirty = conclusion->is_dirty;
+}
+
+void outcome_log(const struct conclusion *conclusion, const struct document *document,
+                 const struct tenant *tenant, const struct flow *flow)
+{
+    char id[UUID_TEXT_BYTES], user[UUID_TEXT_BYTES];
+    const struct flow_result *result = flow ? flow_result(flow) : NULL;
+    metric_add(METRIC_DOCUMENTS, conclusion->outcome, 1);
+    LOG_INFO("document_finished", FIELD_STR("document", uuid_format(document->id, id)),
+             FIELD_STR("tenant", uuid_format(tenant->id, user)),
+             FIELD_STR("outcome", outcome_name(conclusion->outcome)),
+             FIELD_STR("effect", effect_name(conclusion->effect)),
+             FIELD_STR("code", conclusion->has_code ? error_name(conclusion->err.code) : "none"),
+             FIELD_U64("pages", result ? result->page_count : 0),
+             FIELD_U64("chunks", result ? result->chunk_count : 0));
+}
+
+void outcome_release(struct conclusion *conclusion)
+{
+    buffer_release(&conclusion->metadata);
+}

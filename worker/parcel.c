@@ -1,0 +1,244 @@
+#include "worker/parcel.h"
+
+#include <assert.h>
+
+#include "queue/dead_letter.h"
+#include "queue/topic.h"
+#include "store/ledger.h"
+#include "worker/base/json.h"
+#include "worker/base/log.h"
+#include "worker/base/memory.h"
+#include "worker/retry.h"
+
+#define HEADERS_BYTES_MAX ((size_t)256 * 1024)
+
+struct burying {
+    struct parcels *parcels;
+    struct parcel *parcel;
+    struct ledger_burial burial;
+    struct error why;
+    struct buffer headers;
+    struct timer again;
+    uint32_t attempts;
+    struct list_node node;
+};
+
+struct mirror { /* one record for KAFKA_DEAD_LETTER_TOPIC */
+    struct topic_record record;
+    struct arena arena;
+};
+
+void parcels_init(struct parcels *parcels, struct pipeline *pipeline, void (*on_room)(void *arg),
+                  void *arg)
+{
+    *parcels = (struct parcels){.pipeline = pipeline, .on_room = on_room, .arg = arg};
+    list_init(&parcels->open);
+    list_init(&parcels->burials);
+}
+
+struct parcel *parcel_open(struct parcels *parcels, struct message *message)
+{
+    const struct message_view *view = message_view(message);
+    struct parcel *parcel = xcalloc(1, sizeof(*parcel));
+    parcel->message = message;
+    parcel->epoch = view->epoch;
+    parcel->message_bytes = view->key.bytes + view->value.bytes;
+    parcel->open_count = 1;
+    parcels->message_bytes += parcel->message_bytes;
+    list_push_back(&parcels->open, &parcel->node);
+    return parcel;
+}
+
+static void end_parcel(struct parcels *parcels, struct parcel *parcel)
+{
+    list_remove(&parcels->open, &parcel->node);
+    parcels->message_bytes -= parcel->message_bytes;
+    if (parcel->is_given_back)
+        queue_abandon(parcels->pipeline->queue, parcel->message);
+    else
+        queue_settle(parcels->pipeline->queue, parcel->message);
+    metric_add(METRIC_MESSAGES, 0, !parcel->is_given_back);
+    xfree(parcel);
+    parcels->on_room(parcels->arg);
+}
+
+static void drop_one(struct parcels *parcels, struct parcel *parcel)
+{
+    assert(parcel->open_count > 0);
+    if (--parcel->open_count == 0)
+        end_parcel(parcels, parcel);
+}
+
+void parcel_taken_apart(struct parcels *parcels, struct parcel *parcel)
+{
+    drop_one(parcels, parcel);
+}
+
+void parcel_close_one(struct parcels *parcels, struct parcel *parcel, enum event_outcome outcome)
+{
+    metric_add(METRIC_EVENTS, outcome, 1);
+    drop_one(parcels, parcel);
+}
+
+void parcel_give_back_one(struct parcels *parcels, struct parcel *parcel)
+{
+    parcel->is_given_back = true;
+    drop_one(parcels, parcel);
+}
+
+void parcels_revoke(struct parcels *parcels, uint64_t epoch)
+{
+    LIST_FOR_EACH(&parcels->open, node)
+    {
+        struct parcel *parcel = container_of(node, struct parcel, node);
+        parcel->is_revoked |= parcel->epoch == epoch;
+    }
+}
+
+/* ---- dead letters -------------------------------------------------------------------------------
+ */
+
+static void on_mirrored(struct topic_record *record, const struct error *err)
+{
+    struct mirror *mirror = container_of(record, struct mirror, record);
+    if (err) /* the row is the dead letter; the topic only a copy */
+        LOG_WARN("dead_letter_not_mirrored", FIELD_ERROR(err));
+    arena_release(&mirror->arena);
+    xfree(mirror);
+}
+
+static void mirror_letter(struct burying *burying)
+{
+    struct pipeline *pipeline = burying->parcels->pipeline;
+    if (!pipeline->mirror || !burying->burial.is_new)
+        return;
+    struct mirror *mirror = xcalloc(1, sizeof(*mirror));
+    mirror->arena = arena_new(HEADERS_BYTES_MAX * 4);
+    struct dead_letter letter = {
+        .message = *message_view(burying->parcel->message),
+        .event_no = burying->burial.event_no,
+        .code = burying->why.code,
+        .reason = text_from(burying->why.message),
+    };
+    struct header *headers;
+    if (!dead_letter_headers(&letter, &mirror->arena, &headers, &mirror->record.header_count)) {
+        struct error err;
+        error_set(&err, ERR_EVENT_TOO_LARGE, "the headers of the dead letter are too large");
+        on_mirrored(&mirror->record, &err);
+        return;
+    }
+    mirror->record.topic = pipeline->mirror_topic;
+    mirror->record.key = letter.message.key;
+    mirror->record.value = letter.message.value;
+    mirror->record.headers = headers;
+    mirror->record.on_done = on_mirrored;
+    topic_produce(pipeline->mirror, &mirror->record);
+}
+
+static void end_burying(struct burying *burying)
+{
+    list_remove(&burying->parcels->burials, &burying->node);
+    buffer_release(&burying->headers);
+    xfree(burying);
+}
+
+static void try_burial(struct timer *again);
+
+static void on_buried(struct ledger_burial *burial, const struct error *err)
+{
+    struct burying *burying = container_of(burial, struct burying, burial);
+    struct parcels *parcels = burying->parcels;
+    struct parcel *parcel = burying->parcel;
+    if (err && !parcels->is_closing) {
+        struct loop *loop = parcels->pipeline->loop;
+        struct retry retry = retry_after(err, ++burying->attempts, loop_rng(loop));
+        LOG_WARN("dead_letter_delayed", FIELD_ERROR(err), FIELD_U64("delay_ms", retry.delay_ms));
+        timer_start(loop, &burying->again, retry.delay_ms, try_burial);
+        return;
+    }
+    if (err) {
+        end_burying(burying);
+        parcel_give_back_one(parcels, parcel);
+        return;
+    }
+    LOG_WARN("event_buried", FIELD_TEXT("topic", burial->topic),
+             FIELD_I64("partition", burial->partition), FIELD_I64("offset", burial->offset),
+             FIELD_U64("event", burial->event_no), FIELD_ERROR(&burying->why));
+    metric_add(METRIC_DEAD_LETTERS, burying->why.code, burial->is_new);
+    mirror_letter(burying);
+    end_burying(burying);
+    parcel_close_one(parcels, parcel, EVENT_OUTCOME_DEAD_LETTER);
+}
+
+static void try_burial(struct timer *again)
+{
+    struct burying *burying = container_of(again, struct burying, again);
+    ledger_bury(burying->parcels->pipeline->ledger, &burying->burial);
+}
+
+/* [["name", "base64 of the value"], ...] */
+static void write_headers(struct buffer *out, const struct message_view *view)
+{
+    struct json_writer writer = json_writer_new(out);
+    struct buffer value = buffer_new(HEADERS_BYTES_MAX);
+    json_open_array(&writer, NULL);
+    for (size_t i = 0; i < view->header_count; i++) {
+        size_t bytes = base64_encoded_bytes(view->headers[i].value.bytes);
+        buffer_clear(&value);
+        char *at = buffer_reserve(&value, bytes);
+        if (!at)
+            break; /* more than a broker lets through */
+        base64_encode(view->headers[i].value, at);
+        value.bytes += bytes;
+        json_open_array(&writer, NULL);
+        json_write_text(&writer, NULL, view->headers[i].name);
+        json_write_text(&writer, NULL, buffer_text(&value));
+        json_close_array(&writer);
+    }
+    json_close_array(&writer);
+    buffer_release(&value);
+}
+
+void parcel_bury(struct parcels *parcels, struct parcel *parcel, uint32_t event_no,
+                 const struct uuid *user, const struct error *err)
+{
+    const struct message_view *view = message_view(parcel->message);
+    struct burying *burying = xcalloc(1, sizeof(*burying));
+    burying->parcels = parcels;
+    burying->parcel = parcel;
+    burying->why = *err;
+    burying->headers = buffer_new(HEADERS_BYTES_MAX);
+    write_headers(&burying->headers, view);
+    burying->burial = (struct ledger_burial){
+        .topic = view->topic,
+        .key = view->key,
+        .value = view->value,
+        .partition = view->partition,
+        .offset = view->offset,
+        .event_no = event_no,
+        .time_ms = view->time_ms,
+        .headers = burying->headers.is_full ? TEXT("[]") : buffer_text(&burying->headers),
+        .code = err->code,
+        .message = text_from(burying->why.message),
+        .has_user = user != NULL,
+        .user_id = user ? *user : UUID_NIL,
+        .on_done = on_buried,
+    };
+    list_push_back(&parcels->burials, &burying->node);
+    ledger_bury(parcels->pipeline->ledger, &burying->burial);
+}
+
+void parcels_abandon_all(struct parcels *parcels)
+{
+    LIST_FOR_EACH(&parcels->burials, node)
+    {
+        struct burying *burying = container_of(node, struct burying, node);
+        if (!timer_is_waiting(&burying->again))
+            continue; /* its answer comes, and gives the event back */
+        timer_stop(parcels->pipeline->loop, &burying->again);
+        struct parcel *parcel = burying->parcel;
+        end_burying(burying);
+        parcel_give_back_one(parcels, parcel);
+    }
+    parcels->is_closing = true;
+}
