@@ -1,14 +1,50 @@
 """What tests may ask of the fakes: faults to come, what was seen, which of the vendors' rules were broken."""
+
 import collections
 import random
 import threading
 
 FAULTS = {
-    "embed": {"429", "429_bare", "slow_down", "quota", "401", "500", "503", "drop", "swallow", "truncate", "garbage", "empty",
-              "short", "double_index", "shuffle", "quarter", "nan", "zero", "floats"},
-    "store": {"429", "429_bare", "429_text", "401", "500", "503", "drop", "swallow", "late", "truncate", "garbage"},
+    "embed": {
+        "429",
+        "429_bare",
+        "slow_down",
+        "quota",
+        "401",
+        "500",
+        "503",
+        "drop",
+        "swallow",
+        "truncate",
+        "garbage",
+        "empty",
+        "short",
+        "double_index",
+        "shuffle",
+        "quarter",
+        "nan",
+        "zero",
+        "floats",
+    },
+    "store": {
+        "429",
+        "429_bare",
+        "429_text",
+        "401",
+        "500",
+        "503",
+        "drop",
+        "swallow",
+        "late",
+        "truncate",
+        "garbage",
+    },
 }
-SETTINGS = {"delay", "script", "late_s"}  # delay: mean seconds; script: kinds for the next requests; late_s: latest effect
+SETTINGS = {
+    "delay",
+    "script",
+    "late_s",
+}  # delay: mean seconds; script: kinds for the next requests; late_s: latest effect
 VIOLATIONS_KEPT = 200
 
 
@@ -86,7 +122,9 @@ class Record:
     def enter(self, lane):
         with self.lock:
             self.now[lane] += 1
-            self.peaks[f"{lane}_in_flight"] = max(self.peaks.get(f"{lane}_in_flight", 0), self.now[lane])
+            self.peaks[f"{lane}_in_flight"] = max(
+                self.peaks.get(f"{lane}_in_flight", 0), self.now[lane]
+            )
 
     def leave(self, lane):
         with self.lock:
@@ -94,5 +132,9 @@ class Record:
 
     def snapshot(self):
         with self.lock:
-            return {"violations": list(self.violations), "violation_count": self.violation_count,
-                    "stats": dict(self.counts), "peaks": dict(self.peaks)}
+            return {
+                "violations": list(self.violations),
+                "violation_count": self.violation_count,
+                "stats": dict(self.counts),
+                "peaks": dict(self.peaks),
+            }

@@ -1,4 +1,5 @@
 """Pinecone's metadata filters: {field: value}, {field: {$op: value}}, $and, $or."""
+
 import operator
 
 ORDER = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
@@ -11,7 +12,11 @@ class FilterError(Exception):
 
 def holds(value, wanted):
     """A list of strings matches when one of them does."""
-    return wanted in value if isinstance(value, list) else value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+    return (
+        wanted in value
+        if isinstance(value, list)
+        else value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+    )
 
 
 def test(operation, value, operand):
@@ -45,7 +50,12 @@ def matches(condition, metadata):
         elif name.startswith("$"):
             raise FilterError(f"no operator {name}")
         elif isinstance(wanted, dict):
-            results.extend([test(operation, metadata.get(name), operand) for operation, operand in wanted.items()])
+            results.extend(
+                [
+                    test(operation, metadata.get(name), operand)
+                    for operation, operand in wanted.items()
+                ]
+            )
         else:
             results.append(holds(metadata.get(name), wanted))
     return all(results)

@@ -1,4 +1,5 @@
 """Pinecone's vectors data plane as the vendor answers it, with the vendor's limits. Knows nothing of HTTP connections."""
+
 import base64
 import json
 import math
@@ -10,9 +11,17 @@ from . import vectors
 from .filters import FilterError, matches
 from .reply import Refused, Reply, gateway_page, parse
 
-UPSERT_BYTES_MAX, VECTORS_MAX, METADATA_BYTES_MAX, ID_CHARS_MAX, RESULT_BYTES_MAX = 2_000_000, 1000, 40_960, 512, 4_000_000
+UPSERT_BYTES_MAX, VECTORS_MAX, METADATA_BYTES_MAX, ID_CHARS_MAX, RESULT_BYTES_MAX = (
+    2_000_000,
+    1000,
+    40_960,
+    512,
+    4_000_000,
+)
 IDS_MAX, LIST_MAX, TOP_MAX, SMALLEST = 1000, 100, 10_000, 1e-8
-NAMESPACE = re.compile(r"user_[0-9a-f]{32}")  # the vendor allows any name; a tenant's is always of this shape
+NAMESPACE = re.compile(
+    r"user_[0-9a-f]{32}"
+)  # the vendor allows any name; a tenant's is always of this shape
 ID = re.compile(r"[\x01-\x7f]{1,%d}" % ID_CHARS_MAX)
 CODES = {400: 3, 401: 16, 404: 5, 429: 8, 500: 13, 503: 14}
 
@@ -27,7 +36,11 @@ def plain(status, message):
 
 def early_fault(kind):
     return {
-        "429": lambda: error(429, "Too many requests: upsert per second for namespace, limit 100.", {"Retry-After": "1"}),
+        "429": lambda: error(
+            429,
+            "Too many requests: upsert per second for namespace, limit 100.",
+            {"Retry-After": "1"},
+        ),
         "429_bare": lambda: error(429, "Too many requests"),
         "429_text": lambda: plain(429, "Too Many Requests"),
         "401": lambda: plain(401, "Invalid API Key"),
@@ -38,6 +51,7 @@ def early_fault(kind):
 
 class Vector:
     """Values that the embedder made are kept as their text alone; they are computed again when somebody asks."""
+
     __slots__ = ("text", "data", "dimension", "metadata")
 
     def __init__(self, data, text, metadata):
@@ -53,9 +67,14 @@ class Pinecone:
         self.record, self.dimension, self.registry = record, dimension, registry
         self.lock = threading.RLock()
         self.namespaces = {}
-        self.routes = {("POST", "/vectors/upsert"): self.upsert, ("POST", "/vectors/delete"): self.delete,
-                       ("POST", "/query"): self.query, ("GET", "/vectors/fetch"): self.fetch,
-                       ("GET", "/vectors/list"): self.list, ("POST", "/describe_index_stats"): self.stats}
+        self.routes = {
+            ("POST", "/vectors/upsert"): self.upsert,
+            ("POST", "/vectors/delete"): self.delete,
+            ("POST", "/query"): self.query,
+            ("GET", "/vectors/fetch"): self.fetch,
+            ("GET", "/vectors/list"): self.list,
+            ("POST", "/describe_index_stats"): self.stats,
+        }
 
     # -- frame -------------------------------------------------------------------------------------------------------
     def refuse(self, message, status=400):
@@ -126,17 +145,20 @@ class Pinecone:
             with self.lock:
                 self.namespaces.setdefault(name, {}).update(made)
             self.record.count("store_upserted", len(made))
+
         return Reply(200, {"upsertedCount": len(made)}, {"x-pinecone-request-lsn": "1"}, act)
 
     def check_vector(self, path, row):
         if not isinstance(row, dict) or set(row) - {"id", "values", "metadata"}:
             self.refuse(f"{path}: a vector has id, values and metadata, not {sorted(row)[:8]}")
-        one, = self.check_ids(path, [row.get("id")])
+        (one,) = self.check_ids(path, [row.get("id")])
         values = row.get("values")
         if not isinstance(values, list) or set(map(type, values)) - {int, float}:
             self.refuse(f"{path}: values of {one} are not numbers")
         if len(values) != self.dimension:
-            self.refuse(f"{path}: Vector dimension {len(values)} does not match the dimension of the index {self.dimension}")
+            self.refuse(
+                f"{path}: Vector dimension {len(values)} does not match the dimension of the index {self.dimension}"
+            )
         try:
             data = vectors.array.array("f", values)
         except OverflowError:
@@ -149,24 +171,33 @@ class Pinecone:
         self.check_metadata(path, one, metadata)
         text = self.registry.get(vectors.key(data.tobytes()))
         if text is None:
-            self.record.violate(f"{path}: {one} is not a vector the embedder made (a value changed, or another's)")
+            self.record.violate(
+                f"{path}: {one} is not a vector the embedder made (a value changed, or another's)"
+            )
         return one, Vector(data.tobytes(), text, metadata)
 
     def check_metadata(self, path, one, metadata):
         if not isinstance(metadata, dict):
             self.refuse(f"{path}: metadata of {one} is not an object")
-        if len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > METADATA_BYTES_MAX:
+        if (
+            len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode())
+            > METADATA_BYTES_MAX
+        ):
             self.refuse(f"{path}: metadata of {one} exceeds {METADATA_BYTES_MAX} bytes")
         for name, value in metadata.items():
             is_list = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
             if name.startswith("$") or not (is_list or isinstance(value, (str, bool, int, float))):
-                self.refuse(f"{path}: metadata field {name!r} of {one}: strings, numbers, booleans, lists of strings only")
+                self.refuse(
+                    f"{path}: metadata field {name!r} of {one}: strings, numbers, booleans, lists of strings only"
+                )
 
     def delete(self, request, raw):
         path = "/vectors/delete"
         self.allow(path, request, ("ids", "deleteAll", "namespace", "filter"))
         name = self.namespace(path, request.get("namespace"))
-        ways = [way for way in ("ids", "filter") if way in request] + (["deleteAll"] if request.get("deleteAll") else [])
+        ways = [way for way in ("ids", "filter") if way in request] + (
+            ["deleteAll"] if request.get("deleteAll") else []
+        )
         if len(ways) != 1:
             self.refuse(f"{path}: exactly one of ids, filter, deleteAll is needed, not {ways}")
         if ways == ["ids"]:
@@ -183,8 +214,15 @@ class Pinecone:
             if way == "deleteAll":
                 self.namespaces.pop(name, None)
                 return
-            gone = request["ids"] if way == "ids" else [one for one, vector in held.items()
-                                                        if matches(request["filter"], vector.metadata)]
+            gone = (
+                request["ids"]
+                if way == "ids"
+                else [
+                    one
+                    for one, vector in held.items()
+                    if matches(request["filter"], vector.metadata)
+                ]
+            )
             for one in gone:
                 held.pop(one, None)
         self.record.count("store_deleted", len(gone))
@@ -200,7 +238,11 @@ class Pinecone:
     # -- reads -------------------------------------------------------------------------------------------------------
     def query(self, request, raw):
         path = "/query"
-        self.allow(path, request, ("namespace", "topK", "filter", "includeValues", "includeMetadata", "vector", "id"))
+        self.allow(
+            path,
+            request,
+            ("namespace", "topK", "filter", "includeValues", "includeMetadata", "vector", "id"),
+        )
         name = self.namespace(path, request.get("namespace"))
         top = request.get("topK")
         if not isinstance(top, int) or not 1 <= top <= TOP_MAX:
@@ -214,18 +256,38 @@ class Pinecone:
             target = held[request["id"]].values() if request["id"] in held else None
         else:
             target = self.query_vector(path, request["vector"])
-        scored = [] if target is None else sorted(
-            ((vectors.dot(vector.values(), target), one) for one, vector in held.items()
-             if matches(request.get("filter") or {}, vector.metadata)), key=lambda pair: (-pair[0], pair[1]))[:top]
-        found = [{"id": one, "score": score, "values": list(held[one].values()) if request.get("includeValues") else [],
-                  **({"metadata": held[one].metadata} if request.get("includeMetadata") else {})} for score, one in scored]
+        scored = (
+            []
+            if target is None
+            else sorted(
+                (
+                    (vectors.dot(vector.values(), target), one)
+                    for one, vector in held.items()
+                    if matches(request.get("filter") or {}, vector.metadata)
+                ),
+                key=lambda pair: (-pair[0], pair[1]),
+            )[:top]
+        )
+        found = [
+            {
+                "id": one,
+                "score": score,
+                "values": list(held[one].values()) if request.get("includeValues") else [],
+                **({"metadata": held[one].metadata} if request.get("includeMetadata") else {}),
+            }
+            for score, one in scored
+        ]
         reply = Reply(200, {"matches": found, "namespace": name, "usage": {"readUnits": 1}})
         if len(reply.body) > RESULT_BYTES_MAX:
             self.refuse(f"{path}: the result exceeds {RESULT_BYTES_MAX} bytes")
         return reply
 
     def query_vector(self, path, values):
-        if not isinstance(values, list) or set(map(type, values)) - {int, float} or len(values) != self.dimension:
+        if (
+            not isinstance(values, list)
+            or set(map(type, values)) - {int, float}
+            or len(values) != self.dimension
+        ):
             self.refuse(f"{path}: the query vector is not {self.dimension} numbers")
         return values
 
@@ -240,8 +302,11 @@ class Pinecone:
         self.allow("/vectors/fetch", request, ("ids", "namespace"))
         name = self.namespace("/vectors/fetch", self.single(request, "namespace"))
         ids, held = self.check_ids("/vectors/fetch", request.get("ids")), self.held(name)
-        found = {one: {"id": one, "values": list(held[one].values()), "metadata": held[one].metadata}
-                 for one in ids if one in held}
+        found = {
+            one: {"id": one, "values": list(held[one].values()), "metadata": held[one].metadata}
+            for one in ids
+            if one in held
+        }
         return Reply(200, {"vectors": found, "namespace": name, "usage": {"readUnits": 1}})
 
     def list(self, request, raw):
@@ -252,9 +317,17 @@ class Pinecone:
         if not limit.isdigit() or not 1 <= int(limit) <= LIST_MAX:
             self.refuse(f"{path}: limit {limit!r} is not 1 to {LIST_MAX}")
         after = base64.urlsafe_b64decode(self.single(request, "paginationToken")).decode()
-        ids = sorted(one for one in self.held(name) if one.startswith(self.single(request, "prefix")) and one > after)
-        page = ids[:int(limit)]
-        reply = {"vectors": [{"id": one} for one in page], "namespace": name, "usage": {"readUnits": 1}}
+        ids = sorted(
+            one
+            for one in self.held(name)
+            if one.startswith(self.single(request, "prefix")) and one > after
+        )
+        page = ids[: int(limit)]
+        reply = {
+            "vectors": [{"id": one} for one in page],
+            "namespace": name,
+            "usage": {"readUnits": 1},
+        }
         if len(ids) > len(page):
             reply["pagination"] = {"next": base64.urlsafe_b64encode(page[-1].encode()).decode()}
         return Reply(200, reply)
@@ -263,14 +336,32 @@ class Pinecone:
         self.allow("/describe_index_stats", request, ())
         with self.lock:
             counts = {name: {"vectorCount": len(held)} for name, held in self.namespaces.items()}
-        return Reply(200, {"namespaces": counts, "dimension": self.dimension, "indexFullness": 0.0, "metric": "cosine",
-                           "totalVectorCount": sum(count["vectorCount"] for count in counts.values()), "vectorType": "dense"})
+        return Reply(
+            200,
+            {
+                "namespaces": counts,
+                "dimension": self.dimension,
+                "indexFullness": 0.0,
+                "metric": "cosine",
+                "totalVectorCount": sum(count["vectorCount"] for count in counts.values()),
+                "vectorType": "dense",
+            },
+        )
 
     # -- for the tests -----------------------------------------------------------------------------------------------
     def dump(self):
         with self.lock:
-            return {name: {one: {"text": vector.text, "metadata": vector.metadata, "dimension": vector.dimension}
-                           for one, vector in held.items()} for name, held in self.namespaces.items()}
+            return {
+                name: {
+                    one: {
+                        "text": vector.text,
+                        "metadata": vector.metadata,
+                        "dimension": vector.dimension,
+                    }
+                    for one, vector in held.items()
+                }
+                for name, held in self.namespaces.items()
+            }
 
     def reset(self):
         with self.lock:

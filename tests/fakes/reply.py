@@ -1,4 +1,5 @@
 """One answer of a fake, and the broken answers a fault makes of it."""
+
 import json
 
 
@@ -27,8 +28,10 @@ class Refused(Exception):
 
 def parse(raw):
     """JSON as the vendors read it: no NaN, no infinity. Raises ValueError."""
+
     def refuse(constant):
         raise ValueError(f"{constant} is not JSON")
+
     return json.loads(raw, parse_constant=refuse)
 
 

@@ -3,10 +3,18 @@
 Keywords that mean nothing at their place (array limits written as minLength, `required` on a string) are passed over, as any
 validator would.
 """
+
 import numbers
 import re
 
-TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "number": numbers.Real, "integer": int}
+TYPES = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "number": numbers.Real,
+    "integer": int,
+}
 
 
 class Specification:
@@ -34,7 +42,10 @@ class Specification:
         return self.resolve(answer)["content"]["application/json"]["schema"] if answer else None
 
     def parameters(self, method, path, kind):
-        found = [self.resolve(parameter) for parameter in self.operation(method, path).get("parameters", [])]
+        found = [
+            self.resolve(parameter)
+            for parameter in self.operation(method, path).get("parameters", [])
+        ]
         return {parameter["name"]: parameter for parameter in found if parameter["in"] == kind}
 
     def faults(self, value, schema, where="$"):
@@ -42,9 +53,13 @@ class Specification:
         schema = self.resolve(schema)
         if value is None and schema.get("nullable"):
             return []
-        found = [fault for part in schema.get("allOf", []) for fault in self.faults(value, part, where)]
+        found = [
+            fault for part in schema.get("allOf", []) for fault in self.faults(value, part, where)
+        ]
         for keyword in ("oneOf", "anyOf"):
-            if keyword in schema and all(self.faults(value, part, where) for part in schema[keyword]):
+            if keyword in schema and all(
+                self.faults(value, part, where) for part in schema[keyword]
+            ):
                 found.append(f"{where}: fits none of {keyword}")
         return found + self.type_faults(value, schema, where)
 
@@ -59,7 +74,11 @@ class Specification:
             found += self.object_faults(value, schema, where)
         elif isinstance(value, list):
             found += limits(len(value), schema, "minItems", "maxItems", where)
-            found += [fault for index, one in enumerate(value) for fault in self.faults(one, schema.get("items", {}), f"{where}[{index}]")]
+            found += [
+                fault
+                for index, one in enumerate(value)
+                for fault in self.faults(one, schema.get("items", {}), f"{where}[{index}]")
+            ]
         elif isinstance(value, str):
             found += limits(len(value), schema, "minLength", "maxLength", where)
             if "pattern" in schema and not re.search(schema["pattern"], value):

@@ -1,11 +1,12 @@
 """The fakes over HTTP: python3 tests/fakes/server.py [--port 0] [--dimension 3072]. The first line on stdout is the port.
 
-    POST /v1/embeddings                 the embeddings endpoint (also without /v1)
-    POST /vectors/upsert, /query, …     Pinecone's vectors data plane
-    GET  /_state[?brief]                what is stored, counted and broken
-    POST /_faults {"embed": {"429": 0.1, "delay": 0.05, "script": ["500", "ok"]}, "store": {…}}      replaces all faults
-    POST /_reset                        forgets vectors, counts, violations and faults
+POST /v1/embeddings                 the embeddings endpoint (also without /v1)
+POST /vectors/upsert, /query, …     Pinecone's vectors data plane
+GET  /_state[?brief]                what is stored, counted and broken
+POST /_faults {"embed": {"429": 0.1, "delay": 0.05, "script": ["500", "ok"]}, "store": {…}}      replaces all faults
+POST /_reset                        forgets vectors, counts, violations and faults
 """
+
 import argparse
 import http.server
 import pathlib
@@ -20,14 +21,17 @@ if __name__ == "__main__":
 from fakes import control, embeddings, pinecone  # noqa: E402
 from fakes.reply import Refused, Reply, parse  # noqa: E402
 
-MODELS = {"object": "list", "data": [{"id": "text-embedding-3-large", "object": "model", "created": 0, "owned_by": "fake"}]}
+MODELS = {
+    "object": "list",
+    "data": [{"id": "text-embedding-3-large", "object": "model", "created": 0, "owned_by": "fake"}],
+}
 EMBED_PATHS = ("/v1/embeddings", "/embeddings")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # a reply of two packets would wait 40 ms for an acknowledgement
-    wbufsize = -1                   # head and body leave in one packet
+    wbufsize = -1  # head and body leave in one packet
     server_version = "fake"
 
     def log_message(self, *args):
@@ -38,7 +42,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         if self.headers.get("Transfer-Encoding") or self.headers.get("Content-Encoding"):
-            self.server.record.violate(f"{self.path}: a body must come with its length and uncompressed")
+            self.server.record.violate(
+                f"{self.path}: a body must come with its length and uncompressed"
+            )
             self.close_connection = True
             return self.send(embeddings.error(411, "Length Required"))
         if self.headers.get("Expect"):
@@ -69,7 +75,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             server.reset()
         elif path == "/_state":
             names = {} if self.path.endswith("?brief") else {"namespaces": server.pinecone.dump()}
-            return Reply(200, {**server.record.snapshot(), **names, "dimension": server.pinecone.dimension})
+            return Reply(
+                200, {**server.record.snapshot(), **names, "dimension": server.pinecone.dimension}
+            )
         else:
             return Reply(404, {"error": f"no {path}"})
         return Reply(200, {})
@@ -88,10 +96,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             if lane == "embed":
                 if self.command != "POST":
-                    return self.send(embeddings.error(405, "Not allowed to GET on /v1/embeddings"), lane)
+                    return self.send(
+                        embeddings.error(405, "Not allowed to GET on /v1/embeddings"), lane
+                    )
                 reply = self.server.embeddings.answer(self.headers, raw, kind)
             else:
-                reply = self.server.pinecone.answer(self.command, self.path, self.headers, raw, kind)
+                reply = self.server.pinecone.answer(
+                    self.command, self.path, self.headers, raw, kind
+                )
         except Refused as refused:
             return self.send(refused.reply, lane)
         return self.act(lane, kind, reply)
@@ -150,7 +162,9 @@ class Server(http.server.ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[:2]
 
     def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], OSError):  # a client that went away is no error of ours
+        if not isinstance(
+            sys.exc_info()[1], OSError
+        ):  # a client that went away is no error of ours
             super().handle_error(request, client_address)
 
     def reset(self):
@@ -164,7 +178,9 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="strict fakes of an embeddings endpoint and of Pinecone's vectors data plane")
+    parser = argparse.ArgumentParser(
+        description="strict fakes of an embeddings endpoint and of Pinecone's vectors data plane"
+    )
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--dimension", type=int, default=3072)
     parser.add_argument("--seed", type=int, default=1, help="of the faults' dice")

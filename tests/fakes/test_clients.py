@@ -2,6 +2,7 @@
 
 Run by `serve.py clients fakes -- python3 tests/fakes/test_clients.py`; starts itself again inside the clients' environment.
 """
+
 import json
 import os
 import sys
@@ -35,7 +36,12 @@ class Clients(unittest.TestCase):
         self.index = pinecone.Pinecone(api_key="pc-test", host=FAKES).Index(host=FAKES)
 
     def embed(self, *texts):
-        return [row.embedding for row in self.embedder.embeddings.create(model="text-embedding-3-large", input=list(texts)).data]
+        return [
+            row.embedding
+            for row in self.embedder.embeddings.create(
+                model="text-embedding-3-large", input=list(texts)
+            ).data
+        ]
 
     def test_openai_embeds(self):
         one, two = self.embed("mill", "bees")
@@ -51,9 +57,16 @@ class Clients(unittest.TestCase):
 
     def test_pinecone_upserts_queries_fetches_lists_and_deletes(self):
         values = self.embed("mill wheel", "honey bees", "night train")
-        self.index.upsert(namespace=NAMESPACE, vectors=[{"id": f"d#{n}", "values": row, "metadata": {"n": n}}
-                                                        for n, row in enumerate(values)])
-        found = self.index.query(namespace=NAMESPACE, vector=self.embed("bees")[0], top_k=1, include_metadata=True).matches
+        self.index.upsert(
+            namespace=NAMESPACE,
+            vectors=[
+                {"id": f"d#{n}", "values": row, "metadata": {"n": n}}
+                for n, row in enumerate(values)
+            ],
+        )
+        found = self.index.query(
+            namespace=NAMESPACE, vector=self.embed("bees")[0], top_k=1, include_metadata=True
+        ).matches
         self.assertEqual(("d#1", 1), (found[0].id, found[0].metadata["n"]))
         fetched = self.index.fetch(namespace=NAMESPACE, ids=["d#0"]).vectors["d#0"]
         self.assertEqual(values[0], list(fetched.values))
@@ -61,7 +74,9 @@ class Clients(unittest.TestCase):
         self.index.delete(namespace=NAMESPACE, ids=["d#0"])
         self.index.delete(namespace=NAMESPACE, filter={"n": {"$eq": 1}})
         state = control("/_state")
-        self.assertEqual((["d#2"], []), (sorted(state["namespaces"][NAMESPACE]), state["violations"]))
+        self.assertEqual(
+            (["d#2"], []), (sorted(state["namespaces"][NAMESPACE]), state["violations"])
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """The vendors' own Python clients (openai, pinecone) in a virtual environment of the cache, to check our fakes with."""
+
 import importlib.util
 import shutil
 import sys
@@ -19,7 +20,11 @@ class Clients:
         return (self.home / ".complete").exists()
 
     def why_not(self):
-        return None if self.is_installed() else "the vendors' clients are not installed yet (tests/services/serve.py --install)"
+        return (
+            None
+            if self.is_installed()
+            else "the vendors' clients are not installed yet (tests/services/serve.py --install)"
+        )
 
     def install(self):
         if self.is_installed():
@@ -29,8 +34,18 @@ class Clients:
         shutil.rmtree(self.home, ignore_errors=True)
         try:
             common.run_quietly([sys.executable, "-m", "venv", str(self.home)], "venv")
-            common.run_quietly([str(self.python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES],
-                               "pip install " + " ".join(PACKAGES))
+            common.run_quietly(
+                [
+                    str(self.python),
+                    "-m",
+                    "pip",
+                    "install",
+                    "-q",
+                    "--disable-pip-version-check",
+                    *PACKAGES,
+                ],
+                "pip install " + " ".join(PACKAGES),
+            )
         except common.Failed as failed:
             raise common.Unavailable(f"PyPI's clients cannot be installed: {failed}") from failed
         (self.home / ".complete").touch()

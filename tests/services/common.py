@@ -4,6 +4,7 @@ A component is a class with `why_not()` (None, or one line saying why it cannot 
 and `environment()`. Children are started from the main thread only: the kernel ties the parent-death signal to the thread
 that forked.
 """
+
 import ctypes
 import fcntl
 import os
@@ -83,10 +84,22 @@ def give_to(path, user):
 
 def run_quietly(argv, what, user=None, env=None, cwd=None, timeout=1800):
     """Runs to the end; on failure raises Failed with the last lines of its output."""
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          env=env, cwd=cwd, timeout=timeout, check=False, **as_user(user))
+    done = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=env,
+        cwd=cwd,
+        timeout=timeout,
+        check=False,
+        **as_user(user),
+    )
     if done.returncode:
-        raise Failed(f"{what} failed ({done.returncode}):\n" + "\n".join(done.stdout.splitlines()[-15:]))
+        raise Failed(
+            f"{what} failed ({done.returncode}):\n" + "\n".join(done.stdout.splitlines()[-15:])
+        )
     return done.stdout
 
 
@@ -97,7 +110,9 @@ def as_user(user):
 class Child:
     """One process that the kernel ends when we die. A server gets a session of its own: Ctrl-C is ours to pass on."""
 
-    def __init__(self, argv, log=None, env=None, user=None, cwd="/", death_signal=signal.SIGKILL, stdout=None):
+    def __init__(
+        self, argv, log=None, env=None, user=None, cwd="/", death_signal=signal.SIGKILL, stdout=None
+    ):
         """Without a log it is a command, not a server: it shares our streams, our folder and our session."""
         self.log_path = pathlib.Path(log) if log else None
         parent = os.getpid()
@@ -112,8 +127,15 @@ class Child:
             self.process = subprocess.Popen(argv, stdout=stdout, **how)
             return
         with open(log, "ab") as sink:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout or sink, stderr=sink, cwd=cwd,
-                                            start_new_session=True, **how)
+            self.process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or sink,
+                stderr=sink,
+                cwd=cwd,
+                start_new_session=True,
+                **how,
+            )
 
     @property
     def pid(self):
@@ -169,7 +191,7 @@ def start_with_retry(start, attempts=3):
 def remove_dead_runs():
     """Folders of runs that were killed without a chance to clean up. The name carries the owner's pid."""
     for path in pathlib.Path(tempfile.gettempdir()).glob(RUN_PREFIX + "*"):
-        pid = path.name[len(RUN_PREFIX):].split("-")[0]
+        pid = path.name[len(RUN_PREFIX) :].split("-")[0]
         if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
             shutil.rmtree(path, ignore_errors=True)
 

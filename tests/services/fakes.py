@@ -1,4 +1,5 @@
 """Our fakes of the embeddings endpoint and of Pinecone, as a service beside the others."""
+
 import os
 import pathlib
 import subprocess
@@ -28,7 +29,14 @@ class Fakes:
         self.start_again()
 
     def start_again(self):
-        argv = [sys.executable, str(SERVER), "--dimension", str(self.dimension), "--port", str(self.port or 0)]
+        argv = [
+            sys.executable,
+            str(SERVER),
+            "--dimension",
+            str(self.dimension),
+            "--port",
+            str(self.port or 0),
+        ]
         self.child = common.Child(argv, self.run / "fakes.log", stdout=subprocess.PIPE)
 
     def wait(self):
@@ -47,5 +55,9 @@ class Fakes:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self):
-        return {"TEST_FAKES_URL": self.url, "TEST_EMBED_URL": self.url + "/v1", "TEST_PINECONE_URL": self.url,
-                "TEST_DIMENSION": str(self.dimension)}
+        return {
+            "TEST_FAKES_URL": self.url,
+            "TEST_EMBED_URL": self.url + "/v1",
+            "TEST_PINECONE_URL": self.url,
+            "TEST_DIMENSION": str(self.dimension),
+        }

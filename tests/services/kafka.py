@@ -1,4 +1,5 @@
 """Apache Kafka, one KRaft node, from the jars of Maven Central. No configuration outside the run folder."""
+
 import pathlib
 import shutil
 import signal
@@ -6,7 +7,9 @@ import signal
 from . import common
 
 VERSION = "4.1.0"
-CLUSTER_ID = "mNDc2ZDQtYWM3ZC0xMWVkLT"  # any 22 characters of base64: each run is a cluster of its own
+CLUSTER_ID = (
+    "mNDc2ZDQtYWM3ZC0xMWVkLT"  # any 22 characters of base64: each run is a cluster of its own
+)
 TOPIC = "uploads"
 PARTITIONS = 6
 
@@ -17,12 +20,19 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0
 """
 
 SETTINGS = {
-    "process.roles": "broker,controller", "node.id": 1, "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT", "num.partitions": PARTITIONS,
-    "auto.create.topics.enable": "true", "group.initial.rebalance.delay.ms": 0,
-    "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 4,
-    "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1,
-    "share.coordinator.state.topic.replication.factor": 1, "share.coordinator.state.topic.min.isr": 1,
+    "process.roles": "broker,controller",
+    "node.id": 1,
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "num.partitions": PARTITIONS,
+    "auto.create.topics.enable": "true",
+    "group.initial.rebalance.delay.ms": 0,
+    "offsets.topic.replication.factor": 1,
+    "offsets.topic.num.partitions": 4,
+    "transaction.state.log.replication.factor": 1,
+    "transaction.state.log.min.isr": 1,
+    "share.coordinator.state.topic.replication.factor": 1,
+    "share.coordinator.state.topic.min.isr": 1,
 }
 
 
@@ -55,30 +65,58 @@ class Kafka:
         self.home.mkdir(exist_ok=True)
         (self.home / "pom.xml").write_text(POM)
         try:
-            common.run_quietly(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs",
-                                "-DincludeScope=runtime"], "mvn", cwd=self.home)
+            common.run_quietly(
+                [
+                    "mvn",
+                    "-q",
+                    "-B",
+                    "dependency:copy-dependencies",
+                    "-DoutputDirectory=libs",
+                    "-DincludeScope=runtime",
+                ],
+                "mvn",
+                cwd=self.home,
+            )
         except common.Failed as failed:
             raise common.Unavailable(f"Maven Central cannot be reached: {failed}") from failed
         (self.home / ".complete").touch()
 
     def java(self, main, *arguments):
-        return ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem",
-                "-cp", f"{self.home}/libs/*", main, *arguments]
+        return [
+            "java",
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+PerfDisableSharedMem",
+            "-cp",
+            f"{self.home}/libs/*",
+            main,
+            *arguments,
+        ]
 
     def configure(self):
         self.port, controller = common.free_port(), common.free_port()
         self.config = self.root / "server.properties"
-        own = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-               "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-               "controller.quorum.voters": f"1@127.0.0.1:{controller}", "log.dirs": str(self.root / "data")}
-        self.config.write_text("".join(f"{key}={value}\n" for key, value in {**SETTINGS, **own}.items()))
+        own = {
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "log.dirs": str(self.root / "data"),
+        }
+        self.config.write_text(
+            "".join(f"{key}={value}\n" for key, value in {**SETTINGS, **own}.items())
+        )
 
     def format(self):
         """A formatted, empty data folder never differs: made once, copied afterwards (it costs a JVM start)."""
         template, data = self.home / "formatted", self.root / "data"
         if not template.exists():
-            common.run_quietly(self.java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self.config)),
-                               "formatting Kafka's storage")
+            common.run_quietly(
+                self.java(
+                    "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self.config)
+                ),
+                "formatting Kafka's storage",
+            )
             fresh = self.home / f"formatted.{self.root.parent.name}"
             shutil.copytree(data, fresh)
             try:
@@ -98,7 +136,9 @@ class Kafka:
 
     def start_again(self):
         """After stop(): the same ports and the same data, as after a broker's restart."""
-        self.child = common.Child(self.java("kafka.Kafka", str(self.config)), self.root / "broker.log")
+        self.child = common.Child(
+            self.java("kafka.Kafka", str(self.config)), self.root / "broker.log"
+        )
 
     def wait(self):
         try:

@@ -1,4 +1,5 @@
 """MinIO: an S3 server whose bucket notifications are the vendor's own, sent to our Kafka. A test component only (AGPL)."""
+
 import os
 import pathlib
 import re
@@ -58,19 +59,32 @@ class Minio:
         self.binary.parent.mkdir(exist_ok=True)
         building = self.binary.parent / "building"
         try:
-            common.run_quietly(["go", "install", MODULE], "go install " + MODULE,
-                               env={**os.environ, "GOBIN": str(building), "GOFLAGS": "-trimpath"})
+            common.run_quietly(
+                ["go", "install", MODULE],
+                "go install " + MODULE,
+                env={**os.environ, "GOBIN": str(building), "GOFLAGS": "-trimpath"},
+            )
         except common.Failed as failed:
             raise common.Unavailable(f"MinIO cannot be built: {failed}") from failed
         (building / "minio").rename(self.binary)
         shutil.rmtree(building)
 
     def settings(self):
-        values = {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET, "MINIO_BROWSER": "off", "MINIO_UPDATE": "off"}
+        values = {
+            "MINIO_ROOT_USER": KEY,
+            "MINIO_ROOT_PASSWORD": SECRET,
+            "MINIO_BROWSER": "off",
+            "MINIO_UPDATE": "off",
+        }
         if self.kafka:
-            values.update({"MINIO_NOTIFY_KAFKA_ENABLE_MILL": "on", "MINIO_NOTIFY_KAFKA_BROKERS_MILL": self.kafka.brokers,
-                           "MINIO_NOTIFY_KAFKA_TOPIC_MILL": TOPIC,
-                           "MINIO_NOTIFY_KAFKA_QUEUE_DIR_MILL": str(self.root / "queue")})
+            values.update(
+                {
+                    "MINIO_NOTIFY_KAFKA_ENABLE_MILL": "on",
+                    "MINIO_NOTIFY_KAFKA_BROKERS_MILL": self.kafka.brokers,
+                    "MINIO_NOTIFY_KAFKA_TOPIC_MILL": TOPIC,
+                    "MINIO_NOTIFY_KAFKA_QUEUE_DIR_MILL": str(self.root / "queue"),
+                }
+            )
         return values
 
     def spawn(self, run):
@@ -80,7 +94,14 @@ class Minio:
 
     def start_again(self):
         self.port = self.port or common.free_port()
-        argv = [str(self.binary), "server", str(self.root / "data"), "--address", f"127.0.0.1:{self.port}", "--quiet"]
+        argv = [
+            str(self.binary),
+            "server",
+            str(self.root / "data"),
+            "--address",
+            f"127.0.0.1:{self.port}",
+            "--quiet",
+        ]
         self.child = common.Child(argv, self.root / "minio.log", self.settings())
 
     def is_live(self):
@@ -112,5 +133,10 @@ class Minio:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self):
-        return {"TEST_S3_ENDPOINT": self.endpoint, "TEST_S3_KEY": KEY, "TEST_S3_SECRET": SECRET, "TEST_S3_BUCKET": BUCKET,
-                "TEST_S3_REGION": "us-east-1"}
+        return {
+            "TEST_S3_ENDPOINT": self.endpoint,
+            "TEST_S3_KEY": KEY,
+            "TEST_S3_SECRET": SECRET,
+            "TEST_S3_BUCKET": BUCKET,
+            "TEST_S3_REGION": "us-east-1",
+        }

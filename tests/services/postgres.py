@@ -1,4 +1,5 @@
 """A throw-away PostgreSQL cluster from the distribution's binaries, and pgvector beside it without touching the system."""
+
 import glob
 import os
 import pathlib
@@ -13,7 +14,9 @@ PGVECTOR_RELEASE = "trixie"  # Debian 12 has no pgvector; its source of the next
 
 
 def find_bin():
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda path: int(path.split("/")[4]))
+    found = sorted(
+        glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda path: int(path.split("/")[4])
+    )
     return pathlib.Path(found[-1]).parent if found else None
 
 
@@ -38,7 +41,9 @@ class Pgvector:
     def missing(self):
         if not self.bin:
             return "no PostgreSQL (apt-get install postgresql)"
-        if not os.path.exists(f"/usr/lib/postgresql/{self.version()}/lib/pgxs/src/makefiles/pgxs.mk"):
+        if not os.path.exists(
+            f"/usr/lib/postgresql/{self.version()}/lib/pgxs/src/makefiles/pgxs.mk"
+        ):
             return f"no server headers (apt-get install postgresql-server-dev-{self.version()})"
         for tool in ("make", "gcc", "apt-get", "dpkg-source"):
             if not shutil.which(tool):
@@ -61,22 +66,51 @@ class Pgvector:
 
     def download(self):
         """A private apt configuration: this machine's own mirror, another release, sources only."""
-        targets = common.run_quietly(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Created-By: Packages"],
-                                     "apt-get indextargets")
-        site = next((line.split()[0] for line in targets.splitlines() if re.fullmatch(r"\S+/debian/? \w+", line)), None)
+        targets = common.run_quietly(
+            ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Created-By: Packages"],
+            "apt-get indextargets",
+        )
+        site = next(
+            (
+                line.split()[0]
+                for line in targets.splitlines()
+                if re.fullmatch(r"\S+/debian/? \w+", line)
+            ),
+            None,
+        )
         if not site:
             raise common.Unavailable("apt knows no Debian mirror")
         apt = self.home / "apt"
         for folder in ("lists/partial", "cache/archives/partial"):
             (apt / folder).mkdir(parents=True)
-        (apt / "sources.list").write_text("deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
-                                          f"{site} {PGVECTOR_RELEASE} main\n")
-        options = [f"-oDir::Etc::SourceList={apt}/sources.list", "-oDir::Etc::SourceParts=/dev/null",
-                   f"-oDir::State::Lists={apt}/lists", f"-oDir::Cache={apt}/cache", "-oAPT::Sandbox::User="]
+        (apt / "sources.list").write_text(
+            "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+            f"{site} {PGVECTOR_RELEASE} main\n"
+        )
+        options = [
+            f"-oDir::Etc::SourceList={apt}/sources.list",
+            "-oDir::Etc::SourceParts=/dev/null",
+            f"-oDir::State::Lists={apt}/lists",
+            f"-oDir::Cache={apt}/cache",
+            "-oAPT::Sandbox::User=",
+        ]
         common.run_quietly(["apt-get", *options, "update"], "apt-get update of the next release")
-        common.run_quietly(["apt-get", *options, "source", "--download-only", "pgvector"], "apt-get source", cwd=self.home)
-        common.run_quietly(["dpkg-source", "--no-check", "-x", *map(os.path.basename, glob.glob(f"{self.home}/*.dsc")), "source"],
-                           "dpkg-source", cwd=self.home)
+        common.run_quietly(
+            ["apt-get", *options, "source", "--download-only", "pgvector"],
+            "apt-get source",
+            cwd=self.home,
+        )
+        common.run_quietly(
+            [
+                "dpkg-source",
+                "--no-check",
+                "-x",
+                *map(os.path.basename, glob.glob(f"{self.home}/*.dsc")),
+                "source",
+            ],
+            "dpkg-source",
+            cwd=self.home,
+        )
         shutil.rmtree(apt)
 
     def build(self):
@@ -85,13 +119,21 @@ class Pgvector:
             config = "PG_CONFIG=/usr/bin/pg_config"
         make = ["make", "OPTFLAGS=", "with_llvm=no", config]
         common.run_quietly(make, "make", cwd=self.home / "source")
-        common.run_quietly([*make, f"DESTDIR={self.home}/root", "install"], "make install", cwd=self.home / "source")
+        common.run_quietly(
+            [*make, f"DESTDIR={self.home}/root", "install"],
+            "make install",
+            cwd=self.home / "source",
+        )
 
     def make_prefix(self, prefix):
         """PostgreSQL looks for its files relative to its own binary: a copy of it among links to the system's files and
-        pgvector's is a complete server, and the system stays as it was. Answers the folder of that binary."""
-        system = [self.bin.parent / "lib", pathlib.Path(f"/usr/share/postgresql/{self.version()}"),
-                  pathlib.Path(f"/usr/share/postgresql/{self.version()}/extension")]
+        pgvector's is a complete server, and the system stays as it was. Answers the folder of that binary.
+        """
+        system = [
+            self.bin.parent / "lib",
+            pathlib.Path(f"/usr/share/postgresql/{self.version()}"),
+            pathlib.Path(f"/usr/share/postgresql/{self.version()}/extension"),
+        ]
         for folder in system:
             target = prefix / folder.relative_to("/")
             target.mkdir(parents=True)
@@ -131,29 +173,69 @@ class Postgres:
         self.root = pathlib.Path(run) / "postgres"
         self.root.mkdir()
         common.give_to(self.root, self.user)
-        common.run_quietly([self.bin / "initdb", "-D", self.root / "data", "-A", "trust", "-U", "postgres", "--no-sync",
-                            "--locale=C.UTF-8", "-E", "UTF8"], "initdb", user=self.user, cwd="/")
+        common.run_quietly(
+            [
+                self.bin / "initdb",
+                "-D",
+                self.root / "data",
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "--no-sync",
+                "--locale=C.UTF-8",
+                "-E",
+                "UTF8",
+            ],
+            "initdb",
+            user=self.user,
+            cwd="/",
+        )
         self.server = self.bin / "postgres"
         if self.pgvector:
             self.server = self.pgvector.make_prefix(self.root / "prefix") / "postgres"
         common.start_with_retry(self.start_once)
-        common.run_quietly([self.bin / "createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "millrace"],
-                           "createdb", user=self.user, cwd="/")
+        common.run_quietly(
+            [
+                self.bin / "createdb",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(self.port),
+                "-U",
+                "postgres",
+                "millrace",
+            ],
+            "createdb",
+            user=self.user,
+            cwd="/",
+        )
 
     def start_once(self):
         self.port = common.free_port()
         (self.root / "data" / "postgresql.auto.conf").write_text(
             f"port = {self.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{self.root}'\n"
-            "max_connections = 80\n")
+            "max_connections = 80\n"
+        )
         self.start_again()
 
     def start_again(self):
-        self.child = common.Child([str(self.server), "-D", str(self.root / "data")], self.root.parent / "postgres.log",
-                                  user=self.user, death_signal=signal.SIGQUIT)
+        self.child = common.Child(
+            [str(self.server), "-D", str(self.root / "data")],
+            self.root.parent / "postgres.log",
+            user=self.user,
+            death_signal=signal.SIGQUIT,
+        )
         common.wait_until(self.is_ready, self.child, 30, "PostgreSQL")
 
     def is_ready(self):
-        return subprocess.run([self.bin / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False).returncode == 0
+        return (
+            subprocess.run(
+                [self.bin / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+                check=False,
+            ).returncode
+            == 0
+        )
 
     def wait(self):
         pass

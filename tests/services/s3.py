@@ -1,4 +1,5 @@
 """A small S3 client of the tests' own, so that a wrong signer of ours cannot agree with itself. Path style, SigV4, one bucket."""
+
 import datetime
 import hashlib
 import hmac
@@ -32,15 +33,28 @@ class Bucket:
         day = stamp[:8]
         headers = {"host": self.host, "x-amz-content-sha256": payload_hash, "x-amz-date": stamp}
         names = ";".join(sorted(headers))
-        canonical = "\n".join([method, path, query, *(f"{name}:{headers[name]}" for name in sorted(headers)), "", names,
-                               payload_hash])
+        canonical = "\n".join(
+            [
+                method,
+                path,
+                query,
+                *(f"{name}:{headers[name]}" for name in sorted(headers)),
+                "",
+                names,
+                payload_hash,
+            ]
+        )
         scope = f"{day}/{self.region}/s3/aws4_request"
-        to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+        to_sign = "\n".join(
+            ["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()]
+        )
         secret = ("AWS4" + self.secret).encode()
         for part in (day, self.region, "s3", "aws4_request"):
             secret = mac(secret, part)
         signature = mac(secret, to_sign).hex()
-        headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={self.key}/{scope}, SignedHeaders={names}, Signature={signature}"
+        headers["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={self.key}/{scope}, SignedHeaders={names}, Signature={signature}"
+        )
         return headers
 
     def request(self, method, key="", query=(), body=b"", extra=None):
@@ -66,13 +80,20 @@ class Bucket:
 
     def notify(self, arn, events):
         body = "".join(f"<Event>{event}</Event>" for event in events)
-        self.request("PUT", query=[("notification", "")], body=(
-            "<NotificationConfiguration><QueueConfiguration><Id>uploads</Id>"
-            f"<Queue>{arn}</Queue>{body}</QueueConfiguration></NotificationConfiguration>").encode())
+        self.request(
+            "PUT",
+            query=[("notification", "")],
+            body=(
+                "<NotificationConfiguration><QueueConfiguration><Id>uploads</Id>"
+                f"<Queue>{arn}</Queue>{body}</QueueConfiguration></NotificationConfiguration>"
+            ).encode(),
+        )
 
     def put(self, key, body, content_type="application/pdf"):
         """Answers the eTag without its quotes."""
-        return self.request("PUT", key, body=body, extra={"content-type": content_type})[1]["ETag"].strip('"')
+        return self.request("PUT", key, body=body, extra={"content-type": content_type})[1][
+            "ETag"
+        ].strip('"')
 
     def get(self, key):
         return self.request("GET", key)[2]
@@ -84,12 +105,17 @@ class Bucket:
         """{key: (eTag, size)} of the whole bucket."""
         found, token = {}, None
         while True:
-            query = [("list-type", "2"), ("encoding-type", "url")] + ([("continuation-token", token)] if token else [])
+            query = [("list-type", "2"), ("encoding-type", "url")] + (
+                [("continuation-token", token)] if token else []
+            )
             tree = xml.fromstring(self.request("GET", query=query)[2])
             space = tree.tag.partition("}")[0] + "}" if tree.tag.startswith("{") else ""
             for entry in tree.iter(space + "Contents"):
                 key = urllib.parse.unquote_plus(entry.findtext(space + "Key"))
-                found[key] = (entry.findtext(space + "ETag").strip('"'), int(entry.findtext(space + "Size")))
+                found[key] = (
+                    entry.findtext(space + "ETag").strip('"'),
+                    int(entry.findtext(space + "Size")),
+                )
             token = tree.findtext(space + "NextContinuationToken")
             if not token:
                 return found

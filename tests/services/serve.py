@@ -8,10 +8,10 @@ The command sees TEST_KAFKA_BROKERS, TEST_S3_ENDPOINT, TEST_DATABASE_URL, TEST_E
 code is ours. A service that this machine cannot have ends the run with 77 and a line `SKIPPED: why`; one whose name ends in `?`
 is left out instead. However we end, killed too, the services end with us.
 """
+
 import pathlib
 import shutil
 import signal
-import subprocess
 import sys
 
 if __name__ == "__main__":
@@ -20,7 +20,14 @@ if __name__ == "__main__":
 from services import clients, common, fakes, kafka, minio, postgres  # noqa: E402
 
 SKIPPED = 77
-ORDER = ("kafka", "fakes", "clients", "pgvector", "postgres", "minio")  # the slow one first; MinIO needs the broker's port
+ORDER = (
+    "kafka",
+    "fakes",
+    "clients",
+    "pgvector",
+    "postgres",
+    "minio",
+)  # the slow one first; MinIO needs the broker's port
 
 
 class Stack:
@@ -32,8 +39,14 @@ class Stack:
         if unknown:
             raise ValueError(f"no service {sorted(unknown)}; there are {', '.join(ORDER)}")
         optional = {name[:-1] for name in names if name.endswith("?")}
-        made = {"kafka": kafka.Kafka(), "fakes": fakes.Fakes(dimension), "clients": clients.Clients(),
-                "pgvector": postgres.Pgvector(), "postgres": postgres.Postgres(), "minio": minio.Minio()}
+        made = {
+            "kafka": kafka.Kafka(),
+            "fakes": fakes.Fakes(dimension),
+            "clients": clients.Clients(),
+            "pgvector": postgres.Pgvector(),
+            "postgres": postgres.Postgres(),
+            "minio": minio.Minio(),
+        }
         self.services = {}
         for name in ORDER:
             why = made[name].why_not() if name in wanted else None
@@ -78,11 +91,22 @@ class Stack:
         shutil.rmtree(self.run, ignore_errors=True)
 
     def environment(self):
-        return {name: value for service in self.services.values() for name, value in service.environment().items()}
+        return {
+            name: value
+            for service in self.services.values()
+            for name, value in service.environment().items()
+        }
 
 
 def all_services():
-    return [kafka.Kafka(), minio.Minio(), postgres.Postgres(), postgres.Pgvector(), clients.Clients(), fakes.Fakes()]
+    return [
+        kafka.Kafka(),
+        minio.Minio(),
+        postgres.Postgres(),
+        postgres.Pgvector(),
+        clients.Clients(),
+        fakes.Fakes(),
+    ]
 
 
 def install():
@@ -118,7 +142,9 @@ def run(names, command):
 
 
 def main(arguments):
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that everything is stopped in order
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # so that everything is stopped in order
     if arguments == ["--install"]:
         return install()
     if arguments == ["--why"]:
@@ -127,7 +153,7 @@ def main(arguments):
         print(__doc__, file=sys.stderr)
         return 2
     split = arguments.index("--")
-    code = run(arguments[:split], arguments[split + 1:])
+    code = run(arguments[:split], arguments[split + 1 :])
     return code if code >= 0 else 128 - code
 
 

@@ -1,4 +1,5 @@
 """The services start, do what the tests rely on, and end with whoever started them."""
+
 import os
 import pathlib
 import signal
@@ -14,21 +15,42 @@ SERVE = pathlib.Path(serve.__file__)
 
 
 def serve_command(*arguments, **options):
-    return subprocess.run([sys.executable, SERVE, *arguments], capture_output=True, text=True, check=False, timeout=100, **options)
+    return subprocess.run(
+        [sys.executable, SERVE, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+        **options,
+    )
 
 
 class CommandLine(unittest.TestCase):
     def test_the_command_sees_the_addresses_and_its_code_is_ours(self):
         done = serve_command("fakes", "--", "sh", "-c", 'echo "$TEST_EMBED_URL"; exit 3')
-        self.assertEqual((3, True), (done.returncode, done.stdout.startswith("http://127.0.0.1:")), done)
+        self.assertEqual(
+            (3, True), (done.returncode, done.stdout.startswith("http://127.0.0.1:")), done
+        )
 
     def test_what_cannot_be_had_is_skipped_with_a_reason(self):
-        done = serve_command("kafka", "--", "true", env={"PATH": "/nonexistent", "HOME": os.environ.get("HOME", "/")})
-        self.assertEqual((77, "SKIPPED: kafka: no java (apt-get install default-jre-headless)\n"), (done.returncode, done.stdout))
+        done = serve_command(
+            "kafka", "--", "true", env={"PATH": "/nonexistent", "HOME": os.environ.get("HOME", "/")}
+        )
+        self.assertEqual(
+            (77, "SKIPPED: kafka: no java (apt-get install default-jre-headless)\n"),
+            (done.returncode, done.stdout),
+        )
 
     def test_an_optional_service_is_left_out(self):
-        done = serve_command("kafka?", "fakes", "--", "/bin/sh", "-c", 'echo "[$TEST_KAFKA_BROKERS]"',
-                             env={"PATH": "/nonexistent", "HOME": os.environ.get("HOME", "/")})
+        done = serve_command(
+            "kafka?",
+            "fakes",
+            "--",
+            "/bin/sh",
+            "-c",
+            'echo "[$TEST_KAFKA_BROKERS]"',
+            env={"PATH": "/nonexistent", "HOME": os.environ.get("HOME", "/")},
+        )
         self.assertEqual((0, "[]\n"), (done.returncode, done.stdout))
 
     def test_wrong_usage_is_2(self):
@@ -36,10 +58,18 @@ class CommandLine(unittest.TestCase):
 
     def test_services_end_with_a_killed_parent(self):
         names = ["fakes"] if common_why("postgres") else ["fakes", "postgres"]
-        with subprocess.Popen([sys.executable, SERVE, *names, "--", "sh", "-c", "echo ready; exec sleep 300"],
-                              stdout=subprocess.PIPE, text=True) as parent:
+        with subprocess.Popen(
+            [sys.executable, SERVE, *names, "--", "sh", "-c", "echo ready; exec sleep 300"],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as parent:
             self.assertEqual("ready\n", parent.stdout.readline())
-            children = [int(pid) for pid in pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+            children = [
+                int(pid)
+                for pid in pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+                .read_text()
+                .split()
+            ]
             parent.send_signal(signal.SIGKILL)
         self.assertEqual(len(names) + 1, len(children))
         end = time.monotonic() + 10
@@ -67,7 +97,9 @@ class Storage(unittest.TestCase):
         try:
             import confluent_kafka
         except ImportError:
-            raise unittest.SkipTest("no Kafka client (apt-get install python3-confluent-kafka)") from None
+            raise unittest.SkipTest(
+                "no Kafka client (apt-get install python3-confluent-kafka)"
+            ) from None
         cls.confluent_kafka = confluent_kafka
         try:
             cls.stack = serve.Stack("kafka", "minio")
@@ -85,14 +117,20 @@ class Storage(unittest.TestCase):
         with self.assertRaises(s3.S3Error) as missing:
             bucket.get(key)
         self.assertEqual(404, missing.exception.status)
-        consumer = self.confluent_kafka.Consumer({"bootstrap.servers": self.stack.kafka.brokers, "group.id": "t",
-                                                  "auto.offset.reset": "earliest", "topic.metadata.refresh.interval.ms": 200})
+        consumer = self.confluent_kafka.Consumer(
+            {
+                "bootstrap.servers": self.stack.kafka.brokers,
+                "group.id": "t",
+                "auto.offset.reset": "earliest",
+                "topic.metadata.refresh.interval.ms": 200,
+            }
+        )
         consumer.subscribe(["uploads"])
         seen, end = [], time.monotonic() + 30
         while len(seen) < 2:
             self.assertLess(time.monotonic(), end, f"only {seen} arrived")
             message = consumer.poll(0.2)
-            if message and not message.error():
+            if message is not None and not message.error():
                 seen.append((message.key().decode(), b"s3:ObjectCreated:Put" in message.value()))
         consumer.close()
         self.assertEqual([(f"docs/{key}", True), (f"docs/{key}", False)], seen)

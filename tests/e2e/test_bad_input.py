@@ -1,0 +1,237 @@
+"""Every bad input has one final state or dead letter, with a stable code and a sentence, and costs nobody else anything."""
+
+import time
+import unittest
+import uuid
+
+import harness
+import pdf
+from make_demo import DEMO, ENCRYPTED, IMAGE_ONLY, TRUNCATED
+
+LIMIT = 300_000  # bytes, MILLRACE_FILE_BYTES_MAX of this test
+GOOD = pdf.document([["# A good neighbour", "It must not notice anything. " * 20]])
+WAIT_S = (
+    240  # an object that is missing is looked for again for up to a minute before that is believed
+)
+
+
+def large():
+    """Above the limit even when compressed well."""
+    sink = pdf.Bytes()
+    made = pdf.Document(sink, compress=False)
+    for number in range(120):
+        made.add_page([f"# Page {number}", "A long file. " * 200])
+    made.finish()
+    return sink.value()
+
+
+FILES = {  # name: (bytes, status, code)
+    "good.pdf": (GOOD, "success", None),
+    "not a pdf.pdf": (b"This is a letter, not a PDF.\n" * 50, "failed", "not_a_pdf"),
+    "empty.pdf": (b"", "failed", "empty_file"),
+    "truncated.pdf": ((DEMO / TRUNCATED).read_bytes(), "failed", "damaged"),
+    "encrypted.pdf": ((DEMO / ENCRYPTED).read_bytes(), "failed", "needs_password"),
+    "no text layer.pdf": ((DEMO / IMAGE_ONLY).read_bytes(), "failed", "no_text"),
+    "too large.pdf": (large(), "failed", "too_large"),
+    "nothing but a header.pdf": (b"%PDF-1.7\n", "failed", "damaged"),
+    "good too.pdf": (GOOD, "success", None),
+}
+
+
+class Files(unittest.TestCase):
+    """What is wrong with a file is a state of its document."""
+
+    def test_each_bad_file_ends_in_its_own_code_with_a_sentence(self):
+        with harness.open_world(MILLRACE_FILE_BYTES_MAX=str(LIMIT)) as world:
+            self.assertGreater(len(FILES["too large.pdf"][0]), LIMIT)
+            world.add_tenant()
+            for name, (data, *_) in FILES.items():
+                world.put(world.key(0, name), data)
+            world.start_worker()
+            world.settle(until=lambda: len(world.documents()) == len(FILES))
+            wanted = {
+                world.key(0, name): (status, code) for name, (_, status, code) in FILES.items()
+            }
+            self.assertEqual(wanted, world.documents())
+            self.assertEqual([], world.faults())
+            for (message,) in world.query(
+                "select error_message from documents where status = 'failed'"
+            ):
+                self.assertRegex(message, r"^.{10,}$")
+            world.check_workers()
+
+
+class Messages(unittest.TestCase):
+    """What is wrong with a message is a dead letter, or nothing at all; its neighbours in the same message are served."""
+
+    @classmethod
+    def setUpClass(cls):
+        try:
+            cls.world = harness.RealWorld()
+        except harness.common.Unavailable as why:
+            raise unittest.SkipTest(str(why)) from None
+        cls.enterClassContext(cls.world)
+        cls.world.add_tenant()
+        cls.world.put(cls.world.key(0, "first.pdf"), GOOD)  # makes the topic
+        cls.world.start_worker()
+        cls.world.settle(until=lambda: len(cls.world.documents()) == 1)
+        cls.wrap = staticmethod(cls.world.topic_module.message)
+        cls.record = staticmethod(cls.world.topic_module.notification)
+
+    def setUp(self):
+        self.before = self.world.documents()
+
+    def letters(self):
+        """{(partition, offset): [(event number, code)]}"""
+        found = {}
+        for partition, offset, number, code in self.world.query(
+            'select partition, "offset", event_no, code from dead_letters where topic = %s order by event_no',
+            "uploads",
+        ):
+            found.setdefault((partition, offset), []).append((number, code))
+        return found
+
+    def send(self, value, **more):
+        return self.world.topic.send(value, **more)
+
+    def assert_only_dead_letters(self, wanted):
+        """{place: codes}: exactly these dead letters, no document, and the worker lives."""
+        self.world.settle(until=lambda: set(wanted) <= set(self.letters()))
+        self.assertEqual(
+            wanted, {place: [code for _, code in self.letters()[place]] for place in wanted}
+        )
+        self.assertEqual(self.before, self.world.documents())
+        self.assertEqual([], self.world.faults())
+
+    def test_rubbish_becomes_dead_letters(self):
+        deep = b'{"Message":' * 40 + b"1" + b"}" * 40
+        self.assert_only_dead_letters(
+            {
+                self.send(b"this is not JSON {"): ["not_json"],
+                self.send(b"\xff\xfe\x00"): ["not_json"],
+                self.send(None, key=b"k"): ["empty_message"],
+                self.send(b""): ["empty_message"],
+                self.send({"hello": "world"}): ["unknown_shape"],
+                self.send([1, 2]): ["unknown_shape"],
+                self.send(b"42"): ["unknown_shape"],
+                self.send(deep): [self.code_of(deep)],
+            }
+        )
+
+    def code_of(self, deep):
+        """Either word is right for a message nested deeper than any envelope."""
+        place = self.send(deep)
+        self.world.settle(until=lambda: place in self.letters())
+        code = self.letters()[place][0][1]
+        self.assertIn(code, ("unknown_shape", "message_too_large"))
+        return code
+
+    def test_keys_that_are_nobodys_become_dead_letters(self):
+        record, wrap, user = self.record, self.wrap, self.world.tenants[0]
+        bad = [
+            "file.pdf",
+            "users/",
+            "users/me/file.pdf",
+            f"users/{user}",
+            f"users/{user}/",
+            f"users/{user}/../x.pdf",
+            f"users/{user.upper()}/x.pdf",
+            f"{user}/x.pdf",
+        ]
+        self.assert_only_dead_letters(
+            {self.send(wrap(record(key, age_s=3600))): ["bad_key"] for key in bad}
+        )
+
+    def test_an_upload_outside_of_every_tenant_is_a_dead_letter(self):
+        self.world.put("elsewhere/file.pdf", GOOD)
+        self.world.settle(
+            until=lambda: any(
+                ("bad_key" in [code for _, code in found]) for found in self.letters().values()
+            )
+        )
+        self.assertEqual(self.before, self.world.documents())
+
+    def test_an_unknown_user_a_foreign_bucket_and_an_unknown_job_become_dead_letters(self):
+        record, wrap = self.record, self.wrap
+        self.assert_only_dead_letters(
+            {
+                self.send(wrap(record(f"users/{uuid.uuid4()}/file.pdf", age_s=3600))): [
+                    "unknown_tenant"
+                ],
+                self.send(wrap(record(self.world.key(0, "first.pdf"), bucket="elsewhere"))): [
+                    "foreign_bucket"
+                ],
+                self.send(
+                    wrap(record(self.world.key(0, "first.pdf"))),
+                    headers=[("millrace-job", str(uuid.uuid4()).encode())],
+                ): ["unknown_job"],
+            }
+        )
+
+    def test_a_test_event_and_metadata_changes_leave_no_trace(self):
+        letters = self.letters()
+        self.send(self.world.topic_module.TEST_EVENT)
+        for name in ("ObjectTagging:Put", "ObjectAcl:Put", "ObjectRestore:Completed"):
+            self.send(self.wrap(self.record(self.world.key(0, "first.pdf"), name=name)))
+        self.world.settle()
+        self.assertEqual((letters, self.before), (self.letters(), self.world.documents()))
+
+    def test_a_bad_record_does_not_poison_its_siblings(self):
+        key = self.world.key(0, "sibling.pdf")
+        good = self.record(key, age_s=3600)
+        place = self.send(
+            self.wrap(self.record("nobody.pdf"), good, {"eventName": "ObjectCreated:Put"})
+        )
+        self.world.put(key, GOOD)
+        self.world.settle(until=lambda: self.world.documents().get(key) == ("success", None))
+        self.assertEqual([(0, "bad_key"), (2, "unknown_shape")], self.letters()[place])
+        self.assertEqual([], self.world.faults())
+
+    def test_an_object_that_is_not_there_ends_as_gone(self):
+        key = self.world.key(0, "never uploaded.pdf")
+        self.send(self.wrap(self.record(key, age_s=3600)))
+        self.world.settle(
+            WAIT_S, until=lambda: self.world.documents().get(key, (None, None))[1] == "gone"
+        )
+        self.assertEqual("skipped", self.world.documents()[key][0])
+        self.assertEqual([], self.world.faults())
+
+    def test_duplicates_count_once(self):
+        key = self.world.key(0, "first.pdf")
+        self.world.settle()
+        before = self.world.audit().snapshot()
+        [(number,)] = self.world.query("select count(*) from processing_jobs")
+        again = self.wrap(self.record(key, age_s=60))
+        for _ in range(5):
+            self.send(again)
+        self.world.settle()
+        time.sleep(
+            1
+        )  # the job of the first copy is made by its claim; a second one would follow at once
+        self.world.settle()
+        [(after,)] = self.world.query("select count(*) from processing_jobs")
+        self.assertEqual(number + 1, after)
+        audit = self.world.audit()
+        self.assertEqual([], audit.faults)
+        for part in ("users", "chunks", "vectors"):
+            self.assertEqual(before[part], audit.snapshot()[part])
+
+    def test_events_out_of_order_end_with_what_the_bucket_holds(self):
+        here, gone = self.world.key(0, "stays.pdf"), self.world.key(0, "goes.pdf")
+        for key in (here, gone):
+            self.world.put(key, GOOD)
+        self.world.settle(until=lambda: self.world.documents().get(gone) == ("success", None))
+        self.world.delete(gone)
+        self.world.settle(until=lambda: self.world.documents()[gone][1] == "gone")
+        self.send(self.wrap(self.record(here, "ObjectRemoved:Delete", age_s=600, sequencer="00")))
+        self.send(self.wrap(self.record(gone, age_s=600, sequencer="01")))
+        self.world.settle(WAIT_S)
+        self.assertEqual(
+            (("success", None), "gone"),
+            (self.world.documents()[here], self.world.documents()[gone][1]),
+        )
+        self.assertEqual([], self.world.faults())
+
+
+if __name__ == "__main__":
+    harness.main()

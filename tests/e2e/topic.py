@@ -1,0 +1,109 @@
+"""The topic from outside, with the vendor's client: raw messages in, offsets read and rewound, S3 notifications by hand."""
+
+import datetime
+import json
+import urllib.parse
+import uuid
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+SECONDS = 10
+
+
+class Topic:
+    def __init__(self, brokers, name, group):
+        self.name = name
+        settings = {"bootstrap.servers": brokers, "log_level": 0}
+        self.producer = Producer(settings)
+        self.reader = Consumer({**settings, "group.id": group, "enable.auto.commit": False})
+
+    def close(self):
+        self.reader.close()
+
+    def partitions(self):
+        found = self.reader.list_topics(self.name, SECONDS).topics[self.name].partitions
+        return [TopicPartition(self.name, number) for number in sorted(found)]
+
+    def send(self, value, key=None, headers=None, partition=0):
+        """Answers (partition, offset). Bytes, or anything that becomes JSON; None is a null value."""
+        where = []
+        body = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
+        self.producer.produce(
+            self.name,
+            body,
+            key,
+            partition,
+            headers=headers,
+            on_delivery=lambda error, message: where.append(
+                error or (message.partition(), message.offset())
+            ),
+        )
+        self.producer.flush(SECONDS)
+        if not where or not isinstance(where[0], tuple):
+            raise RuntimeError(f"the broker did not take a message: {where}")
+        return where[0]
+
+    def lag(self):
+        """Messages whose end the group has not committed yet."""
+        ends = [
+            self.reader.get_watermark_offsets(partition, SECONDS) for partition in self.partitions()
+        ]
+        done = self.reader.committed(self.partitions(), SECONDS)
+        return sum(high - max(low, partition.offset) for (low, high), partition in zip(ends, done))
+
+    def committed(self):
+        return {
+            partition.partition: partition.offset
+            for partition in self.reader.committed(self.partitions(), SECONDS)
+        }
+
+    def rewind(self):
+        """The whole topic again. Only while no worker is in the group."""
+        self.reader.commit(
+            offsets=[TopicPartition(self.name, one.partition, 0) for one in self.partitions()],
+            asynchronous=False,
+        )
+
+
+def notification(
+    key, name="ObjectCreated:Put", bucket="docs", size=1000, age_s=0, sequencer=None, **more
+):
+    """One record of an S3 notification, in AWS's shape, `age_s` old."""
+    time = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=age_s)
+    stored = {
+        "key": urllib.parse.quote_plus(key, safe="/"),
+        "sequencer": sequencer or uuid.uuid4().hex[:18].upper(),
+        **more,
+    }
+    if name.startswith("ObjectCreated"):
+        stored = {"size": size, "eTag": uuid.uuid4().hex, **stored}
+    return {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": "us-east-1",
+        "eventName": name,
+        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "userIdentity": {"principalId": "test"},
+        "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+        "responseElements": {},
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": "test",
+            "bucket": {"name": bucket, "arn": f"arn:aws:s3:::{bucket}"},
+            "object": stored,
+        },
+    }
+
+
+def message(*records):
+    return {"Records": list(records)}
+
+
+TEST_EVENT = {
+    "Service": "Amazon S3",
+    "Event": "s3:TestEvent",
+    "Time": "2026-01-01T00:00:00.000Z",
+    "Bucket": "docs",
+    "RequestId": "5582815E1AEA5ADF",
+    "HostId": "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR",
+}
