@@ -1,9 +1,10 @@
 """Deterministic unit vectors for texts, cheap enough that the fake is never what a test waits for.
 
-Three quarters of a vector come from a hash of the whole text, so that each text has a vector of its own; the last quarter holds
-the signed hashes of its words, so that texts which share words lie close and a search test can ask a sensible question.
-About 60 microseconds for 3072 values. float32, little endian, as on the wire.
+A vector is the sum of two parts: a hash of the whole text, so that each text has a vector of its own and every value is an
+ordinary number, and the signed hashes of its words, long ones counting more, so that texts which share words lie close and a
+search test can ask a sensible question. About 0.2 milliseconds for 3072 values. float32, little endian, as on the wire.
 """
+
 import array
 import functools
 import hashlib
@@ -14,9 +15,9 @@ import re
 import sys
 import zlib
 
-HASH_ENERGY, WORD_ENERGY = 0.3, 0.7
-PIECE = 4  # values per byte of hash
-WORD = re.compile(r"\w+")
+HASH_LENGTH, WORD_LENGTH = 0.4, 0.9
+PIECE = 4  # values per byte of hash; dimensions are multiples of it
+WORD = re.compile(r"\w{3,}")
 assert sys.byteorder == "little", "vectors are written as the machine holds them"
 
 
@@ -31,33 +32,36 @@ def pieces(scale_squared):
     return blocks
 
 
-def word_values(text, width, energy):
+def word_values(text, dimension):
+    """{place: value} of length WORD_LENGTH, empty without words."""
     counts = {}
     for word in WORD.findall(text.lower()):
-        code = zlib.crc32(word.encode())
-        place = code % width
-        counts[place] = counts.get(place, 0.0) + (1.0 if code & 0x80000000 else -1.0)
-    length = math.sqrt(sum(count * count for count in counts.values()))
-    values = array.array("f", bytes(4 * width))
-    if length == 0:
-        values[0], length = math.sqrt(energy), 1.0
-        return values.tobytes()
-    for place, count in counts.items():
-        values[place] = count * math.sqrt(energy) / length
-    return values.tobytes()
+        counts[word] = counts.get(word, 0) + 1
+    places = {}
+    for word, count in counts.items():
+        code = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+        weight = (min(len(word), 10) - 2) * math.sqrt(count)
+        places[code % dimension] = places.get(code % dimension, 0.0) + (
+            weight if code & 0x80000000 else -weight
+        )
+    length = math.sqrt(sum(value * value for value in places.values()))
+    return (
+        {place: value * WORD_LENGTH / length for place, value in places.items()} if length else {}
+    )
 
 
 @functools.lru_cache(maxsize=4096)
 def vector(text, dimension):
-    """The bytes of `dimension` float32 values of length 1. The dimension is at least 2."""
-    hashed = dimension * 3 // 4 // PIECE * PIECE
-    parts = []
-    if hashed:
-        blocks = pieces(HASH_ENERGY * PIECE / hashed)
-        digest = hashlib.shake_128(text.encode("utf-8", "surrogatepass")).digest(hashed // PIECE)
-        parts = [blocks[byte] for byte in digest]
-    parts.append(word_values(text, dimension - hashed, WORD_ENERGY if hashed else 1.0))
-    return b"".join(parts)
+    """The bytes of `dimension` float32 values of length 1."""
+    blocks = pieces(HASH_LENGTH**2 * PIECE / dimension)
+    digest = hashlib.shake_128(text.encode("utf-8", "surrogatepass")).digest(dimension // PIECE)
+    values = floats(b"".join([blocks[byte] for byte in digest]))
+    square = HASH_LENGTH**2
+    for place, value in word_values(text, dimension).items():
+        square += value * (value + 2 * values[place])
+        values[place] += value
+    scale = 1 / math.sqrt(square)
+    return array.array("f", [value * scale for value in values]).tobytes()
 
 
 def key(data):
