@@ -15,8 +15,13 @@
 
 struct json; /* opaque value */
 
-/* err gets ERR_PROTOCOL with line and reason, never with the content. Depth is at most 64;
- * duplicate members: the last one counts; NUL in strings is refused. */
+#define JSON_DEPTH_MAX 64
+#define JSON_ESCAPED_BYTES_MAX 6 /* \u001f */
+#define JSON_NUMBER_BYTES_MAX 32 /* with a NUL */
+
+/* err gets ERR_PROTOCOL with line and reason, never with the content. Any value may be the root.
+ * Depth is at most JSON_DEPTH_MAX; duplicate members: the last one counts; NUL in strings and
+ * integers beyond 64 bits (signed) are refused. */
 struct json *json_parse(struct text text, struct error *err) MUST_CHECK;
 void json_free(struct json *root); /* NULL is allowed */
 
@@ -31,7 +36,7 @@ const struct json *json_at(const struct json *array, size_t index);
 struct text json_text(const struct json *string); /* TEXT_NONE when it is none */
 struct text json_member_text(const struct json *object, const char *name);
 bool json_u64(const struct json *value,
-              uint64_t *ret_value) MUST_CHECK; /* number, or digits as a string */
+              uint64_t *ret_value) MUST_CHECK; /* whole number, or digits as a string */
 double json_number(const struct json *value, double fallback);
 bool json_bool(const struct json *value, bool fallback);
 /* Calls visit for each member, in the document's order. */
@@ -43,8 +48,8 @@ void cleanup_json(struct json **root);
 
 struct json_writer {
     struct buffer *out; /* out->is_full says whether all of it fitted */
-    unsigned depth;
-    bool needs_comma[64];
+    unsigned depth;     /* private from here */
+    bool needs_comma[JSON_DEPTH_MAX];
 };
 
 struct json_writer json_writer_new(struct buffer *out);
@@ -54,7 +59,7 @@ void json_close_object(struct json_writer *writer);
 void json_open_array(struct json_writer *writer, const char *name);
 void json_close_array(struct json_writer *writer);
 void json_write_text(struct json_writer *writer, const char *name,
-                     struct text value); /* bad UTF-8: U+FFFD */
+                     struct text value); /* NUL, bad UTF-8: U+FFFD */
 void json_write_u64(struct json_writer *writer, const char *name, uint64_t value);
 void json_write_i64(struct json_writer *writer, const char *name, int64_t value);
 void json_write_number(struct json_writer *writer, const char *name,
@@ -63,5 +68,12 @@ void json_write_bool(struct json_writer *writer, const char *name, bool value);
 void json_write_null(struct json_writer *writer, const char *name);
 void json_write_raw(struct json_writer *writer, const char *name,
                     struct text json); /* already JSON */
+
+/* The next character of a text (not empty) as it stands inside a JSON string: *ret_used bytes of it
+ * became the returned count of bytes. Controls are escaped, NUL and bad UTF-8 become
+ * U+FFFD. */
+size_t json_escape(struct text text, char ret_escaped[JSON_ESCAPED_BYTES_MAX], size_t *ret_used);
+/* The shortest decimal that reads back as the same double; "null" when it is not finite. */
+const char *json_format_number(double value, char buffer[JSON_NUMBER_BYTES_MAX]);
 
 #endif

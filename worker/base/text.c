@@ -169,14 +169,17 @@ bool text_parse_ms(struct text text, uint64_t *ret_ms)
     return parse_with_unit(text_trim(text), units, COUNT_OF(units), ret_ms);
 }
 
-/* Bytes of the well-formed sequence at the start (Unicode 15, table 3-7), 0 when there is none. */
-static size_t utf8_sequence(const uint8_t *at, size_t bytes)
+/* Unicode 15, table 3-7. */
+size_t text_utf8_sequence(struct text text)
 {
+    const uint8_t *at = (const uint8_t *)text.start;
+    if (text.bytes == 0)
+        return 0;
     uint8_t lead = at[0];
     if (lead < 0x80)
         return 1;
     size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4 || bytes < length)
+    if (lead < 0xc2 || lead > 0xf4 || text.bytes < length)
         return 0;
     uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
     uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
@@ -190,12 +193,11 @@ static size_t utf8_sequence(const uint8_t *at, size_t bytes)
 
 bool text_is_utf8(struct text text)
 {
-    const uint8_t *at = (const uint8_t *)text.start;
-    for (size_t i = 0; i < text.bytes;) {
-        size_t length = utf8_sequence(at + i, text.bytes - i);
+    while (text.bytes) {
+        size_t length = text_utf8_sequence(text);
         if (length == 0)
             return false;
-        i += length;
+        text = text_slice(text, length, text.bytes);
     }
     return true;
 }
