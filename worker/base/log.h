@@ -7,11 +7,13 @@
  * event = noun_verb in the past; at least one field; units in the keys. Only worker/ logs above
  * debug: services return errors, and one failure is one line. An event that repeats is limited to
  * LOG_REPEATS_MAX lines a second; the next line of that event says how many were dropped.
+ * A text value is cut at 1 KiB and a line at 4 KiB; a cut line ends in "cut":true.
  * Thread: any (one write(2) a line).
  */
 #ifndef WORKER_BASE_LOG_H
 #define WORKER_BASE_LOG_H
 
+#include "worker/base/crypto.h"
 #include "worker/base/error.h"
 
 #define LOG_REPEATS_MAX 20
@@ -23,7 +25,8 @@ enum field_kind {
     FIELD_KIND_U64,
     FIELD_KIND_I64,
     FIELD_KIND_DOUBLE,
-    FIELD_KIND_BOOL
+    FIELD_KIND_BOOL,
+    FIELD_KIND_UUID,
 };
 
 struct field {
@@ -35,6 +38,7 @@ struct field {
         int64_t i64;
         double number;
         bool boolean;
+        struct uuid uuid;
     };
 };
 
@@ -44,11 +48,13 @@ struct field {
 #define FIELD_I64(k, v) ((struct field){.key = (k), .kind = FIELD_KIND_I64, .i64 = (v)})
 #define FIELD_DOUBLE(k, v) ((struct field){.key = (k), .kind = FIELD_KIND_DOUBLE, .number = (v)})
 #define FIELD_BOOL(k, v) ((struct field){.key = (k), .kind = FIELD_KIND_BOOL, .boolean = (v)})
+#define FIELD_UUID(k, v) ((struct field){.key = (k), .kind = FIELD_KIND_UUID, .uuid = (v)})
 /* Two fields of an error: its code and its message. */
 #define FIELD_ERROR(err) \
     FIELD_STR("code", error_name((err)->code)), FIELD_STR("error", (err)->message)
 
-void log_configure(enum log_level level, enum log_format format); /* global, at start-up */
+/* Global, at start-up; before it: info and above, as JSON. */
+void log_configure(enum log_level level, enum log_format format);
 bool log_is_on(enum log_level level);
 void log_write(enum log_level level, const char *event, const struct field *fields,
                size_t field_count);
