@@ -117,6 +117,30 @@ static void test_loop__work_answers_on_the_loop(void **state)
     assert_string_equal(probe.trace, "wd");
 }
 
+static void on_stop(struct timer *timer)
+{
+    (void)timer;
+    loop_stop(probe.loop);
+}
+
+static void test_loop__stops_when_a_timer_says_so_though_nothing_else_is_left(void **state)
+{
+    (void)state;
+    timer_start(probe.loop, &probe.timers[0], 5, on_stop);
+    loop_run(probe.loop);
+    assert_false(timer_is_waiting(&probe.timers[0]));
+}
+
+static void test_loop__a_turn_ends_in_time_though_nothing_happens(void **state)
+{
+    (void)state;
+    loop_run_once(probe.loop, 0);
+    loop_run_once(probe.loop, 5);
+    timer_start(probe.loop, &probe.timers[0], 0, on_timer);
+    loop_run_once(probe.loop, 5);
+    assert_string_equal(probe.trace, "a");
+}
+
 static void test_loop__virtual_time_jumps_and_ends_when_idle(void **state)
 {
     (void)state;
@@ -138,6 +162,8 @@ int main(void)
         ON_BOTH(test_loop__a_timer_that_restarts_itself_does_not_starve_the_turn),
         ON_BOTH(test_loop__later_runs_after_the_call_returned),
         ON_BOTH(test_loop__work_answers_on_the_loop),
+        ON_BOTH(test_loop__stops_when_a_timer_says_so_though_nothing_else_is_left),
+        ON_BOTH(test_loop__a_turn_ends_in_time_though_nothing_happens),
         cmocka_unit_test_setup_teardown(test_loop__virtual_time_jumps_and_ends_when_idle,
                                         with_virtual_loop, free_loop),
     };

@@ -21,6 +21,7 @@ struct loop {
     uint64_t lag_ms_max;
     size_t work_count; /* given to work threads, not answered */
     bool is_virtual, is_stopping;
+    bool is_turn_over; /* loop_run_once()'s time is up */
     uint64_t virtual_ms;
     uv_loop_t uv; /* all below: real loops only */
     uv_timer_t tick;
@@ -140,7 +141,8 @@ static void on_prepare(uv_prepare_t *prepare)
     uv_update_time(&loop->uv);
     run_due_timers(loop);
     run_later(loop);
-    if (has_urgent(loop))
+    /* What ran just now may have ended the wait that libuv is about to begin. */
+    if (has_urgent(loop) || loop->is_stopping || loop->is_turn_over)
         uv_idle_start(&loop->idle, on_idle);
     else
         uv_idle_stop(&loop->idle);
@@ -289,9 +291,14 @@ void loop_stop(struct loop *loop)
     loop->is_stopping = true;
 }
 
+struct deadline {
+    struct timer timer;
+    struct loop *loop;
+};
+
 static void on_deadline(struct timer *timer)
 {
-    (void)timer; /* waking up is all */
+    container_of(timer, struct deadline, timer)->loop->is_turn_over = true;
 }
 
 void loop_run_once(struct loop *loop, uint64_t timeout_ms)
@@ -300,10 +307,12 @@ void loop_run_once(struct loop *loop, uint64_t timeout_ms)
         virtual_turn(loop);
         return;
     }
-    struct timer deadline = {0};
-    timer_start(loop, &deadline, timeout_ms, on_deadline);
+    struct deadline deadline = {.loop = loop};
+    loop->is_turn_over = false;
+    timer_start(loop, &deadline.timer, timeout_ms, on_deadline);
     uv_run(&loop->uv, UV_RUN_ONCE);
-    timer_stop(loop, &deadline);
+    timer_stop(loop, &deadline.timer);
+    loop->is_turn_over = false;
 }
 
 struct uv_loop_s *loop_uv(struct loop *loop)
