@@ -33,6 +33,9 @@ struct message_view {
     bool is_unreadable;
 };
 
+/* Popping stops while this much is delivered and not settled: 131,072 S3 events fit. */
+#define QUEUE_BYTES_MAX ((uint64_t)256 << 20)
+
 struct queue_property {
     struct text name, value; /* any librdkafka property; NUL-terminated */
 };
@@ -41,8 +44,9 @@ struct queue_options {
     struct text brokers, topic, group, client_id; /* NUL-terminated */
     const struct queue_property *properties;      /* KAFKA_PROP_*: after ours, so they win */
     size_t property_count;
-    bool is_in_process_broker; /* short sessions and fetch waits, see kafka_broker.h */
-    bool start_at_end;         /* tests only; a new group starts at the beginning */
+    uint64_t unsettled_bytes_max; /* of messages not settled; 0: QUEUE_BYTES_MAX */
+    bool is_in_process_broker;    /* short sessions and fetch waits, see kafka_broker.h */
+    bool start_at_end;            /* tests only; a new group starts at the beginning */
 };
 
 struct queue_events {
@@ -52,6 +56,9 @@ struct queue_events {
                        bool is_lost); /* settling its messages moves no offset from now on */
     void (*on_assigned)(void *arg, uint32_t partition_count);
     void (*on_fatal)(void *arg, const struct error *err); /* the process must end */
+    /* NULL is allowed. Something passing, for the log: a broker away, a right missing, no such
+     * topic; may repeat often. */
+    void (*on_trouble)(void *arg, const struct error *err);
 };
 
 /* ERR_CONFIG for a bad property. A broker that is away is not an error: it is waited for. */
@@ -63,12 +70,13 @@ void queue_credit(struct queue *queue,
 void queue_settle(struct queue *queue,
                   struct message *message); /* takes it: all its events are final */
 void queue_abandon(struct queue *queue,
-                   struct message *message); /* takes it unfinished: it will be delivered again,
-                                                later or elsewhere */
+                   struct message *message); /* takes it unfinished: it is delivered again, here
+                                                after a second while credit is left, or elsewhere */
 
 struct queue_figures {
     uint64_t lag;           /* messages of owned partitions not yet committed */
     uint64_t oldest_age_ms; /* of the oldest message not yet settled, 0 when there is none */
+    uint64_t unsettled_bytes;
     uint32_t partitions, unsettled;
     bool has_joined; /* an assignment came once */
     bool is_fatal;

@@ -20,6 +20,8 @@ struct topic_record {
     void *arg;
 };
 
+/* Records that librdkafka's own buffer (100,000 records, 128 MiB) has no room for are answered with
+ * ERR_THROTTLED: wait for others first. */
 struct topic *topic_open(struct loop *loop, const struct queue_options *options,
                          struct error *err) MUST_CHECK;
 void topic_produce(struct topic *topic,
@@ -29,8 +31,9 @@ struct topic_probe {
     struct text topic;
     uint32_t partitions; /* out */
     void (*on_done)(struct topic_probe *probe, const struct error *err);
-    struct work work; /* private */
+    struct work work; /* private from here */
     struct topic *owner;
+    void *private_request;
 };
 void topic_describe(struct topic *topic, struct topic_probe *probe, uint64_t timeout_ms);
 void topic_close(struct topic *topic, void (*on_closed)(void *arg),
