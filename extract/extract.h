@@ -2,10 +2,12 @@
  * extract.h - a sealed body in, pages out, in page order, while reading goes on.
  *
  * Flow:    a request waits for a slot; a forked, sandboxed child reads the body and sends page
- *          frames; credit in bytes of text says how much may come.
- * Owns:    the zygote (millrace-extract, executed once, before any thread exists), its children.
+ *          frames; credit in bytes of text says how much may come. A page that ends the child
+ * (time, memory, crash) is left out and another child goes on behind it, three times at most. Owns:
+ * the zygote (millrace-extract; restarted with growing pauses when it is lost), its children.
  *          Borrows every request until on_done.
- * Thread:  the loop thread; extract_start_zygote() before any thread.
+ * Thread:  the loop thread; extract_open() before any other thread exists, so that nothing of the
+ *          worker but a few descriptors can ever be seen by the helper.
  */
 #ifndef EXTRACT_EXTRACT_H
 #define EXTRACT_EXTRACT_H
@@ -20,8 +22,8 @@ struct extract;
 struct extract_limits {
     uint64_t memory_bytes;        /* RLIMIT_AS above the body's size: 512 MiB */
     uint32_t cpu_seconds;         /* 60 */
-    uint64_t page_timeout_ms;     /* no frame for so long: 5 s */
-    uint64_t wall_ms;             /* 30 s, and 50 ms for each page */
+    uint64_t page_timeout_ms;     /* no page for so long: 5 s */
+    uint64_t wall_ms;             /* 30 s; 50 ms for each page come on top, up to 10 minutes */
     uint32_t pages_max;           /* 20,000 */
     uint64_t page_text_bytes_max; /* 2 MiB */
     uint64_t text_bytes_max;      /* 64 MiB */
@@ -29,7 +31,7 @@ struct extract_limits {
 struct extract_limits extract_limits_default(void);
 
 struct extract_options {
-    uint32_t slots_max;      /* children at once; 0: the number of cores */
+    uint32_t slots_max;      /* children at once, at most 64; 0: the number of cores */
     struct text helper_path; /* NUL-terminated; none: millrace-extract beside this program */
 };
 
@@ -55,8 +57,7 @@ struct extract_request {
      * document was learnt. */
     void (*on_done)(struct extract_request *request, const struct extract_summary *summary,
                     const struct error *err);
-    struct list_node waiting; /* private from here */
-    void *private_state;
+    void *private_state; /* private */
 };
 
 /* Executes the helper. ERR_SANDBOX: the self-test failed (poppler-data, seccomp): the message says.
@@ -64,11 +65,12 @@ struct extract_request {
 struct extract *extract_open(struct loop *loop, const struct extract_options *options,
                              struct error *err) MUST_CHECK;
 void extract_submit(struct extract *extract, struct extract_request *request);
-/* So many more bytes of text may be sent; none left: the child waits, its clocks stand still. A
- * fresh request has credit for 256 KiB. */
+/* So many more bytes of text may be sent; none left: the child waits, its clocks stand still. The
+ * page that uses up the credit may exceed it. A fresh request has credit for 256 KiB. */
 void extract_credit(struct extract *extract, struct extract_request *request, uint64_t text_bytes);
 void extract_cancel(struct extract *extract,
                     struct extract_request *request); /* on_done(ERR_CANCELLED) follows */
+/* Requests not answered yet get ERR_SHUTDOWN first. NULL is allowed. */
 void extract_close(struct extract *extract, void (*on_closed)(void *arg), void *arg);
 
 struct extract_figures {
