@@ -169,6 +169,20 @@ class World:
                 )
             time.sleep(PAUSE_S)
 
+    def wait_for(self, is_so, seconds):
+        """Waits for a condition while work goes on; a database that is not there yet is waited for."""
+        end = time.monotonic() + seconds
+        while True:
+            self.check_workers()
+            try:
+                if is_so():
+                    return
+            except psycopg.Error:
+                pass  # the next turn asks again; the deadline below is the limit
+            if time.monotonic() > end:
+                raise AssertionError(f"not so after {seconds} s: {self.workers[-1].tail(20)}")
+            time.sleep(PAUSE_S / 5)
+
     # -- judging -----------------------------------------------------------------------------------------------------
     def audit(self):
         return Audit(self.database(), self.store, self.objects())

@@ -1,6 +1,7 @@
 """The main job: PDFs land in a bucket, their vectors land in their owners' namespaces, the counters are exact."""
 
 import json
+import time
 import unittest
 
 import harness
@@ -203,6 +204,33 @@ class Weather(unittest.TestCase):
             world.settle(300)
             self.assertEqual({("success", None)}, set(world.documents().values()))
             self.assertEqual([], world.faults())
+
+
+class Outage(unittest.TestCase):
+    """Each service goes away for a while and comes back: the worker stays, and nothing is lost."""
+
+    AWAY_S = 3
+
+    def test_services_that_restart_lose_nothing(self):
+        try:
+            world = harness.RealWorld(dimension=256)
+        except harness.common.Unavailable as why:
+            self.skipTest(str(why))
+        with world:
+            world.add_tenant()
+            worker, stack, number = world.start_worker(), world.stack, 0
+            world.break_services(embed={"delay": 0.1})  # so that each outage meets work in flight
+            for service in (stack.postgres, stack.kafka, stack.minio):
+                for number in range(number + 1, number + 9):
+                    world.put(world.key(0, f"file {number}.pdf"), pages(3, f"subject{number}"))
+                service.stop()
+                time.sleep(self.AWAY_S)
+                service.start_again()
+                service.wait()
+            world.settle(300, until=lambda: len(world.documents()) == number)
+            self.assertEqual({("success", None)}, set(world.documents().values()))
+            self.assertEqual([], world.faults())
+            self.assertTrue(worker.is_alive())
 
 
 if __name__ == "__main__":

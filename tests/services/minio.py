@@ -33,6 +33,7 @@ class Minio:
         self.binary = common.cache_dir() / "minio" / "minio"
         self.kafka = kafka
         self.child = None
+        self.is_prepared = False
         self.port = None
 
     def why_not(self):
@@ -113,7 +114,9 @@ class Minio:
 
     def wait(self):
         common.wait_until(self.is_live, self.child, 60, "MinIO")
-        self.make_bucket(BUCKET)
+        if not self.is_prepared:  # a restart finds its bucket again
+            self.make_bucket(BUCKET)
+            self.is_prepared = True
 
     def make_bucket(self, name):
         client = self.client(name)
