@@ -11,7 +11,7 @@ import urllib.request
 import uuid
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 
 FINAL = {"success", "failed", "skipped", "cancelled"}
 JOB_FINAL = {"completed", "failed", "partial", "cancelled"}
@@ -101,6 +101,11 @@ class Rows:
             table("litter"),
             table("dead_letters"),
         )
+        self.staged = {}
+        for (name,) in connection.cursor(row_factory=tuple_row).execute(
+            "select table_name from information_schema.tables where table_name like 'staged\\_%'"
+        ):
+            self.staged[name] = len(table(name))
         self.chunks = []
         tables = connection.execute(
             """select table_schema, exists(select from information_schema.columns c where c.table_schema =
@@ -144,6 +149,7 @@ class Audit:
             self.check_vectors,
             self.check_usage,
             self.check_rest,
+            self.check_staging,
             self.check_dead_letters,
             self.check_bucket,
         ):
@@ -346,6 +352,11 @@ class Audit:
             self.say(
                 f"{len(self.rows.litter)} rows of litter, the first of document {self.rows.litter[0]['document_id']}"
             )
+
+    def check_staging(self):
+        for table, count in self.rows.staged.items():
+            if count:
+                self.say(f"{count} rows of attempts that have ended lie in {table}")
 
     def check_dead_letters(self):
         for letter in self.rows.dead_letters:

@@ -79,6 +79,10 @@ class World:
         self.workers = []
         return codes
 
+    def kill(self, number):
+        """kill -9 of one of several workers."""
+        self.workers.pop(number).stop(signal.SIGKILL)
+
     def millrace(self, *arguments, seconds=60):
         return subprocess.run(
             [BINARY, *arguments],

@@ -176,6 +176,7 @@ SQL = {  # statement: what the auditor must say
     "update users set total_vectors = 4 where id = %(a)s": "documents, bytes, vectors",
     "update users set total_storage_bytes = 0 where id = %(a)s": "documents, bytes, vectors",
     "insert into litter values (%(document)s, 1, %(a)s, 3, now())": "rows of litter",
+    "create table staged_chunks as select 1 as document_id": "attempts that have ended",
     "insert into dead_letters values ('t', 0, 0, 0, 'not_json', null)": "no sentence",
     f"delete from {A}.chunks where chunk_no = 1": "have gaps",
     f"update {A}.chunks set content = 'another text' where chunk_no = 1": "is of another text",

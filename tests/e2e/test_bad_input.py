@@ -67,7 +67,7 @@ class Messages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         try:
-            cls.world = harness.RealWorld()
+            cls.world = harness.RealWorld(MILLRACE_TENANT_WAIT=TENANT_WAIT)
         except harness.common.Unavailable as why:
             raise unittest.SkipTest(str(why)) from None
         cls.enterClassContext(cls.world)
@@ -167,6 +167,31 @@ class Messages(unittest.TestCase):
                 ): ["unknown_job"],
             }
         )
+
+    def test_an_upload_of_an_unknown_user_waits_a_while_then_is_a_dead_letter(self):
+        key = f"users/{uuid.uuid4()}/nobody.pdf"
+        self.world.put(key, GOOD)
+        self.world.wait_for(lambda: "unknown_tenant" in self.codes_of(key), 60)
+        self.world.settle()
+        self.assertNotIn(key, self.world.documents())
+        self.assertEqual([], self.world.faults())
+
+    def test_an_upload_that_comes_before_its_user_is_served(self):
+        user = str(uuid.uuid4())
+        key = f"users/{user}/early.pdf"
+        self.world.put(key, GOOD)
+        self.world.add_tenant(user)
+        self.world.settle(until=lambda: self.world.documents().get(key) == ("success", None))
+        self.assertEqual([], self.codes_of(key))
+        self.assertEqual([], self.world.faults())
+
+    def codes_of(self, key):
+        """Of the dead letters whose message names this object."""
+        name = key.rpartition("/")[2].encode()
+        rows = self.world.query(
+            "select code from dead_letters where position(%s::bytea in value) > 0", name
+        )
+        return [code for code, in rows]
 
     def test_a_test_event_and_metadata_changes_leave_no_trace(self):
         letters = self.letters()

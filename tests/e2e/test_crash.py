@@ -54,6 +54,56 @@ class Crash(unittest.TestCase):
             self.assertEqual([], before.faults)
             self.assert_a_replay_changes_nothing(world, before.snapshot())
 
+    def test_a_worker_that_sleeps_past_its_lease_wakes_up_to_no_harm(self):
+        source = random.Random(10)
+        try:
+            world = harness.RealWorld()
+        except harness.common.Unavailable as why:
+            self.skipTest(str(why))
+        with world:
+            world.add_tenant()
+            world.break_services(embed={"delay": 0.5}, store={"delay": 0.2})
+            sleeper = world.start_worker()
+            keys = [world.key(0, f"sleep {number}.pdf") for number in range(20)]
+            for number, key in enumerate(keys):
+                world.put(key, body(source, f"sleep{number}"))
+            world.wait_for(lambda: ("processing", None) in world.documents().values(), 60)
+            sleeper.send(signal.SIGSTOP)
+            world.break_services()
+            world.start_worker()
+            world.settle(240, until=lambda: len(world.documents()) == len(keys))
+            sleeper.send(signal.SIGCONT)
+            time.sleep(3)  # what it still had in hand is sent in its first moments
+            world.settle(60)
+            self.assertEqual({("success", None)}, set(world.documents().values()))
+            self.assertEqual([], world.faults())
+            self.assertEqual([0, 0], world.stop_workers())
+
+    def test_two_workers_share_the_topic_while_one_after_the_other_is_killed(self):
+        source = random.Random(11)
+        try:
+            world = harness.RealWorld()
+        except harness.common.Unavailable as why:
+            self.skipTest(str(why))
+        with world:
+            for _ in range(TENANTS):
+                world.add_tenant()
+            world.break_services(embed={"delay": 0.1}, store={"delay": 0.05, "swallow": 0.05})
+            keys = [
+                world.key(number % TENANTS, f"pair {number}.pdf") for number in range(DOCUMENTS)
+            ]
+            for _ in range(2):
+                world.start_worker()
+            for number, key in enumerate(keys):
+                world.put(key, body(source, f"pair{number}"))
+            for _ in range(KILLS):
+                time.sleep(source.uniform(0.3, 2))
+                world.kill(source.randrange(2))
+                world.start_worker()
+            world.settle(240, until=lambda: len(world.documents()) == len(keys))
+            self.assertEqual({("success", None)}, set(world.documents().values()))
+            self.assertEqual([], world.faults())
+
     def assert_a_replay_changes_nothing(self, world, before):
         world.replay()
         after = world.audit()
