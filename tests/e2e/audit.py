@@ -1,5 +1,6 @@
-"""Audits an installation from outside: bucket, tables and stored vectors against the invariants of the design. Shares nothing
-with the product but names of tables and columns. Each check answers sentences that say what is wrong; none means all is well.
+"""Audits an installation from outside: bucket, tables and stored vectors against the invariants of
+the design. Shares nothing with the product but names of tables and columns. Each check answers
+sentences that say what is wrong; none means all is well.
 """
 
 import collections

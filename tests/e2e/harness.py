@@ -1,11 +1,13 @@
-"""A whole installation around the built `millrace`: real services, tenants, uploads, workers, and the audit of what they left.
+"""A whole installation around the built `millrace`: real services, tenants, uploads, workers, and
+the audit of what they left.
 
     with open_world() as world:
         world.put(key, data); world.start_worker(); world.settle(); assert world.faults() == []
 
-Two worlds behind one interface: `real` (Kafka, S3 server with notifications to it, PostgreSQL, fakes of embeddings and Pinecone) and
-`dev` (`millrace dev`: one process, this machine only). The first is used where this machine can have it, else the second, and
-that is said loudly. `--dev` on a test's command line asks for the second.
+Two worlds behind one interface: `real` (Kafka, S3 server with notifications to it, PostgreSQL,
+fakes of embeddings and Pinecone) and `dev` (`millrace dev`: one process, this machine only).
+The first is used where this machine can have it, else the second, and that is said loudly.
+`--dev` on a test's command line asks for the second.
 """
 
 import json

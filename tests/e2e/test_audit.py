@@ -1,4 +1,5 @@
-"""The auditor finds nothing wrong with a sound installation and each of many sabotages. Needs PostgreSQL and the fakes, not us.
+"""The auditor finds nothing wrong with a sound installation and each of many sabotages. Needs
+PostgreSQL and the fakes, not us.
 
 The tables here are the contract's columns, written down a second time on purpose.
 """

@@ -1,4 +1,6 @@
-"""Every bad input has one final state or dead letter, with a stable code and a sentence, and costs nobody else anything."""
+"""Every bad input has one final state or dead letter, with a stable code and a sentence, and costs
+nobody else anything.
+"""
 
 import time
 import unittest

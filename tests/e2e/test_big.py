@@ -1,4 +1,6 @@
-"""A book of ten thousand pages costs the worker no more memory than it promises, and nobody waits behind it."""
+"""A book of ten thousand pages costs the worker no more memory than it promises, and nobody waits
+behind it.
+"""
 
 import pathlib
 import unittest

@@ -1,4 +1,6 @@
-"""kill -9 in the middle, again and again: nothing is lost, nothing doubled, and replaying everything changes nothing."""
+"""kill -9 in the middle, again and again: nothing is lost, nothing doubled, and replaying
+everything changes nothing.
+"""
 
 import random
 import signal

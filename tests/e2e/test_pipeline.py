@@ -1,4 +1,6 @@
-"""The main job: PDFs land in a bucket, their vectors land in their owners' namespaces, the counters are exact."""
+"""The main job: PDFs land in a bucket, their vectors land in their owners' namespaces, the
+counters are exact.
+"""
 
 import json
 import time

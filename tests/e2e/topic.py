@@ -1,4 +1,6 @@
-"""The topic from outside, with the vendor's client: raw messages in, offsets read and rewound, S3 notifications by hand."""
+"""The topic from outside, with the vendor's client: raw messages in, offsets read and rewound, S3
+notifications by hand.
+"""
 
 import datetime
 import json

@@ -1,4 +1,6 @@
-"""What tests may ask of the fakes: faults to come, what was seen, which of the vendors' rules were broken."""
+"""What tests may ask of the fakes: faults to come, what was seen, which of the vendors' rules were
+broken.
+"""
 
 import collections
 import random

@@ -1,4 +1,6 @@
-"""POST /v1/embeddings as the vendor answers it, with the vendor's limits. Knows nothing of HTTP connections."""
+"""POST /v1/embeddings as the vendor answers it, with the vendor's limits. Knows nothing of HTTP
+connections.
+"""
 
 import base64
 import json

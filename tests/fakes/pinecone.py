@@ -1,4 +1,6 @@
-"""Pinecone's vectors data plane as the vendor answers it, with the vendor's limits. Knows nothing of HTTP connections."""
+"""Pinecone's vectors data plane as the vendor answers it, with the vendor's limits. Knows nothing
+of HTTP connections.
+"""
 
 import base64
 import json

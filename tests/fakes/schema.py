@@ -1,7 +1,8 @@
-"""The part of JSON Schema that the vendors' OpenAPI files use: enough to say that a request or a reply of ours has their shape.
+"""The part of JSON Schema that the vendors' OpenAPI files use: enough to say that a request or a
+reply of ours has their shape.
 
-Keywords that mean nothing at their place (array limits written as minLength, `required` on a string) are passed over, as any
-validator would.
+Keywords that mean nothing at their place (array limits written as minLength, `required` on a
+string) are passed over, as any validator would.
 """
 
 import numbers

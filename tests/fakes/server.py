@@ -1,10 +1,10 @@
-"""The fakes over HTTP: python3 tests/fakes/server.py [--port 0] [--dimension 3072]. The first line on stdout is the port.
+"""The fakes over HTTP: python3 tests/fakes/server.py [--port 0] [--dimension 3072]. The first line
+on stdout is the port.
 
-POST /v1/embeddings                 the embeddings endpoint (also without /v1)
-POST /vectors/upsert, /query, …     Pinecone's vectors data plane
-GET  /_state[?brief]                what is stored, counted and broken
-POST /_faults {"embed": {"429": 0.1, "delay": 0.05, "script": ["500", "ok"]}, "store": {…}}      replaces all faults
-POST /_reset                        forgets vectors, counts, violations and faults
+POST /v1/embeddings the embeddings endpoint (also without /v1) POST /vectors/upsert, /query, …
+Pinecone's vectors data plane GET /_state[?brief] what is stored, counted and broken POST
+/_faults {"embed": {"429": 0.1, "delay": 0.05, "script": ["500", "ok"]}, "store": {…}} replaces
+all faults POST /_reset forgets vectors, counts, violations and faults
 """
 
 import argparse

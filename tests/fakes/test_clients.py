@@ -1,6 +1,7 @@
 """The vendors' own Python clients work with the fakes and break none of their rules.
 
-Run by `serve.py clients fakes -- python3 tests/fakes/test_clients.py`; starts itself again inside the clients' environment.
+Run by `serve.py clients fakes -- python3 tests/fakes/test_clients.py`; starts itself again
+inside the clients' environment.
 """
 
 import json

@@ -1,4 +1,6 @@
-"""The fakes answer in the shapes of the vendors' own OpenAPI files, for requests of those shapes. Needs python3-yaml and the corpus."""
+"""The fakes answer in the shapes of the vendors' own OpenAPI files, for requests of those shapes.
+Needs python3-yaml and the corpus.
+"""
 
 import os
 import pathlib

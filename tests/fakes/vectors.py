@@ -1,8 +1,9 @@
 """Deterministic unit vectors for texts, cheap enough that the fake is never what a test waits for.
 
-A vector is the sum of two parts: a hash of the whole text, so that each text has a vector of its own and every value is an
-ordinary number, and the signed hashes of its words, long ones counting more, so that texts which share words lie close and a
-search test can ask a sensible question. About 0.2 milliseconds for 3072 values. float32, little endian, as on the wire.
+A vector is the sum of two parts: a hash of the whole text, so that each text has a vector of
+its own and every value is an ordinary number, and the signed hashes of its words, long ones
+counting more, so that texts which share words lie close and a search test can ask a sensible
+question. About 0.2 milliseconds for 3072 values. float32, little endian, as on the wire.
 """
 
 import array

@@ -1,4 +1,6 @@
-"""The vendors' own Python clients (openai, pinecone) in a virtual environment of the cache, to check our fakes with."""
+"""The vendors' own Python clients (openai, pinecone) in a virtual environment of the cache, to
+check our fakes with.
+"""
 
 import importlib.util
 import shutil

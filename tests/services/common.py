@@ -1,8 +1,8 @@
 """What every service of the tests shares: the cache, free ports, children that die with us.
 
-A component is a class with `why_not()` (None, or one line saying why it cannot run here), `install()`, `start(run)`, `stop()`
-and `environment()`. Children are started from the main thread only: the kernel ties the parent-death signal to the thread
-that forked.
+A component is a class with `why_not()` (None, or one line saying why it cannot run here),
+`install()`, `start(run)`, `stop()` and `environment()`. Children are started from the main
+thread only: the kernel ties the parent-death signal to the thread that forked.
 """
 
 import ctypes

@@ -1,4 +1,6 @@
-"""Apache Kafka, one KRaft node, from the jars of Maven Central. No configuration outside the run folder."""
+"""Apache Kafka, one KRaft node, from the jars of Maven Central. No configuration outside the run
+folder.
+"""
 
 import pathlib
 import shutil

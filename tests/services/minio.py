@@ -1,4 +1,6 @@
-"""MinIO: an S3 server whose bucket notifications are the vendor's own, sent to our Kafka. A test component only (AGPL)."""
+"""MinIO: an S3 server whose bucket notifications are the vendor's own, sent to our Kafka. A test
+component only (AGPL).
+"""
 
 import os
 import pathlib

@@ -1,4 +1,6 @@
-"""A throw-away PostgreSQL cluster from the distribution's binaries, and pgvector beside it without touching the system."""
+"""A throw-away PostgreSQL cluster from the distribution's binaries, and pgvector beside it without
+touching the system.
+"""
 
 import glob
 import os

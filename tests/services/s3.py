@@ -1,4 +1,6 @@
-"""A small S3 client of the tests' own, so that a wrong signer of ours cannot agree with itself. Path style, SigV4, one bucket."""
+"""A small S3 client of the tests' own, so that a wrong signer of ours cannot agree with itself.
+Path style, SigV4, one bucket.
+"""
 
 import datetime
 import hashlib

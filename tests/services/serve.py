@@ -4,9 +4,10 @@
     python3 tests/services/serve.py --install            installs everything that this machine can have (minutes, once)
     python3 tests/services/serve.py --why                says for each service whether it can run here
 
-The command sees TEST_KAFKA_BROKERS, TEST_S3_ENDPOINT, TEST_DATABASE_URL, TEST_EMBED_URL, … (README.md beside this file); its exit
-code is ours. A service that this machine cannot have ends the run with 77 and a line `SKIPPED: why`; one whose name ends in `?`
-is left out instead. However we end, killed too, the services end with us.
+The command sees TEST_KAFKA_BROKERS, TEST_S3_ENDPOINT, TEST_DATABASE_URL, TEST_EMBED_URL, …
+(README.md beside this file); its exit code is ours. A service that this machine cannot have
+ends the run with 77 and a line `SKIPPED: why`; one whose name ends in `?` is left out instead.
+However we end, killed too, the services end with us.
 """
 
 import pathlib
