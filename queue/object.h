@@ -26,6 +26,7 @@ struct objects_options {
     uint64_t bytes_max;  /* MILLRACE_FILE_BYTES_MAX */
     uint64_t timeout_ms; /* of one request */
     uint32_t connections_max;
+    struct text shared_prefix; /* file:// only, usually none: queue/file.h */
     const char *(*getenv)(
         const char *name); /* the AWS credential chain; secrets are never logged */
 };
@@ -48,7 +49,7 @@ struct object_request {
     int put_fd; /* PUT: bytes 0 .. put_bytes of it are sent; its offset is not moved */
     uint64_t put_bytes;
     bool (*on_entries)(struct object_request *request, const struct object_entry *entries,
-                       size_t count); /* LIST: once a page; false ends it */
+                       size_t count); /* LIST: once a page, in no promised order; false ends it */
     /* Fires exactly once, never from inside objects_send(). */
     void (*on_done)(struct object_request *request, const struct error *err);
     /* out */

@@ -145,6 +145,7 @@ void pg_run_copy(struct pg *pg, struct pg_copy *copy)
 {
     struct error err;
     copy->private_state = flight_new(pg);
+    copy->sqlstate[0] = '\0';
     if (pg->is_closing) {
         error_set(&err, ERR_SHUTDOWN, "PostgreSQL: closed");
         pg_copy_done(pg, copy, &err);

@@ -74,6 +74,7 @@ struct pg_copy {
     const char *sql_before; /* run in the same transaction before it, or NULL */
     struct text data;       /* rows in COPY text or binary format */
     void (*on_done)(struct pg_copy *copy, const struct error *err);
+    char sqlstate[6];         /* out, with an error of the server */
     struct list_node waiting; /* private from here */
     void *private_state;
 };

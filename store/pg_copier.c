@@ -88,13 +88,12 @@ static void take_result(struct pg_copier *copier, struct pg_result *result)
 {
     struct pg_flight *flight = flight_of(copier->now);
     ExecStatusType status = PQresultStatus(result);
-    char sqlstate[6];
     if (status == PGRES_COPY_IN) {
         copier->is_feeding = true;
     } else if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && !flight->has_failed) {
         flight->has_failed = true;
         if (status == PGRES_FATAL_ERROR)
-            pg_error_of_result(result, sqlstate, &flight->err);
+            pg_error_of_result(result, copier->now->sqlstate, &flight->err);
         else
             error_set(&flight->err, ERR_DATABASE, "PostgreSQL: unexpected %s", PQresStatus(status));
     }

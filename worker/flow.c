@@ -2,40 +2,15 @@
 
 #include <assert.h>
 
-#include "embed/embed.h"
-#include "store/ledger.h"
-#include "store/vectors.h"
 #include "worker/base/memory.h"
 #include "worker/base/metrics.h"
-#include "worker/slabs.h"
+#include "worker/flow_batch.h"
 #include "worker/spool.h"
 
-#define CREDIT_BYTES                                                            \
-    ((uint64_t)256 * 1024) /* what a fresh extraction has, and the step of more \
-                            */
+#define CREDIT_BYTES ((uint64_t)256 * 1024) /* what a fresh extraction has, and the step of more \
+                                             */
+#define FEED_BYTES ((size_t)64 * 1024)      /* page text given to the chunker before it is asked */
 #define BATCHES_MAX 8
-
-enum batch_state {
-    BATCH_FREE,
-    BATCH_CHUNKING,
-    BATCH_KNOWN,
-    BATCH_EMBEDDING,
-    BATCH_RESERVING,
-    BATCH_STORING
-};
-
-struct batch { /* one slab on its way */
-    struct flow *flow;
-    enum batch_state state;
-    struct slab *slab;
-    unsigned answers_open; /* requests under way: two while storing, else one */
-    bool has_vectors_open; /* one of them is vectors' */
-    int64_t known_no[SLAB_CHUNKS_MAX];
-    struct ledger_known known;
-    struct vectors_request vectors;
-    struct embed_request embedding;
-    struct ledger_stage stage;
-};
 
 struct flow {
     struct pipeline *pipeline;
@@ -67,15 +42,6 @@ static void flow_step(struct flow *flow);
 /* ---- failure: the first one counts, and whatever is under way is asked to end ------------------
  */
 
-static void cancel_batch(struct batch *batch)
-{
-    struct pipeline *pipeline = batch->flow->pipeline;
-    if (batch->state == BATCH_EMBEDDING)
-        embed_cancel(pipeline->embed, &batch->embedding);
-    if (batch->has_vectors_open)
-        vectors_cancel(pipeline->vectors, &batch->vectors);
-}
-
 static void flow_fail(struct flow *flow, const struct error *err)
 {
     if (flow->has_failed)
@@ -85,221 +51,52 @@ static void flow_fail(struct flow *flow, const struct error *err)
     if (flow->is_extracting)
         extract_cancel(flow->pipeline->extract, &flow->extraction);
     for (size_t i = 0; i < BATCHES_MAX; i++)
-        cancel_batch(&flow->batches[i]);
+        batch_cancel(&flow->batches[i], err);
 }
 
 /* ---- slabs --------------------------------------------------------------------------------------
  */
 
+static struct flow *flow_of(struct batch *batch)
+{
+    return container_of(batch->input, struct flow, input);
+}
+
 static void free_batch(struct batch *batch)
 {
-    struct flow *flow = batch->flow;
+    struct flow *flow = flow_of(batch);
     slabs_give(flow->pipeline->slabs, &flow->slabs, batch->slab);
     batch->slab = NULL;
-    batch->state = BATCH_FREE;
 }
 
-/* A request of the batch has answered. False: the flow has failed, the batch is over. */
-static bool goes_on(struct batch *batch, const struct error *err)
+static void on_batch_over(struct batch *batch, const struct error *err)
 {
-    struct flow *flow = batch->flow;
+    struct flow *flow = flow_of(batch);
+    free_batch(batch);
     if (err)
         flow_fail(flow, err);
-    if (!flow->has_failed)
-        return true;
-    if (batch->answers_open == 0) {
-        free_batch(batch);
-        flow_step(flow);
-    }
-    return false;
-}
-
-static void on_part_stored(struct batch *batch, const struct error *err)
-{
-    batch->answers_open--;
-    if (!goes_on(batch, err) || batch->answers_open)
-        return;
-    struct flow_result *result = &batch->flow->result;
-    for (size_t i = 0; i < batch->slab->count; i++)
-        result->token_count += batch->slab->chunks[i].token_count;
-    result->chunk_count += (uint32_t)batch->slab->count;
-    metric_add(METRIC_CHUNKS, 0, batch->slab->count);
-    free_batch(batch);
-    flow_step(batch->flow);
-}
-
-static void on_upserted(struct vectors_request *request, const struct error *err)
-{
-    struct batch *batch = container_of(request, struct batch, vectors);
-    batch->has_vectors_open = false;
-    batch->flow->result.is_dirty |= request->is_ambiguous;
-    on_part_stored(batch, err);
-}
-
-static void on_staged(struct ledger_stage *stage, const struct error *err)
-{
-    on_part_stored(container_of(stage, struct batch, stage), err);
-}
-
-static bool lease_lets_send(struct vectors_request *request)
-{
-    return lease_holds(container_of(request, struct batch, vectors)->flow->input.lease);
-}
-
-static void start_storing(struct batch *batch)
-{
-    struct flow *flow = batch->flow;
-    const struct flow_input *input = &flow->input;
-    batch->state = BATCH_STORING;
-    batch->answers_open = 1;
-    batch->stage = (struct ledger_stage){
-        .tenant = input->tenant,
-        .document = input->document,
-        .fence = input->lease->fence,
-        .chunks = batch->slab->pointers,
-        .chunk_count = batch->slab->count,
-        .on_done = on_staged,
-    };
-    if (!(vectors_capabilities(flow->pipeline->vectors) & VECTORS_ARE_ROWS)) {
-        batch->answers_open++;
-        batch->vectors = (struct vectors_request){
-            .tenant = input->tenant,
-            .document = input->document,
-            .gen = input->lease->fence,
-            .chunks = (const struct chunk *const *)batch->slab->pointers,
-            .chunk_count = batch->slab->count,
-            .may_send = lease_lets_send,
-            .on_done = on_upserted,
-        };
-        batch->has_vectors_open = true;
-        vectors_upsert(flow->pipeline->vectors, &batch->vectors);
-    }
-    ledger_stage(flow->pipeline->ledger, &batch->stage);
-}
-
-/* Ids are reserved before the first vector leaves: at every instant store ⊆ live ∪ litter. */
-static void start_reserving(struct batch *batch)
-{
-    const struct slab *slab = batch->slab;
-    batch->state = BATCH_RESERVING;
-    bool needs_ids = !(vectors_capabilities(batch->flow->pipeline->vectors) & VECTORS_ARE_ROWS);
-    if (!needs_ids || lease_reserve(batch->flow->input.lease, slab->chunks[slab->count - 1].no + 1))
-        start_storing(batch);
-}
-
-static void on_embedded(struct embed_request *request, const struct error *err)
-{
-    struct batch *batch = container_of(request, struct batch, embedding);
-    batch->flow->result.tokens_billed += request->tokens_billed;
-    batch->answers_open--;
-    if (goes_on(batch, err))
-        start_reserving(batch);
-}
-
-static void start_embedding(struct batch *batch)
-{
-    struct flow *flow = batch->flow;
-    size_t open = 0;
-    for (size_t i = 0; i < batch->slab->count; i++)
-        open += batch->slab->chunks[i].vector == NULL;
-    if (open == 0) {
-        start_reserving(batch);
-        return;
-    }
-    batch->state = BATCH_EMBEDDING;
-    batch->answers_open = 1;
-    batch->embedding = (struct embed_request){
-        .tenant = flow->input.tenant,
-        .purpose = EMBED_DOCUMENT,
-        .chunks = batch->slab->pointers,
-        .chunk_count = batch->slab->count,
-        .vectors = batch->slab->vectors,
-        .deadline_ms = loop_now_ms(flow->pipeline->loop) + flow->pipeline->limits.embed_wait_ms,
-        .on_done = on_embedded,
-    };
-    embed_submit(flow->pipeline->embed, &batch->embedding);
-}
-
-/* Known vectors save money; when they cannot be had, the chunks are embedded like any other. */
-static void on_fetched_known(struct vectors_request *request, const struct error *err)
-{
-    struct batch *batch = container_of(request, struct batch, vectors);
-    batch->has_vectors_open = false;
-    batch->answers_open--;
-    if (!goes_on(batch, NULL))
-        return;
-    if (!err) {
-        batch->flow->result.chunks_known += (uint32_t)request->fetched_count;
-        metric_add(METRIC_CHUNKS_KNOWN, 0, request->fetched_count);
-    }
-    start_embedding(batch);
-}
-
-static void on_known(struct ledger_known *known, const struct error *err)
-{
-    struct batch *batch = container_of(known, struct batch, known);
-    struct flow *flow = batch->flow;
-    size_t known_count = 0;
-    batch->answers_open--;
-    if (!goes_on(batch, NULL))
-        return;
-    for (size_t i = 0; !err && i < batch->slab->count; i++)
-        known_count += batch->known_no[i] >= 0;
-    if (known_count == 0) {
-        start_embedding(batch);
-        return;
-    }
-    batch->answers_open = 1;
-    batch->vectors = (struct vectors_request){
-        .tenant = flow->input.tenant,
-        .document = flow->input.document,
-        .gen = flow->input.live_gen,
-        .fetched = batch->slab->pointers,
-        .chunk_count = batch->slab->count,
-        .known_no = batch->known_no,
-        .vectors = batch->slab->vectors,
-        .on_done = on_fetched_known,
-    };
-    batch->has_vectors_open = true;
-    vectors_fetch(flow->pipeline->vectors, &batch->vectors);
-}
-
-static void start_known(struct batch *batch)
-{
-    struct flow *flow = batch->flow;
-    if (!flow->input.has_live) {
-        start_embedding(batch);
-        return;
-    }
-    batch->state = BATCH_KNOWN;
-    batch->answers_open = 1;
-    batch->known = (struct ledger_known){
-        .tenant = flow->input.tenant,
-        .document = flow->input.document,
-        .live_gen = flow->input.live_gen,
-        .chunks = batch->slab->pointers,
-        .chunk_count = batch->slab->count,
-        .known_no = batch->known_no,
-        .on_done = on_known,
-    };
-    ledger_known(flow->pipeline->ledger, &batch->known);
+    flow_step(flow);
 }
 
 /* ---- chunking: pages in, a slab of chunks out, on a work thread ---------------------------------
  */
 
+/* True: something was told that may let more chunks out. */
 static bool feed_chunker(struct flow *flow)
 {
-    const struct page *page = spool_first(&flow->taken);
-    bool is_end = !page && flow->is_end_known && !flow->is_end_told;
-    if (!page && !is_end)
-        return false;
-    if (!chunker_add(flow->chunker, page, &flow->chunking_error))
-        return false;
-    if (page)
+    size_t fed_bytes = 0;
+    const struct page *page;
+    while (fed_bytes < FEED_BYTES && (page = spool_first(&flow->taken)) &&
+           (fed_bytes == 0 || page->text.bytes <= chunker_room_bytes(flow->chunker))) {
+        if (!chunker_add(flow->chunker, page, &flow->chunking_error))
+            return false;
+        fed_bytes += page->text.bytes + 1;
         spool_drop_first(&flow->taken);
-    flow->is_end_told |= is_end;
-    return true;
+    }
+    if (fed_bytes || !flow->is_end_known || flow->is_end_told)
+        return fed_bytes > 0;
+    flow->is_end_told = true;
+    return chunker_add(flow->chunker, NULL, &flow->chunking_error);
 }
 
 static void run_chunking(struct work *work)
@@ -331,10 +128,10 @@ static void on_chunked(struct work *work)
     flow->filling = NULL;
     return_spool_bytes(flow, flow->taken_bytes - flow->taken.text_bytes);
     flow->taken_bytes = flow->taken.text_bytes;
-    if (!goes_on(batch, flow->chunking_error.message[0] ? &flow->chunking_error : NULL))
-        return;
-    if (batch->slab->count)
-        start_known(batch);
+    if (flow->chunking_error.message[0])
+        flow_fail(flow, &flow->chunking_error);
+    if (batch->slab->count && !flow->has_failed)
+        batch_start(batch);
     else
         free_batch(batch);
     flow_step(flow);
@@ -343,7 +140,7 @@ static void on_chunked(struct work *work)
 static struct batch *free_slot(struct flow *flow)
 {
     for (size_t i = 0; i < BATCHES_MAX; i++)
-        if (flow->batches[i].state == BATCH_FREE)
+        if (!flow->batches[i].slab)
             return &flow->batches[i];
     return NULL;
 }
@@ -352,14 +149,13 @@ static void start_chunking(struct flow *flow)
 {
     bool has_news = flow->spool.pages.count || flow->taken.pages.count ||
                     (flow->has_all_pages && !chunker_is_dry(flow->chunker));
-    struct batch *batch = free_slot(flow);
-    if (flow->filling || !has_news || !batch)
+    if (flow->filling || !has_news)
         return;
-    struct slab *slab = slabs_take(flow->pipeline->slabs, &flow->slabs);
+    struct batch *batch = free_slot(flow);
+    struct slab *slab = batch ? slabs_take(flow->pipeline->slabs, &flow->slabs) : NULL;
     if (!slab)
         return; /* one of our own comes free, and then this is called again */
     batch->slab = slab;
-    batch->state = BATCH_CHUNKING;
     flow->filling = batch;
     spool_move(&flow->spool, &flow->taken);
     flow->taken_bytes = flow->taken.text_bytes;
@@ -481,16 +277,8 @@ void flow_on_lease(struct flow *flow, enum lease_news news)
         error_set(&err, ERR_JOB_CANCELLED, "%s", error_sentence(ERR_JOB_CANCELLED));
         flow_cancel(flow, &err);
     }
-    for (size_t i = 0; i < BATCHES_MAX; i++) {
-        struct batch *batch = &flow->batches[i];
-        if (batch->state != BATCH_RESERVING)
-            continue;
-        if (flow->has_failed)
-            free_batch(batch);
-        else
-            start_reserving(batch);
-    }
-    flow_step(flow);
+    for (size_t i = 0; i < BATCHES_MAX; i++)
+        batch_on_lease(&flow->batches[i]);
 }
 
 void flow_cancel(struct flow *flow, const struct error *why)
@@ -498,9 +286,6 @@ void flow_cancel(struct flow *flow, const struct error *why)
     if (flow->has_ended)
         return;
     flow_fail(flow, why);
-    for (size_t i = 0; i < BATCHES_MAX; i++)
-        if (flow->batches[i].state == BATCH_RESERVING)
-            free_batch(&flow->batches[i]);
     flow_step(flow);
 }
 
@@ -514,7 +299,12 @@ struct flow *flow_start(struct pipeline *pipeline, const struct flow_input *inpu
     spool_init(&flow->spool);
     spool_init(&flow->taken);
     for (size_t i = 0; i < BATCHES_MAX; i++)
-        flow->batches[i].flow = flow;
+        flow->batches[i] = (struct batch){
+            .pipeline = pipeline,
+            .input = &flow->input,
+            .result = &flow->result,
+            .on_over = on_batch_over,
+        };
     slabs_join(pipeline->slabs, &flow->slabs);
     flow->chunker = chunker_new(pipeline->chunking, TEXT_NONE);
     flow->is_extracting = true;

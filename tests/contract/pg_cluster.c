@@ -61,7 +61,7 @@ static void prepare_child(const struct pg_cluster *cluster, int out_fd, int deat
         _exit(126);
     dup2(out_fd, STDOUT_FILENO);
     dup2(out_fd, STDERR_FILENO);
-    unsetenv("PGOPTIONS");
+    setenv("PGOPTIONS", "-c client_min_messages=warning", 1);
 }
 
 static pid_t spawn(const struct pg_cluster *cluster, char *const *arguments, int out_fd,

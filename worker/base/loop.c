@@ -308,6 +308,7 @@ void loop_run_once(struct loop *loop, uint64_t timeout_ms)
         return;
     }
     struct deadline deadline = {.loop = loop};
+    loop->is_stopping = false;
     loop->is_turn_over = false;
     timer_start(loop, &deadline.timer, timeout_ms, on_deadline);
     uv_run(&loop->uv, UV_RUN_ONCE);

@@ -1,0 +1,32 @@
+/*
+ * batch.h - how many texts go into one call. Pure.
+ *
+ * Owns:   nothing; values.
+ * Thread: any.
+ */
+#ifndef EMBED_BATCH_H
+#define EMBED_BATCH_H
+
+#include "worker/base/text.h"
+
+struct batch_limits {
+    uint64_t inputs_max;
+    uint64_t tokens_max;     /* by batch_tokens() */
+    uint64_t body_bytes_max; /* of the request, and of the answer */
+    uint32_t dimension_count;
+    bool is_base64; /* how the answer spells its vectors */
+};
+
+struct batch {
+    uint64_t input_count, tokens, request_bytes, reply_bytes;
+};
+
+/* Providers check a request by a quarter of its bytes, whatever their tokenizer counts. */
+uint64_t batch_tokens(uint32_t token_count, size_t text_bytes);
+uint64_t batch_reply_bytes(uint64_t input_count, uint32_t dimension_count, bool is_base64);
+/* Adds an input if it fits; the first one always does (it has nowhere else to go). */
+bool batch_add(struct batch *batch, const struct batch_limits *limits, uint64_t tokens,
+               size_t request_bytes) MUST_CHECK;
+bool batch_is_full(const struct batch *batch, const struct batch_limits *limits);
+
+#endif

@@ -1,0 +1,242 @@
+#include "embed/pull.h"
+
+#include <string.h>
+
+#define DEPTH_MAX 64
+
+struct pull pull_new(struct text json)
+{
+    const char *start = json.start ? json.start : "";
+    return (struct pull){.at = start, .end = start + json.bytes};
+}
+
+static bool broken(struct pull *pull)
+{
+    pull->is_broken = true;
+    pull->at = pull->end;
+    return false;
+}
+
+char pull_peek(struct pull *pull)
+{
+    while (pull->at < pull->end &&
+           (*pull->at == ' ' || *pull->at == '\n' || *pull->at == '\r' || *pull->at == '\t'))
+        pull->at++;
+    return pull->at < pull->end ? *pull->at : '\0';
+}
+
+bool pull_expect(struct pull *pull, char c)
+{
+    if (pull_peek(pull) != c || pull->at == pull->end)
+        return broken(pull);
+    pull->at++;
+    return true;
+}
+
+bool pull_string(struct pull *pull, struct text *ret_raw)
+{
+    if (!pull_expect(pull, '"'))
+        return false;
+    const char *start = pull->at;
+    for (const char *from = start;;) {
+        const char *quote = memchr(from, '"', (size_t)(pull->end - from));
+        if (!quote)
+            return broken(pull);
+        size_t backslashes = 0;
+        while (quote - backslashes > start && quote[-1 - (ptrdiff_t)backslashes] == '\\')
+            backslashes++;
+        from = quote + 1;
+        if (backslashes % 2)
+            continue;
+        *ret_raw = (struct text){start, (size_t)(quote - start)};
+        pull->at = from;
+        return true;
+    }
+}
+
+static uint32_t hex4(struct text raw, size_t at)
+{
+    uint32_t value = 0;
+    for (size_t i = at; i < at + 4; i++) {
+        char c = i < raw.bytes ? raw.start[i] : 'x';
+        uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
+                         : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
+                                                : UINT32_MAX;
+        if (digit == UINT32_MAX)
+            return '?';
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+/* Surrogates and NUL become question marks: this is for messages, not for texts. */
+static size_t put_utf8(uint32_t c, char out[3])
+{
+    if (c == 0 || (c >= 0xd800 && c < 0xe000))
+        c = '?';
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xc0 | c >> 6);
+        out[1] = (char)(0x80 | (c & 0x3f));
+        return 2;
+    }
+    out[0] = (char)(0xe0 | c >> 12);
+    out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+    out[2] = (char)(0x80 | (c & 0x3f));
+    return 3;
+}
+
+void pull_unescape(struct text raw, char *buffer, size_t buffer_bytes)
+{
+    size_t written = 0;
+    for (size_t at = 0; at < raw.bytes;) {
+        char out[3] = {raw.start[at++]};
+        size_t bytes = 1;
+        if (out[0] == '\\' && at < raw.bytes) {
+            char escape = raw.start[at++];
+            if (escape == 'u') {
+                bytes = put_utf8(hex4(raw, at), out);
+                at += 4;
+            } else {
+                out[0] = strchr("nrtbf", escape) && escape ? ' ' : escape;
+            }
+        }
+        if (written + bytes >= buffer_bytes)
+            break;
+        memcpy(buffer + written, out, bytes);
+        written += bytes;
+    }
+    buffer[text_utf8_prefix((struct text){buffer, written}, written).bytes] = '\0';
+}
+
+/* 10^0 .. 10^22 are exact in a double. */
+static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+struct decimal {
+    uint64_t mantissa;
+    int exponent;
+    unsigned digit_count;
+};
+
+static const char *digits(const char *at, const char *end, struct decimal *decimal, int step)
+{
+    for (; at < end && *at >= '0' && *at <= '9'; at++) {
+        if (decimal->digit_count >= 18) {
+            decimal->digit_count = 19; /* too many for the short way */
+            continue;
+        }
+        decimal->mantissa = decimal->mantissa * 10 + (uint64_t)(*at - '0');
+        decimal->digit_count += decimal->mantissa != 0;
+        decimal->exponent -= step;
+    }
+    return at;
+}
+
+static const char *exponent_end(const char *at, const char *end, int *ret_exponent)
+{
+    const char *start = at;
+    int value = 0;
+    if (at == end || (*at != 'e' && *at != 'E'))
+        return at;
+    at++;
+    bool is_negative = at < end && *at == '-';
+    at += at < end && (*at == '-' || *at == '+');
+    const char *first = at;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+        value = value < 10000 ? value * 10 + (*at - '0') : value;
+    *ret_exponent = is_negative ? -value : value;
+    return at == first ? start : at;
+}
+
+/* Up to 2^53 and 10^22 one multiplication or division is exact (Clinger 1990); else the libc. */
+bool pull_number(struct pull *pull, double *ret_number)
+{
+    pull_peek(pull);
+    const char *start = pull->at;
+    const char *at = start + (start < pull->end && *start == '-');
+    struct decimal decimal = {0};
+    const char *first = at;
+    at = digits(at, pull->end, &decimal, 0);
+    if (at == first)
+        return broken(pull);
+    if (at < pull->end && *at == '.')
+        at = digits(at + 1, pull->end, &decimal, 1);
+    int exponent = 0;
+    at = exponent_end(at, pull->end, &exponent);
+    exponent += decimal.exponent;
+    pull->at = at;
+    bool is_short = decimal.digit_count < 19 && decimal.mantissa < (uint64_t)1 << 53 &&
+                    exponent >= -22 && exponent <= 22;
+    if (!is_short)
+        return text_parse_double((struct text){start, (size_t)(at - start)}, ret_number) ||
+               broken(pull);
+    double value = (double)decimal.mantissa;
+    value = exponent < 0 ? value / POWERS[-exponent] : value * POWERS[exponent];
+    *ret_number = *start == '-' ? -value : value;
+    return true;
+}
+
+static bool skip_word(struct pull *pull)
+{
+    const char *start = pull->at;
+    while (pull->at < pull->end &&
+           ((*pull->at >= 'a' && *pull->at <= 'z') || (*pull->at >= '0' && *pull->at <= '9') ||
+            (*pull->at && strchr("+-.EINY", *pull->at))))
+        pull->at++;
+    return pull->at > start || broken(pull);
+}
+
+/* Brackets are counted, not matched: what is skipped is not believed either. */
+bool pull_skip(struct pull *pull)
+{
+    unsigned depth = 0;
+    do {
+        char c = pull_peek(pull);
+        struct text ignored;
+        if (c == '{' || c == '[') {
+            if (++depth > DEPTH_MAX)
+                return broken(pull);
+            pull->at++;
+        } else if (c == '}' || c == ']') {
+            if (depth == 0)
+                return broken(pull);
+            depth--;
+            pull->at++;
+        } else if ((c == ',' || c == ':') && depth) {
+            pull->at++;
+        } else if (!(c == '"' ? pull_string(pull, &ignored) : skip_word(pull))) {
+            return false;
+        }
+    } while (depth);
+    return true;
+}
+
+/* The start of the next element; false after the last one. */
+static bool next(struct pull *pull, char open, char close, bool *is_first)
+{
+    if (*is_first && !pull_expect(pull, open))
+        return false;
+    if (pull_peek(pull) == close && !pull->is_broken) {
+        pull->at++;
+        return false;
+    }
+    bool has_comma = *is_first || pull_expect(pull, ',');
+    *is_first = false;
+    return has_comma;
+}
+
+bool pull_member(struct pull *pull, bool *is_first, struct text *ret_name)
+{
+    return next(pull, '{', '}', is_first) && pull_string(pull, ret_name) && pull_expect(pull, ':');
+}
+
+bool pull_item(struct pull *pull, bool *is_first)
+{
+    return next(pull, '[', ']', is_first);
+}

@@ -1,0 +1,224 @@
+#include "worker/app.h"
+
+#include "chunker/chunker.h"
+#include "embed/embed.h"
+#include "extract/extract.h"
+#include "queue/object.h"
+#include "store/ledger.h"
+#include "store/schema.h"
+#include "store/vectors.h"
+#include "worker/base/log.h"
+
+#define EMBED_INPUTS_MAX 256    /* research/embed_store.md 9.3: a retry never throws away much */
+#define EMBED_TOKENS_MAX 270000 /* of OpenAI's 300,000 */
+#define EMBED_BODY_BYTES_MAX ((uint64_t)5 * 1024 * 1024)
+#define CALL_TIMEOUT_MS 60000
+#define STORE_TIMEOUT_MS 30000 /* protocol point 4 */
+
+bool app_has_vectors_in_postgres(const struct app *app)
+{
+    return app->config->vector_store != CONFIG_PINECONE;
+}
+
+static void name_pipeline(struct app *app)
+{
+    const struct config *config = app->config;
+    bool is_local = config->embedder == CONFIG_LOCAL;
+    (void)text_format(app->pipeline, sizeof(app->pipeline), "%s %u/%u/%u %s %u", chunker_version(),
+                      config->chunk_tokens_min, config->chunk_tokens, config->chunk_tokens_max,
+                      is_local ? "local" : config->embedding_model.start,
+                      config->embedding_dimensions);
+}
+
+static bool open_database(struct app *app, struct error *err)
+{
+    struct pg_options options = {
+        .url = app->config->conninfo,
+        .application_name = TEXT("millrace"),
+        .connect_timeout_ms = 10000,
+        .statement_timeout_ms = 30000,
+        .lock_timeout_ms = 10000,
+        .transactions_max = 16,
+    };
+    app->pg = pg_open(app->loop, &options, err);
+    return app->pg != NULL;
+}
+
+static const struct environment *credential_source;
+
+static const char *get_credential(const char *name)
+{
+    return environment_get(credential_source, name);
+}
+
+static bool open_objects(struct app *app, struct error *err)
+{
+    const struct config *config = app->config;
+    credential_source = config->environment;
+    struct objects_options options = {
+        .endpoint = config->s3_endpoint,
+        .region = config->aws_region,
+        .is_path_style = config->s3_path_style,
+        .bytes_max = config->file_bytes_max,
+        .timeout_ms = 5 * CALL_TIMEOUT_MS,
+        .connections_max = 32,
+        .getenv = get_credential,
+    };
+    app->objects = objects_open(app->loop, &options, err);
+    return app->objects != NULL;
+}
+
+static bool open_extract(struct app *app, struct error *err)
+{
+    struct extract_options options = {.slots_max = app->config->slots};
+    app->extract = extract_open(app->loop, &options, err);
+    return app->extract != NULL;
+}
+
+static bool open_embed(struct app *app, struct error *err)
+{
+    const struct config *config = app->config;
+    struct embed_options options = {
+        .engine = config->embedder == CONFIG_LOCAL ? EMBED_LOCAL : EMBED_OPENAI,
+        .base_url = config->openai_base_url,
+        .api_key = config->openai_api_key,
+        .model = config->embedding_model,
+        .dimension_count = config->embedding_dimensions,
+        .sends_dimensions = config->embedding_sends_dimensions,
+        .requests_max = config->embed_requests,
+        .inputs_max = EMBED_INPUTS_MAX,
+        .tokens_max = EMBED_TOKENS_MAX,
+        .body_bytes_max = EMBED_BODY_BYTES_MAX,
+        .timeout_ms = CALL_TIMEOUT_MS,
+    };
+    app->embed = embed_open(app->loop, &options, err);
+    return app->embed != NULL;
+}
+
+static bool open_vectors(struct app *app, struct error *err)
+{
+    const struct config *config = app->config;
+    struct vectors_options options = {
+        .engine = app_has_vectors_in_postgres(app) ? VECTORS_POSTGRES : VECTORS_PINECONE,
+        .dimension_count = config->embedding_dimensions,
+        .host = config->pinecone_index_host,
+        .index_name = config->pinecone_index_name,
+        .api_key = config->pinecone_api_key,
+        .api_version = config->pinecone_api_version,
+        .requests_max = config->store_requests,
+        .timeout_ms = STORE_TIMEOUT_MS,
+        .pg = app->pg,
+        .has_user_schemas = config->db_use_user_schemas,
+    };
+    app->vectors = vectors_open(app->loop, &options, err);
+    return app->vectors != NULL;
+}
+
+static bool open_ledger(struct app *app, struct error *err)
+{
+    struct ledger_options options = {
+        .vectors_in_postgres = app_has_vectors_in_postgres(app),
+        .has_user_schemas = app->config->db_use_user_schemas,
+        .dimension_count = app->config->embedding_dimensions,
+        .pipeline = text_from(app->pipeline),
+        .extracted_text_bytes_max = app->config->extracted_text_bytes,
+    };
+    app->ledger = ledger_open(app->loop, app->pg, &options, err);
+    return app->ledger != NULL;
+}
+
+static bool open_all(struct app *app, unsigned needs, struct error *err)
+{
+    bool has_ledger = (needs & NEED_DATABASE) && (needs & NEED_VECTORS);
+    /* Vectors in Postgres need its connection, whatever the command said. */
+    bool has_database =
+        (needs & NEED_DATABASE) || ((needs & NEED_VECTORS) && app_has_vectors_in_postgres(app));
+    return (!(needs & APP_NEEDS_EXTRACT) || open_extract(app, err)) &&
+           (!has_database || open_database(app, err)) &&
+           (!(needs & NEED_OBJECTS) || open_objects(app, err)) &&
+           (!(needs & NEED_EMBED) || open_embed(app, err)) &&
+           (!(needs & NEED_VECTORS) || open_vectors(app, err)) &&
+           (!has_ledger || open_ledger(app, err));
+}
+
+bool app_open(struct app *app, const struct config *config, unsigned needs, struct error *err)
+{
+    *app = (struct app){.config = config};
+    log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
+    if (!tenant_set_schema_prefix(config->db_schema_prefix, err))
+        return false;
+    name_pipeline(app);
+    app->loop = loop_new(err);
+    if (app->loop && open_all(app, needs, err))
+        return true;
+    app_close(app);
+    return false;
+}
+
+static void count_down(void *arg)
+{
+    --*(unsigned *)arg;
+}
+
+/* Closes one service and waits for it: later ones may still need what earlier ones stand on. */
+#define CLOSE(service, close)                        \
+    do {                                             \
+        unsigned open_count = (service) ? 1 : 0;     \
+        if (service)                                 \
+            close(service, count_down, &open_count); \
+        while (open_count)                           \
+            loop_run_once(app->loop, 1000);          \
+        (service) = NULL;                            \
+    } while (0)
+
+void app_close(struct app *app)
+{
+    if (!app->loop)
+        return;
+    CLOSE(app->extract, extract_close);
+    CLOSE(app->embed, embed_close);
+    CLOSE(app->vectors, vectors_close);
+    CLOSE(app->objects, objects_close);
+    if (app->ledger)
+        ledger_close(app->ledger);
+    CLOSE(app->pg, pg_close);
+    loop_free(app->loop);
+    *app = (struct app){0};
+}
+
+struct schema_check {
+    struct schema_request request;
+    struct error err;
+    bool is_done, has_failed;
+};
+
+static void on_schema_checked(struct schema_request *request, const struct error *err)
+{
+    struct schema_check *check = container_of(request, struct schema_check, request);
+    check->is_done = true;
+    check->has_failed = err != NULL;
+    if (err)
+        check->err = *err;
+}
+
+bool app_check_schema(struct app *app, struct error *err)
+{
+    struct schema_check check = {
+        .request = {.options = {.vectors_in_postgres = app_has_vectors_in_postgres(app),
+                                .dimension_count = app->config->embedding_dimensions,
+                                .has_user_schemas = app->config->db_use_user_schemas,
+                                .schema_prefix = app->config->db_schema_prefix},
+                    .on_done = on_schema_checked},
+    };
+    schema_check(app->pg, app->loop, &check.request);
+    while (!check.is_done)
+        loop_run_once(app->loop, 1000);
+    if (check.has_failed) {
+        *err = check.err;
+        return false;
+    }
+    if (check.request.is_superuser)
+        LOG_WARN("database_role_too_strong", FIELD_STR("remedy", "give the worker a role that is "
+                                                                 "neither superuser nor owner"));
+    return true;
+}

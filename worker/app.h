@@ -1,0 +1,41 @@
+/*
+ * app.h - opens the services a command needs, from the configuration, and closes them again.
+ *
+ * Owns:   the loop and the services it opened.
+ * Thread: the loop thread; app_open() before any other thread exists (the extraction zygote).
+ */
+#ifndef WORKER_APP_H
+#define WORKER_APP_H
+
+#include "worker/base/loop.h"
+#include "worker/config.h"
+
+#define APP_NEEDS_EXTRACT (1u << 16) /* beside enum config_need */
+
+struct pg;
+struct objects;
+struct extract;
+struct embed;
+struct vectors;
+struct ledger;
+
+struct app {
+    struct loop *loop;
+    const struct config *config; /* borrowed */
+    struct pg *pg;
+    struct objects *objects;
+    struct extract *extract;
+    struct embed *embed;
+    struct vectors *vectors;
+    struct ledger *ledger; /* with NEED_DATABASE and NEED_VECTORS */
+    char pipeline[256];    /* fingerprint of what makes vectors: chunker, model, dimensions */
+};
+
+bool app_open(struct app *app, const struct config *config, unsigned needs,
+              struct error *err) MUST_CHECK;
+void app_close(struct app *app); /* runs the loop until all is closed; half-open is allowed */
+bool app_has_vectors_in_postgres(const struct app *app);
+/* ERR_SCHEMA when the database is not at our version; runs the loop. */
+bool app_check_schema(struct app *app, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * cmd.h - the commands of `millrace`: one row and one function each.
+ *
+ * Results go to stdout, talk to stderr; a program reads --json.
+ */
+#ifndef WORKER_CMD_H
+#define WORKER_CMD_H
+
+#include "worker/app.h"
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_SOME_FAILED = 1, /* done, but documents, a check or a verification failed */
+    EXIT_WRONG_USAGE = 2, /* usage or configuration */
+    EXIT_NOT_FOUND = 3,   /* no such job, document or tenant */
+    EXIT_UNREACHABLE = 4, /* a service is unreachable or refuses */
+    EXIT_INTERRUPTED = 5, /* or past a deadline */
+    EXIT_BUG = 70,
+};
+
+struct invocation { /* what main.c has read before it calls a command */
+    struct environment environment;
+    const char *program;
+    int argc; /* what follows the command's name, global options taken out */
+    char **argv;
+    bool is_json; /* --json */
+};
+
+struct command {
+    const char *name;
+    const char *usage;   /* "[JOB] [--user ID]" */
+    const char *summary; /* one line */
+    const char *help;    /* further lines, each ending in a newline; may be NULL */
+    unsigned needs;      /* config groups whose options --help shows */
+    int (*run)(struct invocation *invocation);
+};
+
+int cmd_work(struct invocation *invocation);
+int cmd_migrate(struct invocation *invocation);
+int cmd_check(struct invocation *invocation);
+
+/* Loads the configuration; prints every problem and returns false when it cannot be used. */
+bool cmd_load_config(struct invocation *invocation, unsigned needs,
+                     struct config *ret_config) MUST_CHECK;
+/* "millrace: message. remedy" on stderr; the exit code that fits the error. */
+int cmd_fail(const struct error *err);
+/* Takes `--name VALUE` or `--name=VALUE` out of the arguments; NULL: not there. */
+const char *cmd_option(struct invocation *invocation, const char *name);
+bool cmd_flag(struct invocation *invocation, const char *name);
+/* False, and says which, when an argument is left that begins with '-'. */
+bool cmd_no_more_options(const struct invocation *invocation) MUST_CHECK;
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * millrace work: a worker, until it is told to stop.
+ */
+#include <unistd.h>
+
+#include "worker/base/log.h"
+#include "worker/base/signals.h"
+#include "worker/cmd.h"
+#include "worker/running.h"
+
+#define NEEDS \
+    (NEED_KAFKA | NEED_OBJECTS | NEED_EMBED | NEED_VECTORS | NEED_DATABASE | APP_NEEDS_EXTRACT)
+
+struct work_command {
+    struct app app;
+    struct running *running;
+    struct error fatal;
+    bool is_fatal, is_stopped, is_complete;
+};
+
+static void on_stop(void *arg, unsigned count)
+{
+    struct work_command *command = arg;
+    LOG_INFO("signal_received", FIELD_U64("count", count));
+    running_stop(command->running);
+}
+
+static void on_fatal(void *arg, const struct error *err)
+{
+    struct work_command *command = arg;
+    LOG_ERROR("worker_failed", FIELD_ERROR(err));
+    command->is_fatal = true;
+    command->fatal = *err;
+    running_stop(command->running);
+}
+
+static void on_stopped(void *arg, bool is_complete)
+{
+    struct work_command *command = arg;
+    command->is_stopped = true;
+    command->is_complete = is_complete;
+    loop_stop(command->app.loop);
+}
+
+static int run_worker(struct work_command *command, const struct config *config)
+{
+    struct queue_property properties[CONFIG_LIST_MAX];
+    struct queue_options options = running_queue_options(config, properties);
+    struct error err;
+    if (!app_check_schema(&command->app, &err))
+        return cmd_fail(&err);
+    command->running = running_start(&command->app, &options,
+                                     (struct running_events){command, on_fatal, on_stopped}, &err);
+    if (!command->running)
+        return cmd_fail(&err);
+    struct signals *signals = signals_open(command->app.loop, on_stop, command);
+    LOG_INFO("worker_started", FIELD_STR("version", MILLRACE_VERSION),
+             FIELD_STR("pipeline", command->app.pipeline));
+    while (!command->is_stopped)
+        loop_run(command->app.loop);
+    signals_close(signals);
+    LOG_INFO("worker_stopped", FIELD_BOOL("is_complete", command->is_complete));
+    if (!command->is_complete)
+        _exit(EXIT_INTERRUPTED); /* what hangs may hang: the leases run out by themselves */
+    running_free(command->running);
+    return command->is_fatal ? cmd_fail(&command->fatal) : EXIT_DONE;
+}
+
+int cmd_work(struct invocation *invocation)
+{
+    struct work_command command = {0};
+    struct config config;
+    struct error err;
+    int code = EXIT_WRONG_USAGE;
+    if (!cmd_no_more_options(invocation))
+        return EXIT_WRONG_USAGE;
+    if (cmd_load_config(invocation, NEEDS, &config)) {
+        if (app_open(&command.app, &config, NEEDS, &err)) {
+            code = run_worker(&command, &config);
+            app_close(&command.app);
+        } else {
+            code = cmd_fail(&err);
+        }
+    }
+    config_release(&config);
+    return code;
+}

@@ -1,0 +1,165 @@
+/*
+ * millrace: reads the command line, calls one command, returns its exit code.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "worker/base/memory.h"
+#include "worker/cmd.h"
+
+static const struct command COMMANDS[] = {
+    {"work", "", "run a worker until it is told to stop (SIGTERM drains)", NULL,
+     NEED_KAFKA | NEED_OBJECTS | NEED_EMBED | NEED_VECTORS | NEED_DATABASE, cmd_work},
+    {"migrate", "", "create or upgrade the database schema", NULL, NEED_DATABASE, cmd_migrate},
+    {"check", "[--no-cost]", "try the configuration and every connection, one line each",
+     "  --no-cost   do not embed one token to try the embedding endpoint\n",
+     NEED_KAFKA | NEED_OBJECTS | NEED_EMBED | NEED_VECTORS | NEED_DATABASE, cmd_check},
+};
+
+extern char **environ;
+
+static void print_usage(FILE *out)
+{
+    fputs("millrace: uploaded PDFs become searchable vectors\n\n"
+          "usage: millrace COMMAND [ARGUMENTS] [--env-file FILE] [--json]\n\n",
+          out);
+    for (size_t i = 0; i < COUNT_OF(COMMANDS); i++)
+        fprintf(out, "  %-8s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
+    fputs("\n`millrace COMMAND --help` says more; `millrace --version` the version.\n", out);
+}
+
+static int print_help(const struct command *command)
+{
+    AUTO_BUFFER struct buffer options = buffer_new(64 * 1024);
+    config_describe(&options, false);
+    printf("usage: millrace %s %s\n\n%s\n", command->name, command->usage, command->summary);
+    if (command->help)
+        printf("\n%s", command->help);
+    printf("\n  --env-file FILE   read a .env file; variables that are set already win\n"
+           "  --json            for programs: JSON on stdout\n"
+           "\nEnvironment:\n%s"
+           "\nExit codes: 0 done, 1 done but something failed, 2 usage or configuration, 3 not "
+           "found,\n"
+           "4 a service is unreachable or refuses, 5 interrupted, 70 a bug of ours.\n",
+           buffer_string(&options));
+    return EXIT_DONE;
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(COMMANDS); i++)
+        if (strcmp(COMMANDS[i].name, name) == 0)
+            return &COMMANDS[i];
+    return NULL;
+}
+
+const char *cmd_option(struct invocation *invocation, const char *name)
+{
+    size_t name_bytes = strlen(name);
+    for (int i = 0; i < invocation->argc; i++) {
+        const char *argument = invocation->argv[i];
+        bool is_joined = strncmp(argument, name, name_bytes) == 0 && argument[name_bytes] == '=';
+        bool is_apart = strcmp(argument, name) == 0 && i + 1 < invocation->argc;
+        if (!is_joined && !is_apart)
+            continue;
+        const char *value = is_joined ? argument + name_bytes + 1 : invocation->argv[i + 1];
+        int taken = is_joined ? 1 : 2;
+        invocation->argc -= taken;
+        memmove(invocation->argv + i, invocation->argv + i + taken,
+                sizeof(char *) * (size_t)(invocation->argc - i));
+        return value;
+    }
+    return NULL;
+}
+
+bool cmd_flag(struct invocation *invocation, const char *name)
+{
+    for (int i = 0; i < invocation->argc; i++) {
+        if (strcmp(invocation->argv[i], name) != 0)
+            continue;
+        invocation->argc--;
+        memmove(invocation->argv + i, invocation->argv + i + 1,
+                sizeof(char *) * (size_t)(invocation->argc - i));
+        return true;
+    }
+    return false;
+}
+
+bool cmd_no_more_options(const struct invocation *invocation)
+{
+    for (int i = 0; i < invocation->argc; i++) {
+        if (invocation->argv[i][0] != '-')
+            continue;
+        fprintf(stderr, "millrace: there is no option %s here; see --help\n", invocation->argv[i]);
+        return false;
+    }
+    return true;
+}
+
+bool cmd_load_config(struct invocation *invocation, unsigned needs, struct config *ret_config)
+{
+    AUTO_BUFFER struct buffer problems = buffer_new(64 * 1024);
+    bool is_good = config_load(&invocation->environment, needs, ret_config, &problems);
+    if (!is_good)
+        fputs("millrace: the configuration cannot be used:\n", stderr);
+    struct text rest = buffer_text(&problems);
+    while (rest.bytes) {
+        struct text line = text_cut(rest, '\n', &rest);
+        fprintf(stderr, "  %.*s\n", TEXT_ARGS(line));
+    }
+    return is_good;
+}
+
+static int exit_code_of(enum error_code code)
+{
+    if (code == ERR_USAGE || code == ERR_CONFIG || code == ERR_SCHEMA || code == ERR_SANDBOX)
+        return EXIT_WRONG_USAGE;
+    if (code == ERR_NOT_FOUND || code == ERR_NO_TENANT)
+        return EXIT_NOT_FOUND;
+    if (code == ERR_BUG)
+        return EXIT_BUG;
+    return EXIT_UNREACHABLE;
+}
+
+int cmd_fail(const struct error *err)
+{
+    fprintf(stderr, "millrace: %s\n  %s\n", err->message, error_remedy(err->code));
+    return exit_code_of(err->code);
+}
+
+static int run(const struct command *command, struct invocation *invocation)
+{
+    struct error err;
+    const char *env_file = cmd_option(invocation, "--env-file");
+    if (cmd_flag(invocation, "--help") || cmd_flag(invocation, "-h"))
+        return print_help(command);
+    invocation->is_json = cmd_flag(invocation, "--json");
+    environment_add_all(&invocation->environment, environ);
+    if (env_file && !environment_add_file(&invocation->environment, env_file, &err))
+        return cmd_fail(&err);
+    return command->run(invocation);
+}
+
+int main(int argc, char **argv)
+{
+    struct invocation invocation = {.program = argv[0], .argc = argc - 2, .argv = argv + 2};
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_usage(argc < 2 ? stderr : stdout);
+        return argc < 2 ? EXIT_WRONG_USAGE : EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("millrace " MILLRACE_VERSION);
+        return EXIT_DONE;
+    }
+    const struct command *command = find_command(argv[1]);
+    if (!command) {
+        fprintf(stderr, "millrace: there is no command %s\n\n", argv[1]);
+        print_usage(stderr);
+        return EXIT_WRONG_USAGE;
+    }
+    prctl(PR_SET_DUMPABLE, 0); /* keys and document texts stay out of core files */
+    int code = run(command, &invocation);
+    environment_release(&invocation.environment);
+    return code;
+}

@@ -1,0 +1,246 @@
+#include "worker/running.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "queue/topic.h"
+#include "worker/base/log.h"
+#include "worker/base/memory.h"
+#include "worker/base/metrics.h"
+#include "worker/slabs.h"
+
+#define FIGURES_MS 1000
+#define EMBED_WAIT_MS 300000
+#define SPOOL_BYTES_MAX ((uint64_t)32 * 1024 * 1024)
+
+struct running {
+    struct app *app;
+    struct pipeline pipeline;
+    struct conductor *conductor;
+    struct running_events events;
+    struct timer figures;
+    bool is_stopping, is_complete;
+    bool is_queue_closed, is_mirror_closed;
+};
+
+static struct chunker_options chunking_of(const struct config *config)
+{
+    struct chunker_options options = chunker_options_default();
+    options.tokens_min = config->chunk_tokens_min;
+    options.tokens_target = config->chunk_tokens;
+    options.tokens_max = config->chunk_tokens_max;
+    return options;
+}
+
+static struct extract_limits extraction_of(const struct config *config)
+{
+    struct extract_limits limits = extract_limits_default();
+    limits.memory_bytes = config->extract_memory;
+    limits.cpu_seconds = (uint32_t)(config->extract_cpu / 1000);
+    limits.page_timeout_ms = config->extract_page_timeout;
+    limits.wall_ms = config->extract_timeout;
+    limits.pages_max = config->extract_pages_max;
+    return limits;
+}
+
+static struct pipeline pipeline_of(struct app *app)
+{
+    const struct config *config = app->config;
+    return (struct pipeline){
+        .loop = app->loop,
+        .objects = app->objects,
+        .extract = app->extract,
+        .embed = app->embed,
+        .vectors = app->vectors,
+        .ledger = app->ledger,
+        .limits =
+            {
+                .tasks_max = config->tasks,
+                .bytes_max = config->bytes,
+                .waiting_max = config->waiting,
+                .waiting_bytes_max = config->waiting_bytes,
+                .slabs_max = config->tasks,
+                .spool_bytes_max = SPOOL_BYTES_MAX,
+                .extracted_text_bytes_max = config->extracted_text_bytes,
+                .drain_ms = config->drain,
+                .tenant_wait_ms = config->tenant_wait,
+                .embed_wait_ms = EMBED_WAIT_MS,
+            },
+        .chunking = chunking_of(config),
+        .extraction = extraction_of(config),
+        .buckets = config->buckets,
+        .bucket_count = config->bucket_count,
+        .dimension_count = config->embedding_dimensions,
+    };
+}
+
+/* ---- figures of the process
+ * ---------------------------------------------------------------------- */
+
+static double resident_bytes(void)
+{
+    char content[128];
+    AUTO_FD int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = fd < 0 ? -1 : read(fd, content, sizeof(content));
+    if (bytes <= 0)
+        return 0;
+    struct text rest;
+    uint64_t pages = 0;
+    (void)text_cut((struct text){content, (size_t)bytes}, ' ', &rest);
+    if (!text_parse_u64(text_cut(rest, ' ', &rest), &pages))
+        return 0;
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double open_fds(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    double count = 0;
+    if (!folder)
+        return 0;
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count - 3; /* ".", ".." and the folder itself */
+}
+
+static void on_figures(struct timer *timer)
+{
+    struct running *running = container_of(timer, struct running, figures);
+    struct loop *loop = running->app->loop;
+    metric_set(METRIC_LOOP_LAG_SECONDS, 0, (double)loop_take_lag_ms(loop) / 1000);
+    metric_set(METRIC_RESIDENT_BYTES, 0, resident_bytes());
+    metric_set(METRIC_OPEN_FDS, 0, open_fds());
+    timer_start(loop, timer, FIGURES_MS, on_figures);
+}
+
+/* ---- stopping: drain, then leave the group, then the mirror
+ * --------------------------------------- */
+
+static void on_part_closed(struct running *running)
+{
+    if (running->is_queue_closed && running->is_mirror_closed)
+        running->events.on_stopped(running->events.arg, running->is_complete);
+}
+
+static void on_mirror_closed(void *arg)
+{
+    struct running *running = arg;
+    running->pipeline.mirror = NULL;
+    running->is_mirror_closed = true;
+    on_part_closed(running);
+}
+
+static void on_queue_closed(void *arg)
+{
+    struct running *running = arg;
+    running->pipeline.queue = NULL;
+    running->is_queue_closed = true;
+    on_part_closed(running);
+}
+
+static void on_drained(void *arg, bool is_complete)
+{
+    struct running *running = arg;
+    running->is_complete = is_complete;
+    timer_stop(running->app->loop, &running->figures);
+    if (!is_complete) { /* what still runs holds messages: nothing can be closed in order */
+        running->events.on_stopped(running->events.arg, false);
+        return;
+    }
+    queue_close(running->pipeline.queue, on_queue_closed, running);
+    if (running->pipeline.mirror)
+        topic_close(running->pipeline.mirror, on_mirror_closed, running);
+    else
+        running->is_mirror_closed = true;
+}
+
+void running_stop(struct running *running)
+{
+    if (running->is_stopping) {
+        conductor_hurry(running->conductor);
+        return;
+    }
+    running->is_stopping = true;
+    conductor_drain(running->conductor, on_drained, running);
+}
+
+/* ---- public
+ * ---------------------------------------------------------------------------------------- */
+
+static void on_fatal(void *arg, const struct error *err)
+{
+    struct running *running = arg;
+    running->events.on_fatal(running->events.arg, err);
+}
+
+struct running *running_start(struct app *app, const struct queue_options *options,
+                              struct running_events events, struct error *err)
+{
+    struct running *running = xcalloc(1, sizeof(*running));
+    running->app = app;
+    running->events = events;
+    running->pipeline = pipeline_of(app);
+    running->pipeline.slabs = slabs_new(app->config->tasks, app->config->embedding_dimensions);
+    running->conductor = conductor_new(&running->pipeline, on_fatal, running);
+    if (app->config->kafka_dead_letter_topic.bytes) {
+        running->pipeline.mirror_topic = app->config->kafka_dead_letter_topic;
+        running->pipeline.mirror = topic_open(app->loop, options, err);
+        if (!running->pipeline.mirror) {
+            running_free(running);
+            return NULL;
+        }
+    }
+    running->pipeline.queue =
+        queue_open(app->loop, options, conductor_queue_events(running->conductor), err);
+    if (!running->pipeline.queue) {
+        running_free(running);
+        return NULL;
+    }
+    conductor_start(running->conductor);
+    on_figures(&running->figures);
+    return running;
+}
+
+bool running_is_ready(const struct running *running)
+{
+    return !running->is_stopping && running->pipeline.queue &&
+           queue_figures(running->pipeline.queue).has_joined;
+}
+
+struct queue_figures running_queue_figures(const struct running *running)
+{
+    return running->pipeline.queue ? queue_figures(running->pipeline.queue)
+                                   : (struct queue_figures){0};
+}
+
+struct conductor_figures running_figures(const struct running *running)
+{
+    return conductor_figures(running->conductor);
+}
+
+void running_free(struct running *running)
+{
+    if (!running)
+        return;
+    conductor_free(running->conductor);
+    slabs_free(running->pipeline.slabs);
+    xfree(running);
+}
+
+struct queue_options running_queue_options(const struct config *config,
+                                           struct queue_property ret_properties[CONFIG_LIST_MAX])
+{
+    for (size_t i = 0; i < config->kafka_property_count; i++)
+        ret_properties[i] = (struct queue_property){config->kafka_properties[i].name,
+                                                    config->kafka_properties[i].value};
+    return (struct queue_options){
+        .brokers = config->kafka_brokers,
+        .topic = config->kafka_topic,
+        .group = config->kafka_group,
+        .client_id = TEXT("millrace"),
+        .properties = ret_properties,
+        .property_count = config->kafka_property_count,
+    };
+}
