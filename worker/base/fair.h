@@ -1,11 +1,17 @@
 /*
  * fair.h - who is next: weighted deficit round robin over keyed queues, with parking. Pure.
  *
- * A flow is one tenant's waiting things. Active flows take turns; each turn adds weight x quantum
- * to the flow's credit, and a thing leaves when its cost is covered. A flow at its cap, or parked
- * until a time, costs nothing to skip. Work-conserving: something is given out whenever any flow
- * may. Owns:   the flows (created on first use, dropped when empty, idle and not parked). Thread:
- * any, one at a time.
+ * A flow is one tenant's waiting things. Active flows take turns; a turn adds weight x quantum to
+ * the flow's credit and gives out its things while the credit is positive. What a thing costs is
+ * taken off when it leaves and corrected when it is done, so a large one is paid off in the turns
+ * that follow (surplus round robin): nobody saves up before it may start, and a wrong guess of the
+ * cost evens out. A flow at its cap, or parked until a time, is skipped for free.
+ * Work-conserving: something is given out whenever any flow may. A thing costs at least
+ * quantum / 16, so that many free ones do not make an endless turn.
+ * Cost:   O(1) a call, amortised over the turns that a thing's cost pays for; parking O(log n).
+ * Owns:   the flows: created on first use, dropped when empty, idle, not parked, out of debt and
+ *         with the weight and cap of everybody.
+ * Thread: any, one at a time.
  */
 #ifndef WORKER_BASE_FAIR_H
 #define WORKER_BASE_FAIR_H
@@ -17,19 +23,27 @@ struct fair;
 struct fair_item {
     struct uuid flow;      /* in: whose it is */
     uint64_t cost;         /* in: bytes, at least 1 */
-    struct list_node node; /* private */
+    struct list_node node; /* private from here */
+    bool is_paid;
 };
 
+/* quantum: what a turn adds to a flow of weight 1, in the unit of the costs. */
 struct fair *fair_new(uint64_t quantum, uint32_t in_flight_max_default);
-void fair_free(struct fair *fair); /* must hold no item */
+void fair_free(struct fair *fair); /* must hold no item; NULL is allowed */
 void fair_push(struct fair *fair, struct fair_item *item);
-void fair_push_front(struct fair *fair, struct fair_item *item); /* came back: its turn was paid */
-void fair_remove(struct fair *fair, struct fair_item *item);
+/* Comes back after its fair_done(): first in its flow, and its turn was paid (it costs the least).
+ */
+void fair_push_front(struct fair *fair, struct fair_item *item);
+void fair_remove(struct fair *fair, struct fair_item *item); /* it is waiting */
 /* The next item whose flow is neither at its cap nor parked; NULL when there is none. It counts as
  * in flight until fair_done(). */
 struct fair_item *fair_pop(struct fair *fair, uint64_t now_ms);
+/* The item's cost as it was, and what it turned out to be (the same, if nothing better is known).
+ */
 void fair_done(struct fair *fair, struct uuid flow, uint64_t cost_charged, uint64_t cost_real);
+/* Gives nothing of this flow out before until_ms; a later end that was given before stays. */
 void fair_park(struct fair *fair, struct uuid flow, uint64_t until_ms);
+/* Stays for good; weight 1 and in_flight_max 0 mean like everybody. */
 void fair_configure(struct fair *fair, struct uuid flow, uint32_t weight, uint32_t in_flight_max);
 size_t fair_waiting_count(const struct fair *fair);
 size_t fair_flow_count(const struct fair *fair);
