@@ -398,6 +398,17 @@ static void test_http__a_refused_connection_sent_nothing_a_broken_one_did(void *
     assert_true(call->request.was_sent);
 }
 
+static void test_http__says_when_a_dead_connection_made_it_send_twice(void **state)
+{
+    (void)state;
+    open_client(1, 0);
+    struct call *call = run(call_of(0, "/echo"));
+    assert_int_equal(call->request.sent_count, 1);
+    call = run(call_of(1, "/close")); /* over the kept connection, then over one of its own */
+    assert_true(call->has_failed && call->request.was_sent);
+    assert_int_equal(call->request.sent_count, 2);
+}
+
 static void test_http__the_deadline_covers_the_wait_for_a_connection(void **state)
 {
     (void)state;
@@ -589,6 +600,7 @@ int main(void)
         TEST(test_http__a_receiver_takes_pieces_and_may_have_enough),
         TEST(test_http__answers_that_are_no_http_are_refused),
         TEST(test_http__a_refused_connection_sent_nothing_a_broken_one_did),
+        TEST(test_http__says_when_a_dead_connection_made_it_send_twice),
         TEST(test_http__the_deadline_covers_the_wait_for_a_connection),
         TEST(test_http__a_stalled_answer_ends_before_its_deadline),
         TEST(test_http__opens_no_more_connections_than_allowed),

@@ -354,6 +354,7 @@ void http_send(struct http *http, struct http_request *request)
     request->status = 0;
     request->reply_bytes = 0;
     request->was_sent = false;
+    request->sent_count = 0;
     move_to(exchange, &http->waiting);
     count_in_flight(http, 1);
     if (http->is_closing)

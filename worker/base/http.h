@@ -59,6 +59,7 @@ struct http_request {
     struct buffer reply;
     uint64_t reply_bytes; /* received of the body, wherever it went */
     bool was_sent;        /* false: surely nothing reached the server */
+    uint32_t sent_count;  /* above 1: also went over a kept connection that was found dead */
 
     struct http_exchange *exchange; /* private */
 };

@@ -117,6 +117,15 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
+/* A connection stands and the request leaves next. */
+static int on_send(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+    struct http_exchange *exchange = arg;
+    (void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
+    exchange->request->sent_count++;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* ---- what curl is told before ---------------------------------------------------------------- */
 
 /* Options that curl may refuse: a string without memory, a protocol the build does not have. */
@@ -165,7 +174,8 @@ static bool set_callbacks(CURL *easy, struct http_exchange *exchange)
            SET(easy, CURLOPT_HEADERFUNCTION, on_header) &&
            SET(easy, CURLOPT_HEADERDATA, exchange) && SET(easy, CURLOPT_READFUNCTION, on_upload) &&
            SET(easy, CURLOPT_READDATA, exchange) && SET(easy, CURLOPT_SEEKFUNCTION, on_seek) &&
-           SET(easy, CURLOPT_SEEKDATA, exchange);
+           SET(easy, CURLOPT_SEEKDATA, exchange) && SET(easy, CURLOPT_PREREQFUNCTION, on_send) &&
+           SET(easy, CURLOPT_PREREQDATA, exchange);
 }
 
 static bool set_body(CURL *easy, const struct http_request *request)
