@@ -90,10 +90,22 @@ static void answer(struct later *later)
         pinecone_all_answered(pinecone);
 }
 
+static void free_idle_calls(struct operation *operation)
+{
+    LIST_FOR_EACH(&operation->calls, node)
+    {
+        struct call *call = container_of(node, struct call, open);
+        if (!call->is_in_flight)
+            call_free(call);
+    }
+}
+
 /* Puts the operation where it belongs after anything happened to it. */
 static void settle(struct operation *operation)
 {
     struct pinecone *pinecone = operation->pinecone;
+    if (operation->has_failed)
+        free_idle_calls(operation);
     bool is_ready = !operation->has_failed && (operation->again.count || has_more(operation));
     if (is_ready && !list_is_member(&operation->ready))
         list_push_back(&pinecone->ready, &operation->ready);
@@ -111,12 +123,6 @@ static void fail(struct operation *operation, const struct error *err)
     operation->has_failed = true;
     operation->err = *err;
     error_wrap(&operation->err, "pinecone %s", ENDPOINTS[operation->kind].name);
-    LIST_FOR_EACH(&operation->calls, node)
-    {
-        struct call *call = container_of(node, struct call, open);
-        if (!call->is_in_flight)
-            call_free(call);
-    }
 }
 
 static void write_body(struct call *call)
@@ -252,7 +258,6 @@ static void retry_or_fail(struct call *call, const struct error *err)
     struct loop *loop = operation->pinecone->loop;
     if (operation->has_failed || call->attempts >= ATTEMPTS_MAX) {
         fail(operation, err);
-        call_free(call);
         return;
     }
     uint64_t delay_ms = (uint64_t)RETRY_FIRST_MS << (call->attempts - 1);
@@ -284,10 +289,7 @@ static void throttle(struct call *call)
                   (unsigned long long)waited_ms / 1000);
         fail(operation, &err);
     }
-    if (operation->has_failed)
-        call_free(call);
-    else
-        list_push_front(&operation->again, &call->again);
+    list_push_front(&operation->again, &call->again);
 }
 
 static bool read_reply(struct call *call, struct error *err)
@@ -335,12 +337,10 @@ static void on_answer(struct call *call)
             pinecone_read_refusal(status, reply, &err);
         if (is_unclear(err.code) && operation->request && ENDPOINTS[operation->kind].is_write)
             operation->request->is_ambiguous = true;
-        if (is_unclear(err.code)) {
+        if (is_unclear(err.code))
             retry_or_fail(call, &err);
-        } else {
+        else
             fail(operation, &err);
-            call_free(call);
-        }
     }
 }
 
@@ -351,7 +351,9 @@ static void on_http_done(struct http_request *http, const struct error *err)
     struct pinecone *pinecone = operation->pinecone;
     call->is_in_flight = false;
     pinecone->in_flight--;
-    if (err && http->was_sent && ENDPOINTS[operation->kind].is_write)
+    /* Sent twice: what went over the dead connection may yet have effect. */
+    bool is_unknown = (err && http->was_sent) || http->sent_count > 1;
+    if (is_unknown && ENDPOINTS[operation->kind].is_write)
         operation->request->is_ambiguous = true;
     if (err && err->code == ERR_TOO_LARGE) { /* of the reply; the document is innocent */
         struct error reply_err;

@@ -66,7 +66,8 @@ static void on_done(struct extract_request *request, const struct extract_summar
     probe->has_summary = summary != NULL;
     if (summary) {
         probe->summary = *summary;
-        (void)text_format(probe->title, sizeof(probe->title), "%.*s", TEXT_ARGS(summary->title));
+        assert_true(
+            text_format(probe->title, sizeof(probe->title), "%.*s", TEXT_ARGS(summary->title)));
     }
 }
 
@@ -95,7 +96,6 @@ void probe_await(struct probe *probe, struct loop *loop)
 
 void probe_release(struct probe *probe)
 {
-    if (probe->request.body_fd >= 0)
-        close(probe->request.body_fd);
+    close(probe->request.body_fd);
     buffer_release(&probe->text);
 }
