@@ -1,0 +1,188 @@
+/* queue.h over a real broker, named by TEST_KAFKA_BROKERS (tests/services/serve.py starts one). */
+#include <librdkafka/rdkafka.h>
+
+#include "tests/contract/queue_bench.h"
+
+static struct bench bench;
+static const char *brokers;
+
+static void test_queue__delivers_keys_headers_and_null_values(void **state)
+{
+    (void)state;
+    bench_open(&bench, brokers, 0);
+    check_content(&bench);
+    bench_close(&bench);
+}
+
+static void test_queue__commits_the_finished_prefix_and_delivers_the_rest_again(void **state)
+{
+    (void)state;
+    bench_open(&bench, brokers, 0);
+    check_prefix(&bench);
+    bench_close(&bench);
+}
+
+static void test_queue__settles_of_a_revoked_epoch_move_nothing(void **state)
+{
+    (void)state;
+    bench_open(&bench, brokers, 0);
+    check_rebalance(&bench);
+    bench_close(&bench);
+}
+
+static void test_queue__closes_while_a_rebalance_is_under_way(void **state)
+{
+    (void)state;
+    bench_open(&bench, brokers, 0);
+    check_close_in_rebalance(&bench);
+    bench_close(&bench);
+}
+
+static void test_queue__waits_for_a_topic_that_does_not_exist_yet(void **state)
+{
+    (void)state;
+    bench_open(&bench, brokers, 0);
+    struct reader *reader = reader_open(&bench, 10);
+    linger(&bench, 1000);
+    produce_numbers(&bench, "k", 0, 1); /* makes it */
+    WAIT(&bench, reader->count == 1);
+    settle_at(reader, 0);
+    reader_close(&bench, reader);
+    bench_close(&bench);
+}
+
+/* Deletes the records of every partition below the offset, as retention does. */
+static void delete_below(int64_t offset)
+{
+    char reason[200];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    assert_int_equal(rd_kafka_conf_set(conf, "bootstrap.servers", brokers, reason, sizeof(reason)),
+                     0);
+    rd_kafka_t *admin = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof(reason));
+    assert_non_null(admin);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(6);
+    for (int32_t partition = 0; partition < 6; partition++) {
+        int64_t low, high;
+        if (rd_kafka_query_watermark_offsets(admin, bench.topic, partition, &low, &high, 5000) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR &&
+            high >= offset)
+            rd_kafka_topic_partition_list_add(list, bench.topic, partition)->offset = offset;
+    }
+    assert_true(list->cnt > 0);
+    rd_kafka_DeleteRecords_t *request = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
+    rd_kafka_DeleteRecords(admin, &request, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10000);
+    assert_non_null(event);
+    assert_int_equal(rd_kafka_event_error(event), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_DeleteRecords_destroy(request);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(admin);
+}
+
+static void test_queue__tells_what_retention_took_and_steps_over_it(void **state)
+{
+    (void)state;
+    bench_open(&bench, brokers, 0);
+    produce_numbers(&bench, "k", 0, 10);
+    struct reader *first = reader_open(&bench, 100);
+    WAIT(&bench, first->count == 10);
+    settle_at(first, 0);
+    settle_at(first, 1);
+    reader_close(&bench, first); /* commits 2 */
+    delete_below(7);
+
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 1);
+    linger(&bench, 500);
+    assert_int_equal(reader->count, 1); /* first the loss is recorded */
+    const struct message_view *view = message_view(reader->messages[0]);
+    assert_true(view->is_unreadable);
+    assert_int_equal(view->unreadable, ERR_EVENT_UNREADABLE);
+    assert_int_equal(view->offset, 2);
+    assert_true(view->value.bytes > 10);
+
+    settle_at(reader, 0);
+    WAIT(&bench, reader->count == 4);
+    for (size_t i = 1; i < 4; i++) {
+        assert_int_equal(message_view(reader->messages[i])->offset, 6 + (int64_t)i);
+        settle_at(reader, i);
+    }
+    WAIT(&bench, queue_figures(reader->queue).lag == 0);
+    reader_close(&bench, reader);
+
+    produce_numbers(&bench, "k", 10, 11);
+    struct reader *last = reader_open(&bench, 100);
+    WAIT(&bench, last->count == 1);
+    assert_int_equal(number_at(last, 0), 10);
+    reader_close(&bench, last);
+    bench_close(&bench);
+}
+
+/* Commits for the group from outside, for the partition that holds the bench's messages. */
+static void commit_from_outside(int32_t partition, int64_t offset)
+{
+    char reason[200];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    assert_int_equal(rd_kafka_conf_set(conf, "bootstrap.servers", brokers, reason, sizeof(reason)),
+                     0);
+    assert_int_equal(rd_kafka_conf_set(conf, "group.id", bench.group, reason, sizeof(reason)), 0);
+    rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason));
+    assert_non_null(consumer);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, bench.topic, partition)->offset = offset;
+    assert_int_equal(rd_kafka_commit(consumer, list, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(consumer);
+}
+
+static void test_queue__starts_over_when_the_log_ends_before_the_committed_offset(void **state)
+{
+    (void)state;
+    bench_open(&bench, brokers, 0);
+    produce_numbers(&bench, "k", 0, 10);
+    struct reader *first = reader_open(&bench, 100);
+    WAIT(&bench, first->count == 10);
+    int32_t partition = message_view(first->messages[0])->partition;
+    reader_close(&bench, first);
+    commit_from_outside(partition, 50);
+
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 1);
+    assert_true(message_view(reader->messages[0])->is_unreadable);
+    assert_int_equal(message_view(reader->messages[0])->offset, 50);
+    settle_at(reader, 0);
+    WAIT(&bench, reader->count == 11);
+    for (size_t i = 1; i < 11; i++)
+        settle_at(reader, i);
+    WAIT(&bench, queue_figures(reader->queue).lag == 0);
+    reader_close(&bench, reader);
+
+    produce_numbers(&bench, "k", 10, 11);
+    struct reader *last = reader_open(&bench, 100);
+    WAIT(&bench, last->count == 1);
+    assert_int_equal(number_at(last, 0), 10);
+    reader_close(&bench, last);
+    bench_close(&bench);
+}
+
+int main(void)
+{
+    brokers = getenv("TEST_KAFKA_BROKERS");
+    if (!brokers) {
+        puts("SKIPPED: TEST_KAFKA_BROKERS is not set");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_queue__delivers_keys_headers_and_null_values),
+        cmocka_unit_test(test_queue__commits_the_finished_prefix_and_delivers_the_rest_again),
+        cmocka_unit_test(test_queue__settles_of_a_revoked_epoch_move_nothing),
+        cmocka_unit_test(test_queue__closes_while_a_rebalance_is_under_way),
+        cmocka_unit_test(test_queue__waits_for_a_topic_that_does_not_exist_yet),
+        cmocka_unit_test(test_queue__tells_what_retention_took_and_steps_over_it),
+        cmocka_unit_test(test_queue__starts_over_when_the_log_ends_before_the_committed_offset),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
