@@ -80,6 +80,9 @@ static void serve(struct queue *queue, rd_kafka_queue_t *events)
         case RD_KAFKA_EVENT_ERROR:
             on_error(queue, event);
             break;
+        case RD_KAFKA_EVENT_LOG:
+            kafka_log(event);
+            break;
         default: /* librdkafka may add kinds of events */
             break;
         }

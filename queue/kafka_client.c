@@ -5,12 +5,18 @@
 #include <string.h>
 #include <uv.h>
 
+#include "worker/base/log.h"
 #include "worker/base/memory.h"
 
 /* Ours alone: offsets are tracked and committed here, and a group starts where queue.h says. */
-static const char *const RESERVED[] = {
-    "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset",   "enable.partition.eof",
-    "group.id",           "bootstrap.servers",        "metadata.broker.list"};
+static const char *const RESERVED[] = {"enable.auto.commit",
+                                       "enable.auto.offset.store",
+                                       "auto.offset.reset",
+                                       "enable.partition.eof",
+                                       "group.id",
+                                       "bootstrap.servers",
+                                       "metadata.broker.list",
+                                       "log.queue"};
 
 struct translation {
     rd_kafka_resp_err_t vendor;
@@ -83,7 +89,8 @@ static bool is_allowed(const struct queue_property *property, struct error *err)
 static bool set_all(rd_kafka_conf_t *conf, const struct queue_options *options,
                     struct kafka_settings settings, struct error *err)
 {
-    if (!set_property(conf, "bootstrap.servers", options->brokers.start, err))
+    if (!set_property(conf, "bootstrap.servers", options->brokers.start, err) ||
+        !set_property(conf, "log.queue", "true", err)) /* else it writes to stderr */
         return false;
     if (options->client_id.bytes && !set_property(conf, "client.id", options->client_id.start, err))
         return false;
@@ -106,16 +113,26 @@ rd_kafka_t *kafka_client_new(const struct queue_options *options, struct kafka_s
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
-    rd_kafka_conf_set_events(conf, settings.events);
-    rd_kafka_conf_set_log_cb(conf, NULL); /* what matters comes as an event */
+    rd_kafka_conf_set_events(conf, settings.events | RD_KAFKA_EVENT_LOG);
     char reason[256];
     rd_kafka_t *client = rd_kafka_new(settings.is_consumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER,
                                       conf, reason, sizeof(reason));
     if (!client) {
         rd_kafka_conf_destroy(conf);
         error_set(err, ERR_CONFIG, "Kafka client: %s", reason);
+        return NULL;
     }
+    rd_kafka_resp_err_t code = rd_kafka_set_log_queue(client, NULL); /* to the main queue */
+    assert(code == RD_KAFKA_RESP_ERR_NO_ERROR); /* fails only without log.queue */
     return client;
+}
+
+void kafka_log(rd_kafka_event_t *event)
+{
+    const char *facility, *line;
+    int level;
+    if (rd_kafka_event_log(event, &facility, &line, &level) == 0)
+        LOG_DEBUG("kafka_said", FIELD_STR("facility", facility), FIELD_STR("line", line));
 }
 
 /* ---- the wake-up ------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 
 struct rd_kafka_s;
 struct rd_kafka_queue_s;
+struct rd_kafka_op_s; /* an event */
 
 struct kafka_setting {
     const char *name, *value;
@@ -28,6 +29,9 @@ struct rd_kafka_s *kafka_client_new(const struct queue_options *options,
                                     struct kafka_settings settings, struct error *err) MUST_CHECK;
 /* Translates an rd_kafka_resp_err_t; the vendor's name stays in the message. Returns false. */
 bool kafka_error(struct error *err, int vendor_code, const char *what);
+
+/* librdkafka's own lines, which come as RD_KAFKA_EVENT_LOG: debug (KAFKA_PROP_DEBUG makes more). */
+void kafka_log(struct rd_kafka_op_s *event);
 
 /* Runs on_wake on the loop thread soon after a queue that was empty got something. No second wake
  * comes before the queue has been polled. */

@@ -70,9 +70,12 @@ static void on_wake(void *arg)
         return;
     while ((event = rd_kafka_queue_poll(topic->events, 0))) {
         const rd_kafka_message_t *report;
-        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
             while ((report = rd_kafka_event_message_next(event)))
                 on_report(topic, report);
+        } else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_LOG) {
+            kafka_log(event);
+        }
         rd_kafka_event_destroy(event); /* errors show in the reports */
     }
     close_step(topic);

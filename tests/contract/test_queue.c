@@ -73,46 +73,6 @@ static void test_queue__delivers_an_abandoned_message_again(void **state)
     bench_close(&bench);
 }
 
-static void test_queue__settles_of_a_revoked_epoch_move_nothing(void **state)
-{
-    (void)state;
-    bench_open(&bench, NULL, 8);
-    check_rebalance(&bench);
-    bench_close(&bench);
-}
-
-static void test_queue__closes_while_a_rebalance_is_under_way(void **state)
-{
-    (void)state;
-    bench_open(&bench, NULL, 4);
-    check_close_in_rebalance(&bench);
-    bench_close(&bench);
-}
-
-static void test_queue__closes_before_it_has_joined(void **state)
-{
-    (void)state;
-    bench_open(&bench, NULL, 4);
-    for (uint64_t after_ms = 0; after_ms <= 3000; after_ms += 600) { /* the first join takes 3 s */
-        struct reader *reader = reader_open(&bench, 1);
-        linger(&bench, after_ms);
-        reader_close(&bench, reader);
-    }
-    bench_close(&bench);
-}
-
-static void test_queue__closes_when_the_broker_is_away(void **state)
-{
-    (void)state;
-    bench_open(&bench, NULL, 1);
-    bench.options.brokers = TEXT("127.0.0.1:1");
-    struct reader *reader = reader_open(&bench, 1);
-    WAIT(&bench, reader->last_error.code == ERR_UNREACHABLE);
-    assert_int_equal(reader->fatal, 0);
-    reader_close(&bench, reader);
-    bench_close(&bench);
-}
-
 static void test_queue__takes_dropped_messages_of_the_in_process_broker_for_fatal(void **state)
 {
     (void)state;
@@ -207,10 +167,6 @@ int main(void)
         cmocka_unit_test(test_queue__delivers_as_much_as_there_is_credit_for),
         cmocka_unit_test(test_queue__stops_popping_when_too_many_bytes_are_unsettled),
         cmocka_unit_test(test_queue__delivers_an_abandoned_message_again),
-        cmocka_unit_test(test_queue__settles_of_a_revoked_epoch_move_nothing),
-        cmocka_unit_test(test_queue__closes_while_a_rebalance_is_under_way),
-        cmocka_unit_test(test_queue__closes_before_it_has_joined),
-        cmocka_unit_test(test_queue__closes_when_the_broker_is_away),
         cmocka_unit_test(test_queue__takes_dropped_messages_of_the_in_process_broker_for_fatal),
         cmocka_unit_test(test_queue__refuses_properties_that_break_its_promises),
         cmocka_unit_test(test_topic__tells_how_many_partitions_it_has_and_makes_none),
