@@ -1,0 +1,473 @@
+#include "worker/dev_feed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue/event.h"
+#include "queue/file.h"
+#include "queue/topic.h"
+#include "queue/watch.h"
+#include "store/jobs.h"
+#include "store/users.h"
+#include "worker/base/log.h"
+#include "worker/base/memory.h"
+
+#define RECORDS_MAX 1000 /* produced, not yet with the broker */
+#define LAG_MAX 20000    /* unsettled in the broker: it drops silently what exceeds its 5 MiB */
+#define EVENT_BYTES_MAX 16384
+#define SCAN_DUE_MS 60000
+
+const struct uuid DEV_TENANT = {{0xde, 0x30, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}};
+const char DEV_SHARED_PREFIX[] = "users/de300000-0000-4000-8000-000000000001/";
+
+struct feed_file {
+    struct list_node node;
+    struct uuid user, job; /* job: of the scan, else nil */
+    uint64_t size_bytes, modified_ms;
+    bool is_removed;
+    char key[];
+};
+
+struct sending {
+    struct dev_feed *feed;
+    struct topic_record record;
+    struct header header;
+    char job[UUID_TEXT_BYTES];
+    char *key;
+};
+
+struct scan_job {
+    struct uuid user, job;
+    size_t first, count; /* into files */
+};
+
+struct dev_feed {
+    struct app *app;
+    struct dev_feed_events events;
+    struct watch *watch;
+    struct topic *topic;
+    struct list waiting;      /* struct feed_file: to be produced */
+    struct feed_file **files; /* of the scan */
+    size_t file_count, file_max;
+    struct scan_job *jobs;
+    size_t job_count, job_at;
+    struct uuid *users;
+    size_t user_count;
+    struct users_request users_request;
+    struct jobs_register registration;
+    struct job_document *documents;
+    struct tenant tenant;
+    size_t producing;
+    uint64_t sequence;
+    bool is_scanned, is_registered;
+    void (*on_closed)(void *arg);
+    void *closed_arg;
+};
+
+/* ---- files
+ * ---------------------------------------------------------------------------------------- */
+
+static bool is_pdf(struct text path)
+{
+    return path.bytes > 4 &&
+           text_equal_nocase(text_slice(path, path.bytes - 4, path.bytes), TEXT(".pdf"));
+}
+
+static struct feed_file *file_new(struct text path, uint64_t size_bytes, uint64_t modified_ms)
+{
+    AUTO_BUFFER struct buffer key = buffer_new(TENANT_KEY_BYTES_MAX);
+    struct tenant tenant;
+    struct error err;
+    if (!is_pdf(path))
+        return NULL;
+    if (!file_key_of(text_from(DEV_SHARED_PREFIX), path, &key) ||
+        !tenant_from_key(buffer_text(&key), &tenant, &err)) {
+        LOG_WARN("file_left_out", FIELD_STR("reason", "its path cannot be an object key"));
+        return NULL;
+    }
+    struct feed_file *file = xcalloc(1, sizeof(*file) + key.bytes + 1);
+    memcpy(file->key, key.data, key.bytes);
+    file->user = tenant.id;
+    file->size_bytes = size_bytes;
+    file->modified_ms = modified_ms;
+    return file;
+}
+
+static bool add_user(struct dev_feed *feed, struct uuid user)
+{
+    for (size_t i = 0; i < feed->user_count; i++)
+        if (uuid_equal(feed->users[i], user))
+            return false;
+    feed->users = xrealloc(feed->users, feed->user_count + 1, sizeof(*feed->users));
+    feed->users[feed->user_count++] = user;
+    return true;
+}
+
+/* ---- producing
+ * ------------------------------------------------------------------------------------ */
+
+static void on_produced(struct topic_record *record, const struct error *err)
+{
+    struct sending *sending = container_of(record, struct sending, record);
+    struct dev_feed *feed = sending->feed;
+    feed->producing--;
+    if (err)
+        feed->events.on_failed(feed->events.arg, err);
+    xfree(sending->key);
+    xfree(sending);
+}
+
+static void produce(struct dev_feed *feed, const struct feed_file *file)
+{
+    AUTO_BUFFER struct buffer value = buffer_new(EVENT_BYTES_MAX);
+    char sequencer[17];
+    struct sending *sending = xcalloc(1, sizeof(*sending));
+    (void)text_format(
+        sequencer, sizeof(sequencer), "%016llX",
+        (unsigned long long)(loop_wall_ms(feed->app->loop) * 1000 + feed->sequence++ % 1000));
+    struct event event = {
+        .kind = file->is_removed ? EVENT_REMOVED : EVENT_PUT,
+        .bucket = TEXT(DEV_BUCKET),
+        .key = text_from(file->key),
+        .sequencer = text_from(sequencer),
+        .size_bytes = file->size_bytes,
+        .has_size = !file->is_removed,
+        .time_ms = loop_wall_ms(feed->app->loop),
+    };
+    if (!event_write(&value, &event)) {
+        LOG_ERROR("event_not_written", FIELD_STR("reason", "larger than 16 KiB"));
+        xfree(sending);
+        return;
+    }
+    sending->feed = feed;
+    sending->key = xstrdup(text_from(file->key));
+    if (!uuid_is_nil(file->job)) {
+        uuid_format(file->job, sending->job);
+        sending->header = (struct header){TEXT("millrace-job"), text_from(sending->job)};
+        sending->record.headers = &sending->header;
+        sending->record.header_count = 1;
+    }
+    sending->record.topic = TEXT(DEV_TOPIC);
+    sending->record.key = text_from(sending->key);
+    sending->record.value = buffer_text(&value);
+    sending->record.on_done = on_produced;
+    feed->producing++;
+    topic_produce(feed->topic, &sending->record);
+}
+
+void dev_feed_pump(struct dev_feed *feed, uint64_t broker_lag)
+{
+    while (feed->is_registered && feed->producing < RECORDS_MAX && broker_lag++ < LAG_MAX) {
+        struct list_node *node = list_pop_front(&feed->waiting);
+        if (!node)
+            return;
+        struct feed_file *file = container_of(node, struct feed_file, node);
+        produce(feed, file);
+        xfree(file);
+    }
+}
+
+/* ---- the first scan: users, one job for each, what is gone
+ * ------------------------------------------ */
+
+static int compare_files(const void *a, const void *b)
+{
+    const struct feed_file *x = *(struct feed_file *const *)a, *y = *(struct feed_file *const *)b;
+    int order = uuid_compare(x->user, y->user);
+    return order ? order : strcmp(x->key, y->key);
+}
+
+/* The same files in the same state are the same job, however often `dev` is started. */
+static struct uuid scan_job_id(const struct dev_feed *feed, const struct scan_job *job)
+{
+    uint8_t hash[SHA256_BYTES];
+    char hex[2 * SHA256_BYTES + 1];
+    struct sha256 *sha256 = sha256_new();
+    for (size_t i = job->first; i < job->first + job->count; i++) {
+        const struct feed_file *file = feed->files[i];
+        sha256_add(sha256, file->key, strlen(file->key) + 1);
+        sha256_add(sha256, &file->size_bytes, sizeof(file->size_bytes));
+        sha256_add(sha256, &file->modified_ms, sizeof(file->modified_ms));
+    }
+    sha256_finish(sha256, hash);
+    hex_format(hash, sizeof(hash), hex);
+    return uuid_v5(job->user, text_from(hex));
+}
+
+static void group_files(struct dev_feed *feed)
+{
+    if (feed->file_count)
+        qsort(feed->files, feed->file_count, sizeof(*feed->files), compare_files);
+    feed->jobs = xcalloc(feed->user_count, sizeof(*feed->jobs));
+    for (size_t i = 0; i < feed->file_count; i++) {
+        struct scan_job *last = feed->job_count ? &feed->jobs[feed->job_count - 1] : NULL;
+        if (!last || !uuid_equal(last->user, feed->files[i]->user)) {
+            last = &feed->jobs[feed->job_count++];
+            *last = (struct scan_job){.user = feed->files[i]->user, .first = i};
+        }
+        last->count++;
+    }
+    for (size_t i = 0; i < feed->job_count; i++)
+        feed->jobs[i].job = scan_job_id(feed, &feed->jobs[i]);
+}
+
+static void end_scan(struct dev_feed *feed)
+{
+    size_t file_count = feed->file_count;
+    for (size_t i = 0; i < feed->file_count; i++)
+        list_push_back(&feed->waiting, &feed->files[i]->node);
+    feed->file_count = 0;
+    feed->is_registered = true;
+    feed->events.on_scanned(feed->events.arg, file_count, feed->job_count);
+}
+
+static void fail(struct dev_feed *feed, const struct error *err)
+{
+    feed->events.on_failed(feed->events.arg, err);
+}
+
+static int compare_key(const void *key, const void *element)
+{
+    return strcmp(key, (*(struct feed_file *const *)element)->key);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return compare_key((*(struct feed_file *const *)a)->key, b);
+}
+
+static void on_known_key(struct users_request *request, struct uuid user, struct text key)
+{
+    struct dev_feed *feed = container_of(request, struct dev_feed, users_request);
+    struct feed_file *gone = xcalloc(1, sizeof(*gone) + key.bytes + 1);
+    memcpy(gone->key, key.start, key.bytes);
+    gone->user = user;
+    gone->is_removed = true;
+    if (feed->file_count &&
+        bsearch(gone->key, feed->files, feed->file_count, sizeof(*feed->files), compare_key))
+        xfree(gone);
+    else
+        list_push_back(&feed->waiting, &gone->node);
+}
+
+static void on_known_keys(struct users_request *request, const struct error *err)
+{
+    struct dev_feed *feed = container_of(request, struct dev_feed, users_request);
+    if (err)
+        fail(feed, err);
+    else
+        end_scan(feed);
+}
+
+static void register_next_job(struct dev_feed *feed);
+
+static void on_registered(struct jobs_register *registration, const struct error *err)
+{
+    struct dev_feed *feed = container_of(registration, struct dev_feed, registration);
+    xfree(feed->documents);
+    feed->documents = NULL;
+    if (err) {
+        fail(feed, err);
+        return;
+    }
+    feed->job_at++;
+    register_next_job(feed);
+}
+
+static void register_next_job(struct dev_feed *feed)
+{
+    if (feed->job_at == feed->job_count) {
+        if (feed->file_count)
+            qsort(feed->files, feed->file_count, sizeof(*feed->files), compare_keys);
+        feed->users_request = (struct users_request){
+            .bucket = TEXT(DEV_BUCKET), .on_key = on_known_key, .on_done = on_known_keys};
+        users_list_keys(feed->app->pg, &feed->users_request);
+        return;
+    }
+    const struct scan_job *job = &feed->jobs[feed->job_at];
+    feed->tenant = tenant_from_user_id(job->user);
+    feed->documents = xcalloc(job->count, sizeof(*feed->documents));
+    for (size_t i = 0; i < job->count; i++) {
+        struct feed_file *file = feed->files[job->first + i];
+        struct text name = text_from(file->key);
+        for (struct text rest = name; rest.bytes;)
+            name = text_cut(rest, '/', &rest);
+        file->job = job->job;
+        feed->documents[i] = (struct job_document){
+            .document = document_of(TEXT(DEV_BUCKET), text_from(file->key)),
+            .title = name,
+            .source_type = TEXT("upload"),
+            .size_bytes = file->size_bytes,
+        };
+    }
+    feed->registration = (struct jobs_register){
+        .tenant = &feed->tenant,
+        .job = job->job,
+        .job_type = TEXT("scan"),
+        .config = TEXT("{}"),
+        .documents = feed->documents,
+        .document_count = job->count,
+        .due_ms = SCAN_DUE_MS,
+        .on_done = on_registered,
+    };
+    jobs_register(feed->app->pg, feed->app->loop, &feed->registration);
+}
+
+static void on_users_made(struct users_request *request, const struct error *err)
+{
+    struct dev_feed *feed = container_of(request, struct dev_feed, users_request);
+    if (err)
+        fail(feed, err);
+    else
+        register_next_job(feed);
+}
+
+static void on_scanned(void *arg)
+{
+    struct dev_feed *feed = arg;
+    feed->is_scanned = true;
+    add_user(feed, DEV_TENANT);
+    group_files(feed);
+    feed->users_request = (struct users_request){
+        .ids = feed->users, .id_count = feed->user_count, .on_done = on_users_made};
+    users_ensure(feed->app->pg, &feed->users_request);
+}
+
+/* ---- what changes later
+ * ---------------------------------------------------------------------------- */
+
+struct new_user { /* a users row, made before the first event of a tenant that just appeared */
+    struct users_request request;
+    struct dev_feed *feed;
+    struct uuid id;
+    struct feed_file *file;
+};
+
+static void on_user_made(struct users_request *request, const struct error *err)
+{
+    struct new_user *user = container_of(request, struct new_user, request);
+    if (err)
+        fail(user->feed, err);
+    list_push_back(&user->feed->waiting, &user->file->node);
+    dev_feed_pump(user->feed, 0);
+    xfree(user);
+}
+
+static void feed_change(struct dev_feed *feed, struct feed_file *file)
+{
+    if (!add_user(feed, file->user)) {
+        list_push_back(&feed->waiting, &file->node);
+        dev_feed_pump(feed, 0);
+        return;
+    }
+    struct new_user *user = xcalloc(1, sizeof(*user));
+    user->feed = feed;
+    user->file = file;
+    user->id = file->user;
+    user->request =
+        (struct users_request){.ids = &user->id, .id_count = 1, .on_done = on_user_made};
+    users_ensure(feed->app->pg, &user->request);
+}
+
+static void on_file(void *arg, const struct watch_file *found)
+{
+    struct dev_feed *feed = arg;
+    struct feed_file *file = file_new(found->path, found->size_bytes, found->modified_ms);
+    if (!file)
+        return;
+    if (feed->is_scanned) {
+        feed_change(feed, file);
+        return;
+    }
+    add_user(feed, file->user);
+    if (feed->file_count == feed->file_max) {
+        feed->file_max = feed->file_max ? feed->file_max * 2 : 64;
+        feed->files = xrealloc(feed->files, feed->file_max, sizeof(*feed->files));
+    }
+    feed->files[feed->file_count++] = file;
+}
+
+static void on_removed(void *arg, struct text path)
+{
+    struct feed_file *file = file_new(path, 0, 0);
+    if (!file)
+        return;
+    file->is_removed = true;
+    feed_change(arg, file);
+}
+
+static void ignore_closed(void *arg)
+{
+    (void)arg;
+}
+
+/* ---- public
+ * ----------------------------------------------------------------------------------------- */
+
+struct dev_feed *dev_feed_open(struct app *app, const struct queue_options *options,
+                               struct text directory, struct dev_feed_events events,
+                               struct error *err)
+{
+    struct dev_feed *feed = xcalloc(1, sizeof(*feed));
+    feed->app = app;
+    feed->events = events;
+    list_init(&feed->waiting);
+    feed->topic = topic_open(app->loop, options, err);
+    if (!feed->topic) {
+        xfree(feed);
+        return NULL;
+    }
+    feed->watch = watch_open(app->loop, directory,
+                             (struct watch_events){feed, on_file, on_removed, on_scanned}, err);
+    if (feed->watch)
+        return feed;
+    dev_feed_close(feed, ignore_closed, NULL);
+    return NULL;
+}
+
+size_t dev_feed_job_count(const struct dev_feed *feed)
+{
+    return feed->job_count;
+}
+
+struct uuid dev_feed_job(const struct dev_feed *feed, size_t index, struct uuid *ret_user)
+{
+    *ret_user = feed->jobs[index].user;
+    return feed->jobs[index].job;
+}
+
+bool dev_feed_is_idle(const struct dev_feed *feed)
+{
+    return feed->is_registered && feed->waiting.count == 0 && feed->producing == 0;
+}
+
+static void on_topic_closed(void *arg)
+{
+    struct dev_feed *feed = arg;
+    for (struct list_node *node; (node = list_pop_front(&feed->waiting));)
+        xfree(container_of(node, struct feed_file, node));
+    for (size_t i = 0; i < feed->file_count; i++)
+        xfree(feed->files[i]);
+    xfree(feed->files);
+    xfree(feed->jobs);
+    xfree(feed->users);
+    xfree(feed->documents);
+    feed->on_closed(feed->closed_arg);
+    xfree(feed);
+}
+
+static void on_watch_closed(void *arg)
+{
+    struct dev_feed *feed = arg;
+    topic_close(feed->topic, on_topic_closed, feed);
+}
+
+void dev_feed_close(struct dev_feed *feed, void (*on_closed)(void *arg), void *arg)
+{
+    feed->on_closed = on_closed;
+    feed->closed_arg = arg;
+    if (feed->watch)
+        watch_close(feed->watch, on_watch_closed, feed);
+    else
+        on_watch_closed(feed);
+}
