@@ -8,15 +8,27 @@
 
 #include "store/pg.h"
 
+/* Columns, in this order; times are ISO 8601 in UTC, null where it has not happened yet. */
 enum report_kind {
-    REPORT_JOBS,         /* newest first; filter user_id optional */
-    REPORT_JOB,          /* one, by id */
-    REPORT_JOB_ITEMS,    /* of a job: documents with outcome and reason, failures first */
-    REPORT_TENANTS,      /* documents, pages, chunks, vectors, failures of each tenant */
-    REPORT_FAILURES,     /* by code, with counts */
-    REPORT_DEAD_LETTERS, /* newest first */
-    REPORT_LIVE,         /* for search: document ids -> live generation, title, key */
-    REPORT_LANES         /* open items, parked items, litter: counts */
+    /* job_id, user_id, email, job_type, status, control, total_documents, processed_count,
+     * failed_count, cancelled_count, pages_done, chunks_done, tokens_done, bytes_done, bytes_total,
+     * error_message, created_at, started_at, completed_at, seconds (running time so far) */
+    REPORT_JOBS, /* newest first; filter user_id optional */
+    REPORT_JOB,  /* one, by id: same columns */
+    /* document_id, title, object_key, outcome (null: open), error_code, error_message, page_count,
+     * chunk_count, file_size, finished_at, due */
+    REPORT_JOB_ITEMS, /* of a job: failures first */
+    /* user_id, email, is_active, total_documents, pages, chunks, total_vectors,
+     * total_storage_bytes, failed_documents */
+    REPORT_TENANTS,
+    /* error_code, document_count, last_message, last_at: of documents that are failed now */
+    REPORT_FAILURES,
+    /* topic, partition, offset, event_no, code, message, key, user_id, buried_at */
+    REPORT_DEAD_LETTERS, /* newest first; filter user_id optional */
+    /* document_id, gen (decimal), title, object_key: of those of `documents` that are live */
+    REPORT_LIVE,
+    /* open_items, parked_items, litter_rows, dead_letters */
+    REPORT_LANES,
 };
 struct report {
     enum report_kind kind;
@@ -25,7 +37,7 @@ struct report {
     const struct uuid *documents; /* REPORT_LIVE */
     size_t document_count;
     uint32_t row_max; /* 1 .. 10,000 */
-    /* result: columns as listed in report.c beside each statement; valid for the call. */
+    /* result: valid for the call. */
     void (*on_done)(struct report *report, const struct pg_result *result, const struct error *err);
     void *private_state;
 };
