@@ -11,14 +11,12 @@ static bool is_ours(const struct header *header)
     return text_starts_with(header->name, TEXT(PREFIX));
 }
 
-/* The headers that are not ours, in room for `extra` more. A record that becomes a dead letter for
- * the second time does not carry the first story along. */
-static bool copy_original(const struct header *headers, size_t header_count, size_t extra,
-                          struct arena *arena, struct header **ret_headers, size_t *ret_count)
+/* The headers that are not ours, with room for ours behind them. A record that becomes a dead
+ * letter for the second time does not carry the first story along. */
+static bool copy_original(const struct header *headers, size_t header_count, struct arena *arena,
+                          struct header **ret_headers, size_t *ret_count)
 {
-    if (header_count > SIZE_MAX - extra)
-        return false;
-    struct header *copy = arena_alloc_array(arena, header_count + extra, sizeof(*copy));
+    struct header *copy = arena_alloc_array(arena, header_count + OURS_COUNT, sizeof(*copy));
     if (!copy)
         return false;
     size_t count = 0;
@@ -57,8 +55,7 @@ bool dead_letter_headers(const struct dead_letter *letter, struct arena *arena,
     const struct message_view *message = &letter->message;
     struct header *headers;
     size_t count;
-    if (!copy_original(message->headers, message->header_count, OURS_COUNT, arena, &headers,
-                       &count))
+    if (!copy_original(message->headers, message->header_count, arena, &headers, &count))
         return false;
     struct header *ours = headers + count;
     if (!add_text(arena, &ours[0], TEXT(PREFIX "code"), text_from(error_name(letter->code))) ||
@@ -79,5 +76,5 @@ bool dead_letter_original_headers(const struct header *headers, size_t header_co
                                   struct arena *arena, struct header **ret_headers,
                                   size_t *ret_count)
 {
-    return copy_original(headers, header_count, 0, arena, ret_headers, ret_count);
+    return copy_original(headers, header_count, arena, ret_headers, ret_count);
 }

@@ -93,13 +93,15 @@ static bool decode_form(char *bytes, size_t *count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < *count; i++) {
-        char c = bytes[i] == '+' ? ' ' : bytes[i];
-        if (bytes[i] == '%') {
+        char c = bytes[i];
+        if (c == '+') {
+            c = ' ';
+        } else if (c == '%') {
             int high = i + 2 < *count ? hex_digit(bytes[i + 1]) : -1;
             int low = i + 2 < *count ? hex_digit(bytes[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return false;
-            c = (char)(high * 16 + low);
+            c = (char)(unsigned char)(high * 16 + low);
             i += 2;
         }
         bytes[kept++] = c;
@@ -114,7 +116,7 @@ static bool read_key(struct text raw, enum key_form form, struct arena *arena, s
 {
     if (raw.bytes == 0)
         return error_set(err, ERR_EVENT_KEY, "the record has no object key");
-    if (raw.bytes > EVENT_KEY_BYTES_MAX * 3)
+    if (raw.bytes > EVENT_KEY_BYTES_MAX * (size_t)3) /* each byte escaped */
         return error_set(err, ERR_EVENT_KEY, "an object key of %zu bytes", raw.bytes);
     char *bytes = arena_alloc(arena, raw.bytes + 1);
     if (!bytes)

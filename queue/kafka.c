@@ -153,7 +153,7 @@ static void release(struct queue *queue)
             offsets_release(&queue->partitions[i]->offsets);
         xfree(queue->partitions[i]);
     }
-    xfree(queue->partitions);
+    xfree((void *)queue->partitions);
     xfree(queue->topic);
     xfree(queue->group);
     xfree(queue);

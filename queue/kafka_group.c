@@ -2,7 +2,6 @@
  * kafka_consumer.h. */
 #include <assert.h>
 #include <librdkafka/rdkafka.h>
-#include <string.h>
 
 #include "queue/kafka_consumer.h"
 #include "worker/base/memory.h"
@@ -112,10 +111,12 @@ static struct partition *partition_of(struct queue *queue, int32_t number)
 {
     size_t at = (size_t)number;
     if (at >= queue->partition_max) {
-        size_t grown = (at + 16) / 16 * 16 + 16;
-        queue->partitions = xrealloc(queue->partitions, grown, sizeof(struct partition *));
-        memset(queue->partitions + queue->partition_max, 0,
-               (grown - queue->partition_max) * sizeof(struct partition *));
+        size_t grown = (at / 16 + 2) * 16;
+        struct partition **wider = (struct partition **)xcalloc(grown, sizeof(*wider));
+        for (size_t i = 0; i < queue->partition_max; i++)
+            wider[i] = queue->partitions[i];
+        xfree((void *)queue->partitions);
+        queue->partitions = wider;
         queue->partition_max = grown;
     }
     if (!queue->partitions[at]) {

@@ -197,6 +197,35 @@ static void on_probed(struct work *work)
     close_step(topic);
 }
 
+/* ---- producing --------------------------------------------------------------------------------
+ */
+
+/* The list is the caller's to destroy, also after an error. */
+static rd_kafka_resp_err_t headers_of(const struct topic_record *record,
+                                      rd_kafka_headers_t **ret_headers)
+{
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    *ret_headers = rd_kafka_headers_new(record->header_count);
+    for (size_t i = 0; i < record->header_count && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        const struct header *header = &record->headers[i];
+        code = rd_kafka_header_add(*ret_headers, header->name.start, (ssize_t)header->name.bytes,
+                                   header->value.start, (ssize_t)header->value.bytes);
+    }
+    return code;
+}
+
+static rd_kafka_resp_err_t hand_over(struct topic *topic, struct topic_record *record,
+                                     rd_kafka_headers_t *headers)
+{
+    return rd_kafka_producev(
+        topic->client, RD_KAFKA_V_TOPIC(record->topic.start),
+        RD_KAFKA_V_KEY(record->key.start, record->key.bytes),
+        /* librdkafka does not write to it; it copies */
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.start, record->value.bytes),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_OPAQUE(record), RD_KAFKA_V_END);
+}
+
 /* ---- public ---------------------------------------------------------------------------------- */
 
 struct topic *topic_open(struct loop *loop, const struct queue_options *options, struct error *err)
@@ -219,21 +248,10 @@ struct topic *topic_open(struct loop *loop, const struct queue_options *options,
 void topic_produce(struct topic *topic, struct topic_record *record)
 {
     assert(!topic->is_closing);
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (size_t i = 0; i < record->header_count && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
-        const struct header *header = &record->headers[i];
-        code = rd_kafka_header_add(headers, header->name.start, (ssize_t)header->name.bytes,
-                                   header->value.start, (ssize_t)header->value.bytes);
-    }
+    rd_kafka_headers_t *headers;
+    rd_kafka_resp_err_t code = headers_of(record, &headers);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        code = rd_kafka_producev(
-            topic->client, RD_KAFKA_V_TOPIC(record->topic.start),
-            RD_KAFKA_V_KEY(record->key.start, record->key.bytes),
-            /* librdkafka does not write to it; it copies */
-            RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.start, record->value.bytes),
-            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_OPAQUE(record), RD_KAFKA_V_END);
+        code = hand_over(topic, record, headers);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         topic->outstanding++;
         return;
