@@ -240,7 +240,7 @@ static void take_plain(struct cleaner *cleaner)
     if (cleaner->space)
         buffer_append_char(cleaner->out, cleaner->space);
     cleaner->space = 0;
-    cleaner->last = start[bytes - 1];
+    cleaner->last = (uint8_t)start[bytes - 1];
     cleaner->repeat_count = 1;
     cleaner->mark_count = 0;
     cleaner->figures.char_count += bytes;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -54,7 +55,7 @@ static bool send_packet(const struct wire_frame *frame, int fd)
         message.msg_controllen = sizeof(control.bytes);
         control.header = (struct cmsghdr){
             .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-        *(int *)(void *)CMSG_DATA(&control.header) = fd;
+        memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
     }
     bool is_sent = is_encoded && sendmsg(FD_CONTROL, &message, MSG_NOSIGNAL) >= 0;
     buffer_release(&packet);
@@ -90,9 +91,7 @@ static bool receive_job(struct packet *packet)
     if (!header || header->cmsg_type != SCM_RIGHTS ||
         header->cmsg_len != CMSG_LEN(sizeof(packet->fds)))
         return false;
-    const int *fds = (const int *)(const void *)CMSG_DATA(header);
-    for (size_t i = 0; i < WIRE_JOB_FDS; i++)
-        packet->fds[i] = fds[i];
+    memcpy(packet->fds, CMSG_DATA(header), sizeof(packet->fds));
     struct wire_frame frame;
     size_t frame_bytes;
     if (wire_decode((struct text){packet->bytes, (size_t)got}, 0, &frame, &frame_bytes) !=
@@ -192,24 +191,33 @@ static void end_children(const struct nursery *nursery)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+static bool serve_signals(struct nursery *nursery)
+{
+    struct signalfd_siginfo info;
+    return read(FD_SIGNALS, &info, sizeof(info)) == sizeof(info) && reap(nursery);
+}
+
+static bool serve_control(struct nursery *nursery)
+{
+    struct packet packet;
+    if (!receive_job(&packet))
+        return false;
+    bool is_started = start_child(nursery, &packet);
+    close_fds(packet.fds);
+    return is_started;
+}
+
+/* Returns when the worker is gone. */
 static void serve(struct nursery *nursery)
 {
     struct pollfd polled[] = {{FD_CONTROL, POLLIN, 0}, {FD_SIGNALS, POLLIN, 0}};
-    for (bool is_alive = true; is_alive;) {
+    for (;;) {
         if (poll(polled, COUNT_OF(polled), -1) < 0 && errno != EINTR)
             return;
-        if (polled[1].revents) {
-            struct signalfd_siginfo info;
-            is_alive = read(FD_SIGNALS, &info, sizeof(info)) == sizeof(info) && reap(nursery);
-        }
-        if (is_alive && polled[0].revents) {
-            struct packet packet;
-            is_alive = receive_job(&packet);
-            if (is_alive) {
-                is_alive = start_child(nursery, &packet);
-                close_fds(packet.fds);
-            }
-        }
+        if (polled[1].revents && !serve_signals(nursery))
+            return;
+        if (polled[0].revents && !serve_control(nursery))
+            return;
     }
 }
 

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define ROOM_BYTES (64 << 10)
+#define ROOM_BYTES ((size_t)64 << 10)
 #define PAGE_FLAGS                                                                       \
     (PAGE_HAS_NO_TEXT | PAGE_IS_RIGHT_TO_LEFT | PAGE_IS_GARBLED | PAGE_HAS_HIDDEN_TEXT | \
      PAGE_IS_SKIPPED)

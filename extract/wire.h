@@ -21,13 +21,13 @@
 #include "worker/base/error.h"
 
 #define WIRE_HEADER_BYTES 12
-#define WIRE_PAGE_FIELDS_BYTES 8      /* number and flags, before a page's text */
-#define WIRE_TEXT_BYTES_MAX 1024      /* titles and messages */
-#define WIRE_PACKET_BYTES_MAX 2048    /* a whole frame on the zygote's socket */
-#define WIRE_PAGE_BYTES_MAX (1 << 30) /* of text; the reader's own limit is lower */
-#define WIRE_SKIPS_MAX 3              /* pages that a child is told to leave out */
-#define WIRE_JOBS_MAX 64              /* children at once */
-#define WIRE_JOB_FDS 3                /* body, socket end, progress word */
+#define WIRE_PAGE_FIELDS_BYTES 8             /* number and flags, before a page's text */
+#define WIRE_TEXT_BYTES_MAX ((size_t)1024)   /* titles and messages */
+#define WIRE_PACKET_BYTES_MAX ((size_t)2048) /* a whole frame on the zygote's socket */
+#define WIRE_PAGE_BYTES_MAX (1 << 30)        /* of text; the reader's own limit is lower */
+#define WIRE_SKIPS_MAX 3                     /* pages that a child is told to leave out */
+#define WIRE_JOBS_MAX 64                     /* children at once */
+#define WIRE_JOB_FDS 3                       /* body, socket end, progress word */
 
 enum wire_type {
     WIRE_READY = 1,

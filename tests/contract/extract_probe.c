@@ -66,8 +66,7 @@ static void on_done(struct extract_request *request, const struct extract_summar
     probe->has_summary = summary != NULL;
     if (summary) {
         probe->summary = *summary;
-        assert_true(
-            text_format(probe->title, sizeof(probe->title), "%.*s", TEXT_ARGS(summary->title)));
+        (void)text_format(probe->title, sizeof(probe->title), "%.*s", TEXT_ARGS(summary->title));
     }
 }
 
@@ -96,6 +95,7 @@ void probe_await(struct probe *probe, struct loop *loop)
 
 void probe_release(struct probe *probe)
 {
-    close(probe->request.body_fd);
+    if (probe->request.body_fd >= 0)
+        close(probe->request.body_fd);
     buffer_release(&probe->text);
 }

@@ -1,0 +1,64 @@
+/* Both ends: what decodes must encode to the same bytes, and a child's transcript must never let
+ * anything through that a page may not hold. */
+#include <assert.h>
+#include <string.h>
+
+#include "extract/transcript.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+static void decode_and_encode(struct text input)
+{
+    struct wire_frame frame;
+    size_t frame_bytes;
+    while (wire_decode(input, 4096, &frame, &frame_bytes) == WIRE_IS_WHOLE) {
+        struct buffer again = buffer_new(frame_bytes);
+        bool is_encoded = wire_encode(&again, &frame);
+        assert(is_encoded && again.bytes == frame_bytes);
+        assert(memcmp(again.data, input.start, frame_bytes) == 0);
+        buffer_release(&again);
+        input = text_slice(input, frame_bytes, input.bytes);
+    }
+}
+
+static void check(const struct transcript *transcript, const struct page *page)
+{
+    assert(page->number <= transcript->page_count && text_is_utf8(page->text));
+    assert(page->text.bytes == 0 || !memchr(page->text.start, 0, page->text.bytes));
+}
+
+static void hear(struct text input, size_t step_bytes)
+{
+    struct transcript transcript;
+    struct page pages[4];
+    struct error err;
+    bool is_true = true;
+    transcript_init(
+        &transcript,
+        (struct extract_limits){.pages_max = 8, .page_text_bytes_max = 256, .text_bytes_max = 512},
+        300);
+    while (is_true && input.bytes) {
+        size_t room_bytes, count = 0;
+        char *room = transcript_room(&transcript, &room_bytes);
+        size_t part = input.bytes < step_bytes ? input.bytes : step_bytes;
+        memcpy(room, input.start, part);
+        transcript_received(&transcript, part);
+        input = text_slice(input, part, input.bytes);
+        do {
+            is_true = transcript_pages(&transcript, pages, 4, &count, &err);
+            for (size_t i = 0; is_true && i < count; i++)
+                check(&transcript, &pages[i]);
+        } while (is_true && count == 4);
+    }
+    assert(transcript.text_bytes <= 512);
+    transcript_release(&transcript);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    struct text input = {(const char *)data, bytes};
+    decode_and_encode(input);
+    hear(input, 60000);
+    hear(input, 7);
+    return 0;
+}
