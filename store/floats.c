@@ -123,11 +123,11 @@ static void write_digits(char *end, uint32_t value)
 {
     while (value >= 100) {
         end -= 2;
-        memcpy(end, DIGIT_PAIRS + 2 * (value % 100), 2);
+        memcpy(end, DIGIT_PAIRS + (size_t)2 * (value % 100), 2);
         value /= 100;
     }
     if (value >= 10)
-        memcpy(end - 2, DIGIT_PAIRS + 2 * value, 2);
+        memcpy(end - 2, DIGIT_PAIRS + (size_t)2 * value, 2);
     else
         end[-1] = (char)('0' + value);
 }
@@ -182,8 +182,9 @@ size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX])
     if (bits >> 31)
         *at++ = '-';
     if (bits << 1 == 0) { /* "-0" would be read as the integer 0 by some */
-        memcpy(at, "0.0", 3);
-        return (size_t)(at + 3 - ret_text);
+        for (const char *zero = "0.0"; *zero; zero++)
+            *at++ = *zero;
+        return (size_t)(at - ret_text);
     }
     uint32_t biased = (bits >> FRACTION_BITS) & 0xff;
     struct decimal decimal = shortest_decimal(bits & (HIDDEN_BIT - 1), biased);

@@ -328,20 +328,22 @@ static void on_answer(struct call *call)
     }
     operation->pinecone->throttled_in_row = 0;
     bool is_success = status >= 200 && status < 300;
-    if (operation->kind != VECTORS_UPSERT && pinecone_is_namespace_missing(status, reply)) {
-        call_free(call); /* nothing there: nothing found, nothing left to delete */
-    } else if (is_success && read_reply(call, &err)) {
+    /* No namespace yet: nothing to be found in it, nothing left to be deleted. */
+    bool is_nothing =
+        operation->kind != VECTORS_UPSERT && pinecone_is_namespace_missing(status, reply);
+    if (is_nothing || (is_success && read_reply(call, &err))) {
         call_free(call);
-    } else {
-        if (!is_success)
-            pinecone_read_refusal(status, reply, &err);
-        if (is_unclear(err.code) && operation->request && ENDPOINTS[operation->kind].is_write)
-            operation->request->is_ambiguous = true;
-        if (is_unclear(err.code))
-            retry_or_fail(call, &err);
-        else
-            fail(operation, &err);
+        return;
     }
+    if (!is_success)
+        pinecone_read_refusal(status, reply, &err);
+    if (!is_unclear(err.code)) {
+        fail(operation, &err);
+        return;
+    }
+    if (ENDPOINTS[operation->kind].is_write)
+        operation->request->is_ambiguous = true;
+    retry_or_fail(call, &err);
 }
 
 static void on_http_done(struct http_request *http, const struct error *err)

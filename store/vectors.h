@@ -27,7 +27,7 @@ enum vectors_capability {
 struct vectors_options {
     enum vectors_engine engine;
     uint32_t dimension_count;
-    struct text host;        /* Pinecone: https://index-host; none: looked up by index_name */
+    struct text host; /* Pinecone: https://index-host; none: looked up by index_name */
     struct text index_name;
     struct text api_key;     /* secret */
     struct text api_version; /* X-Pinecone-Api-Version */

@@ -10,7 +10,7 @@
 #include "worker/base/json.h"
 #include "worker/base/memory.h"
 
-enum kind { OVER_PINECONE, OVER_USER_SCHEMAS, OVER_SHARED_TABLE };
+enum kind { OVER_PINECONE, OVER_USER_SCHEMAS, OVER_SHARED_TABLE, OVER_HALFVEC };
 
 static struct fake_server *fake;
 static struct pg_cluster *cluster;
@@ -27,7 +27,8 @@ static struct pg *open_pg(struct loop *loop)
 {
     struct error err;
     struct pg_options options = {
-        .url = text_from(pg_cluster_database_url(cluster, "vectors")),
+        .url = text_from(kind == OVER_HALFVEC ? getenv("TEST_DATABASE_URL")
+                                              : pg_cluster_database_url(cluster, "vectors")),
         .application_name = TEXT("millrace-test"),
         .connect_timeout_ms = 5000,
         .statement_timeout_ms = 10000,
@@ -37,6 +38,34 @@ static struct pg *open_pg(struct loop *loop)
     struct pg *pg = pg_open(loop, &options, &err);
     assert_non_null(pg);
     return pg;
+}
+
+struct script {
+    struct pg_copy copy;
+    bool is_done;
+};
+
+static void on_script_done(struct pg_copy *copy, const struct error *err)
+{
+    if (err)
+        fail_msg("%s: %s", error_name(err->code), err->message);
+    container_of(copy, struct script, copy)->is_done = true;
+}
+
+static void run_script(struct fixture *fixture, const char *sql)
+{
+    struct script script = {.copy = {.sql = sql, .on_done = on_script_done}};
+    pg_run_script(fixture->pg, &script.copy);
+    while (!script.is_done)
+        loop_run_once(fixture->loop, 100);
+}
+
+static void empty_database(struct fixture *fixture)
+{
+    run_script(fixture, "do $$ declare place text; begin for place in select nspname from "
+                        "pg_namespace where nspname like 'user%' or nspname = 'public' loop "
+                        "execute format('drop schema %I cascade', place); end loop; end $$; "
+                        "create schema public");
 }
 
 struct migration {
@@ -57,7 +86,7 @@ static void migrate(struct fixture *fixture)
     migration.request.options = (struct schema_options){
         .vectors_in_postgres = true,
         .dimension_count = DIMENSION,
-        .has_user_schemas = kind == OVER_USER_SCHEMAS,
+        .has_user_schemas = kind != OVER_SHARED_TABLE,
         .schema_prefix = TEXT("user_"),
     };
     schema_migrate(fixture->pg, fixture->loop, &migration.request);
@@ -85,12 +114,14 @@ static int setup(void **state)
         options.api_key = TEXT("key");
         options.api_version = TEXT("2025-10");
     } else {
-        pg_cluster_make_database(cluster, "vectors");
+        if (kind != OVER_HALFVEC)
+            pg_cluster_make_database(cluster, "vectors");
         fixture->pg = open_pg(fixture->loop);
+        empty_database(fixture);
         migrate(fixture);
         options.engine = VECTORS_POSTGRES;
         options.pg = fixture->pg;
-        options.has_user_schemas = kind == OVER_USER_SCHEMAS;
+        options.has_user_schemas = kind != OVER_SHARED_TABLE;
     }
     fixture->vectors = vectors_open(fixture->loop, &options, &err);
     assert_non_null(fixture->vectors);
@@ -123,7 +154,7 @@ static int teardown(void **state)
 static void append_row(struct buffer *sql, const struct sample *sample, const struct chunk *chunk)
 {
     char user[UUID_TEXT_BYTES], document[UUID_TEXT_BYTES], hash[SHA256_BYTES * 2 + 1];
-    bool has_schema = kind == OVER_USER_SCHEMAS;
+    bool has_schema = kind != OVER_SHARED_TABLE;
     hex_format(chunk->hash, SHA256_BYTES, hash);
     buffer_format(sql,
                   "insert into %s.chunks (%sdocument_id, chunk_no, page_first, page_last, "
@@ -137,11 +168,11 @@ static void append_row(struct buffer *sql, const struct sample *sample, const st
                   chunk->page_last, hash, TEXT_ARGS(chunk->content));
     for (size_t at = 0; at < sample->dimension_count; at++)
         buffer_format(sql, "%c%.9g", at ? ',' : '{', (double)chunk->vector[at]);
-    buffer_append_text(sql, TEXT("}');"));
+    buffer_append_text(sql, TEXT("}'::real[]);"));
 }
 
 /* What ledger_stage and FINISH do with the rows of a document. */
-static void store_rows(const struct sample *sample)
+static void store_rows(struct fixture *fixture, const struct sample *sample)
 {
     char user[UUID_TEXT_BYTES], document[UUID_TEXT_BYTES];
     struct buffer AUTO_BUFFER sql = buffer_new(1 << 20);
@@ -152,21 +183,26 @@ static void store_rows(const struct sample *sample)
                   "documents (id, user_id, bucket, object_key, gen) values ('%s', '%s', 'b', '%s', "
                   "%llu);",
                   user, document, user, document, (unsigned long long)sample->gen);
-    if (kind == OVER_USER_SCHEMAS)
+    if (kind != OVER_SHARED_TABLE)
         buffer_format(&sql, "select millrace_tenant_schema('%s');", user);
-    for (size_t i = 0; i < sample->chunk_count; i++) {
+    for (size_t i = 0; i < sample->chunk_count; i++)
         append_row(&sql, sample, &sample->chunks[i]);
-        if (sql.bytes > 60000 || i + 1 == sample->chunk_count) { /* the limit of an argument */
-            pg_cluster_sql(cluster, "vectors", buffer_string(&sql));
-            buffer_clear(&sql);
-        }
-    }
+    run_script(fixture, buffer_string(&sql));
 }
 
-static void store(struct fixture *fixture, const struct sample *sample)
+/* halfvec holds 11 bits of each value. */
+static void round_to_half(struct sample *sample)
 {
+    for (size_t i = 0; i < sample->chunk_count * sample->dimension_count; i++)
+        sample->vectors[i] = (float)(int)(sample->vectors[i] * 512) / 512;
+}
+
+static void store(struct fixture *fixture, struct sample *sample)
+{
+    if (kind == OVER_HALFVEC)
+        round_to_half(sample);
     if (kind != OVER_PINECONE)
-        store_rows(sample);
+        store_rows(fixture, sample);
     struct ask ask;
     ask_init(&ask, sample);
     vectors_upsert(fixture->vectors, &ask.request);
@@ -433,6 +469,8 @@ static int run_suite(enum kind which, const char *name)
 
 int main(void)
 {
+    if (getenv("TEST_PGVECTOR"))
+        return run_suite(OVER_HALFVEC, "pgvector, halfvec");
     fake = fake_server_start(DIMENSION);
     cluster = pg_cluster_start();
     int failed = run_suite(OVER_PINECONE, "pinecone");
