@@ -1,12 +1,12 @@
 /*
  * embed.h - chunks or a query in, vectors out; many callers share a call.
  *
- * Flow:    requests wait in order, fair between tenants; a bin is packed over requests (inputs,
- *          tokens, bytes) and sent at once while a permit is idle, else when an answer comes.
- *          429 and billing are flow control inside the lane; a refused bin is bisected until only
- *          the guilty chunk's request fails. A vector that is not finite, of the wrong width or
- * zero is never handed out. Owns:    its connections. Borrows every request until on_done. Thread:
- * the loop thread.
+ * Flow:    requests wait in order, taking turns; a bin is packed over requests (inputs, tokens,
+ *          bytes) and sent at once while a permit is idle, else when an answer comes. Queries go
+ *          first. 429 and billing are flow control inside the lane; a refused bin is halved until
+ *          only the guilty chunk's request fails; what may pass is repeated here and nowhere else.
+ * A vector that is not finite, of the wrong width or zero is never handed out. Owns:    its
+ * connections. Borrows every request until on_done. Thread:  the loop thread.
  */
 #ifndef EMBED_EMBED_H
 #define EMBED_EMBED_H
@@ -18,6 +18,8 @@
 
 struct embed;
 
+#define EMBED_DIMENSIONS_MAX 65536
+
 enum embed_purpose { EMBED_DOCUMENT, EMBED_QUERY };
 enum embed_engine { EMBED_OPENAI, EMBED_LOCAL };
 
@@ -26,7 +28,7 @@ struct embed_options {
     struct text base_url; /* https://host/v1 */
     struct text api_key;  /* secret; wiped at close */
     struct text model;
-    uint32_t dimension_count; /* 1 .. 65,536 */
+    uint32_t dimension_count; /* 1 .. EMBED_DIMENSIONS_MAX */
     bool sends_dimensions;    /* the `dimensions` field; false for models that refuse it */
     uint32_t requests_max;    /* at once; start 4, grows up to this */
     uint32_t inputs_max;      /* per call: 256 */
@@ -39,12 +41,14 @@ struct embed_request {
     /* in: borrowed until on_done */
     const struct tenant *tenant;
     enum embed_purpose purpose;
-    struct chunk **chunks; /* those with vector == NULL get one; text embedded: prefix, content */
+    struct chunk **chunks; /* those with vector == NULL get one; text embedded: prefix, content,
+                              UTF-8, together not empty */
     size_t chunk_count;    /* at least 1 */
     float *vectors; /* caller's memory: chunk_count x dimension_count; chunk->vector is set to its
                        row */
-    uint64_t
-        deadline_ms; /* loop_now_ms() clock; WAIT inside the lane ends then, with the last error */
+    /* loop_now_ms() clock, 0: none. What the lane waits for ends then, with the last error; the
+     * local engine takes no notice. */
+    uint64_t deadline_ms;
     /* Exactly once, never from inside embed_submit(). */
     void (*on_done)(struct embed_request *request, const struct error *err);
     size_t guilty;            /* out: the chunk that was refused alone, SIZE_MAX if none */
@@ -54,11 +58,14 @@ struct embed_request {
     void *private_state;
 };
 
+/* The options' texts are copied. NULL: ERR_CONFIG, or what http_open() says. */
 struct embed *embed_open(struct loop *loop, const struct embed_options *options,
                          struct error *err) MUST_CHECK;
 void embed_submit(struct embed *embed, struct embed_request *request);
-void embed_cancel(struct embed *embed,
-                  struct embed_request *request); /* on_done(ERR_CANCELLED) follows */
+/* on_done(ERR_CANCELLED) follows, unless the request has just ended by itself. Only between
+ * embed_submit() and on_done. Vectors already set stay valid. */
+void embed_cancel(struct embed *embed, struct embed_request *request);
+/* NULL is allowed. Requests under way get ERR_SHUTDOWN before on_closed. */
 void embed_close(struct embed *embed, void (*on_closed)(void *arg), void *arg);
 uint32_t embed_dimension_count(const struct embed *embed);
 

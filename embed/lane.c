@@ -1,0 +1,263 @@
+#include <assert.h>
+#include <string.h>
+
+#include "embed/lane_private.h"
+#include "worker/base/memory.h"
+#include "worker/base/metrics.h"
+
+#define START_REQUESTS 4
+#define CONNECT_TIMEOUT_MS 5000
+#define TURN_CHUNKS 16 /* a request's share of a bin before others have their turn */
+#define REPLY_SPARE_BYTES ((size_t)256 * 1024)
+
+static void pump(struct later *later);
+
+void lane_pump_soon(struct lane *lane)
+{
+    if (!lane->is_closing && !list_is_member(&lane->pumping.waiting))
+        loop_later(lane->loop, &lane->pumping, pump);
+}
+
+static void on_wake(struct timer *timer)
+{
+    lane_pump_soon(container_of(timer, struct lane, wake));
+}
+
+static void wake_in(struct lane *lane, uint64_t delay_ms)
+{
+    timer_start(lane->loop, &lane->wake, delay_ms, on_wake);
+}
+
+static void show(const struct lane *lane)
+{
+    metric_set(METRIC_LANE_WAITING, LANE_EMBED, (double)lane_waiting_count(lane));
+    metric_set(METRIC_LANE_LIMIT, LANE_EMBED, limiter_limit(&lane->limiter));
+}
+
+/* ---- sending ----------------------------------------------------------------------------------
+ */
+
+static void send(struct lane *lane, struct bin *bin)
+{
+    bin_write_body(bin, &lane->options, lane->limits.is_base64);
+    uint64_t reply_bytes =
+        batch_reply_bytes(bin->slot_count, lane->options.dimension_count, false) * 2;
+    bin->call = (struct http_request){
+        .method = "POST",
+        .url = text_from(lane->url),
+        .headers = lane->headers,
+        .header_count = lane->header_count,
+        .body = buffer_text(&bin->body),
+        .timeout_ms = lane->options.timeout_ms,
+        .reply_bytes_max = (size_t)reply_bytes + REPLY_SPARE_BYTES,
+        .on_done = lane_on_answer,
+    };
+    bin->permit = limiter_take(&lane->limiter);
+    lane->tokens_away += bin->batch.tokens;
+    bucket_take(&lane->request_rate, 1, loop_now_ms(lane->loop));
+    bucket_take(&lane->token_rate, bin->batch.tokens, loop_now_ms(lane->loop));
+    list_push_back(&lane->away, &bin->node);
+    http_send(lane->http, &bin->call);
+}
+
+static struct ticket *next_ticket(struct lane *lane)
+{
+    struct list *from = lane->queries.count ? &lane->queries : &lane->documents;
+    struct list_node *node = list_first(from);
+    return node ? container_of(node, struct ticket, waiting) : NULL;
+}
+
+static struct list *list_of(struct lane *lane, const struct ticket *ticket)
+{
+    return ticket->request->purpose == EMBED_QUERY ? &lane->queries : &lane->documents;
+}
+
+/* Requests take turns of TURN_CHUNKS, until the bin is full or nothing waits. */
+static struct bin *pack(struct lane *lane)
+{
+    struct bin *bin = NULL;
+    struct ticket *ticket;
+    while ((ticket = next_ticket(lane))) {
+        if (!bin)
+            bin = bin_new(lane);
+        struct list *list = list_of(lane, ticket);
+        size_t count_before = bin->slot_count;
+        bool is_all = bin_pack(bin, ticket, &lane->limits, TURN_CHUNKS);
+        list_remove(list, &ticket->waiting);
+        if (is_all)
+            continue;
+        list_push_back(list, &ticket->waiting);
+        if (bin->slot_count - count_before < TURN_CHUNKS)
+            break; /* its next one did not fit */
+    }
+    return bin;
+}
+
+static struct bin *next_bin(struct lane *lane)
+{
+    for (struct list_node *node; (node = list_pop_front(&lane->again));) {
+        struct bin *bin = container_of(node, struct bin, node);
+        bin_drop_empty(bin);
+        if (bin->slot_count)
+            return bin;
+        bin_free(bin);
+    }
+    return pack(lane);
+}
+
+static uint64_t wait_ms(struct lane *lane, const struct bin *bin)
+{
+    uint64_t now_ms = loop_now_ms(lane->loop);
+    uint64_t requests_ms = bucket_wait_ms(&lane->request_rate, 1, now_ms);
+    uint64_t tokens_ms = bucket_wait_ms(&lane->token_rate, bin->batch.tokens, now_ms);
+    return requests_ms > tokens_ms ? requests_ms : tokens_ms;
+}
+
+static void pump(struct later *later)
+{
+    struct lane *lane = container_of(later, struct lane, pumping);
+    uint64_t now_ms = loop_now_ms(lane->loop);
+    if (lane->is_closing)
+        return;
+    if (now_ms < lane->not_before_ms)
+        wake_in(lane, lane->not_before_ms - now_ms);
+    while (now_ms >= lane->not_before_ms && limiter_has_room(&lane->limiter)) {
+        struct bin *bin = next_bin(lane);
+        if (!bin)
+            break;
+        uint64_t delay_ms = wait_ms(lane, bin);
+        if (delay_ms) {
+            list_push_front(&lane->again, &bin->node);
+            wake_in(lane, delay_ms);
+            break;
+        }
+        send(lane, bin);
+    }
+    show(lane);
+}
+
+/* ---- public -----------------------------------------------------------------------------------
+ */
+
+static char *concatenate(struct text first, const char *second)
+{
+    AUTO_BUFFER struct buffer out = buffer_new(SIZE_MAX / 2);
+    buffer_append_text(&out, first);
+    buffer_append_text(&out, text_from(second));
+    return xstrdup(buffer_text(&out));
+}
+
+static void prepare_headers(struct lane *lane)
+{
+    struct text key = lane->options.api_key;
+    lane->headers[0] = (struct http_header){TEXT("Content-Type"), TEXT("application/json")};
+    lane->headers[1] = (struct http_header){TEXT("Accept"), TEXT("application/json")};
+    lane->header_count = 2;
+    if (key.bytes == 0)
+        return; /* servers of one's own often need none */
+    lane->authorization = xcalloc(1, key.bytes + sizeof("Bearer "));
+    memcpy(lane->authorization, "Bearer ", sizeof("Bearer ") - 1);
+    memcpy(lane->authorization + sizeof("Bearer ") - 1, key.start, key.bytes);
+    lane->headers[2] = (struct http_header){TEXT("Authorization"), text_from(lane->authorization)};
+    lane->header_count = 3;
+}
+
+struct lane *lane_open(struct loop *loop, const struct embed_options *options, struct error *err)
+{
+    struct http_options http_options = {
+        .connections_max = options->requests_max,
+        .connections_per_host_max = options->requests_max,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .stall_timeout_ms = options->timeout_ms, /* a model may think for all that time */
+        .lane = LANE_EMBED,
+    };
+    struct http *http = http_open(loop, &http_options, err);
+    if (!http)
+        return NULL;
+    struct lane *lane = xcalloc(1, sizeof(*lane));
+    struct text base_url = options->base_url;
+    while (text_ends_with(base_url, TEXT("/")))
+        base_url.bytes--;
+    lane->loop = loop;
+    lane->http = http;
+    lane->options = *options;
+    lane->url = concatenate(base_url, "/embeddings");
+    lane->limits = (struct batch_limits){.inputs_max = options->inputs_max,
+                                         .tokens_max = options->tokens_max,
+                                         .body_bytes_max = options->body_bytes_max,
+                                         .dimension_count = options->dimension_count,
+                                         .is_base64 = true};
+    lane->limiter = limiter_new(START_REQUESTS, options->requests_max);
+    lane->budget = retry_budget_new(500);
+    struct list *const lists[] = {&lane->queries, &lane->documents, &lane->again, &lane->resting,
+                                  &lane->away};
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        list_init(lists[i]);
+    prepare_headers(lane);
+    show(lane);
+    return lane;
+}
+
+void lane_add(struct lane *lane, struct ticket *ticket)
+{
+    list_push_back(list_of(lane, ticket), &ticket->waiting);
+    lane_pump_soon(lane);
+}
+
+void lane_forget(struct lane *lane, struct ticket *ticket)
+{
+    struct list *const states[] = {&lane->again, &lane->resting, &lane->away};
+    if (list_is_member(&ticket->waiting))
+        list_remove(list_of(lane, ticket), &ticket->waiting);
+    for (size_t i = 0; i < COUNT_OF(states); i++)
+        LIST_FOR_EACH(states[i], node)
+    bin_forget(container_of(node, struct bin, node), ticket);
+}
+
+size_t lane_waiting_count(const struct lane *lane)
+{
+    return lane->queries.count + lane->documents.count;
+}
+
+static void free_lane(struct lane *lane)
+{
+    if (lane->authorization)
+        secret_wipe(lane->authorization, strlen(lane->authorization));
+    xfree(lane->authorization);
+    xfree(lane->url);
+    xfree(lane);
+}
+
+void lane_maybe_closed(struct lane *lane)
+{
+    if (!lane->is_http_closed || lane->away.count)
+        return;
+    void (*on_closed)(void *arg) = lane->on_closed;
+    void *arg = lane->closed_arg;
+    free_lane(lane);
+    on_closed(arg);
+}
+
+static void on_http_closed(void *arg)
+{
+    struct lane *lane = arg;
+    lane->is_http_closed = true;
+    lane_maybe_closed(lane);
+}
+
+void lane_close(struct lane *lane, void (*on_closed)(void *arg), void *arg)
+{
+    lane->is_closing = true;
+    lane->on_closed = on_closed;
+    lane->closed_arg = arg;
+    timer_stop(lane->loop, &lane->wake);
+    later_cancel(lane->loop, &lane->pumping);
+    for (struct list_node *node; (node = list_pop_front(&lane->resting));) {
+        struct bin *bin = container_of(node, struct bin, node);
+        timer_stop(lane->loop, &bin->rest);
+        bin_free(bin);
+    }
+    for (struct list_node *node; (node = list_pop_front(&lane->again));)
+        bin_free(container_of(node, struct bin, node));
+    http_close(lane->http, on_http_closed, lane);
+}

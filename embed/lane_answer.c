@@ -1,0 +1,269 @@
+/* What becomes of a bin when its call is answered. */
+#include "embed/lane_private.h"
+#include "embed/openai.h"
+
+#define ATTEMPTS_MAX 6
+#define BACKOFF_BASE_MS 500
+#define BACKOFF_MAX_MS 30000
+#define RETRY_AFTER_MAX_MS 120000 /* longer wishes are asked about again after that */
+#define BILLING_PAUSE_MS 60000
+#define CONFIG_PAUSE_MS 5000
+
+/* ---- what becomes of a bin --------------------------------------------------------------------
+ */
+
+static void bin_back(struct bin *bin)
+{
+    list_remove(&bin->lane->away, &bin->node);
+}
+
+static void drop(struct bin *bin)
+{
+    struct lane *lane = bin->lane;
+    bin_free(bin);
+    lane_maybe_closed(lane);
+}
+
+static void send_again(struct bin *bin)
+{
+    list_push_front(&bin->lane->again, &bin->node);
+    lane_pump_soon(bin->lane);
+}
+
+static void on_rested(struct timer *timer)
+{
+    struct bin *bin = container_of(timer, struct bin, rest);
+    list_remove(&bin->lane->resting, &bin->node);
+    send_again(bin);
+}
+
+static void rest(struct bin *bin, uint64_t delay_ms)
+{
+    list_push_back(&bin->lane->resting, &bin->node);
+    timer_start(bin->lane->loop, &bin->rest, delay_ms, on_rested);
+}
+
+static void give_up(struct bin *bin, const struct error *err)
+{
+    bin_fail(bin, err);
+    drop(bin);
+}
+
+static uint64_t jittered_backoff(struct lane *lane, uint32_t attempt)
+{
+    return backoff_ms(attempt, BACKOFF_BASE_MS, BACKOFF_MAX_MS, rng_unit(loop_rng(lane->loop)));
+}
+
+/* A fault that may pass: the one place where calls are repeated. */
+static void retry(struct bin *bin, const struct error *err)
+{
+    struct lane *lane = bin->lane;
+    bin_note(bin, err);
+    if (++bin->attempt >= ATTEMPTS_MAX || !retry_budget_take(&lane->budget)) {
+        give_up(bin, err);
+        return;
+    }
+    uint64_t delay_ms = jittered_backoff(lane, bin->attempt - 1);
+    rest(bin, err->retry_after_ms > delay_ms ? err->retry_after_ms : delay_ms);
+}
+
+/* The whole lane waits; a fifth more at random, so that not everybody comes back at once. */
+static void pause_lane(struct lane *lane, uint64_t delay_ms)
+{
+    uint64_t until_ms = loop_now_ms(lane->loop) + delay_ms +
+                        (uint64_t)((double)delay_ms / 5 * rng_unit(loop_rng(lane->loop)));
+    if (until_ms > lane->not_before_ms)
+        lane->not_before_ms = until_ms;
+}
+
+static void wait_and_send_again(struct bin *bin, const struct error *err)
+{
+    struct lane *lane = bin->lane;
+    uint64_t delay_ms = err->retry_after_ms;
+    if (delay_ms == 0)
+        delay_ms = 50 + jittered_backoff(lane, lane->pushed_back);
+    lane->pushed_back++;
+    pause_lane(lane, delay_ms < RETRY_AFTER_MAX_MS ? delay_ms : RETRY_AFTER_MAX_MS);
+    bin_note(bin, err);
+    send_again(bin);
+}
+
+static void park(struct bin *bin, const struct error *err)
+{
+    pause_lane(bin->lane, BILLING_PAUSE_MS);
+    bin_note(bin, err);
+    send_again(bin);
+}
+
+static void misconfigured(struct bin *bin, const struct error *err)
+{
+    struct lane *lane = bin->lane;
+    pause_lane(lane,
+               (uint64_t)CONFIG_PAUSE_MS << (lane->misconfigured < 4 ? lane->misconfigured : 4));
+    lane->misconfigured++;
+    give_up(bin, err);
+}
+
+/* One of the texts is at fault: halve until it is alone. Alone it gets a second chance, since some
+ * servers call their own faults so, and this one is final for the document. */
+static void find_guilty(struct bin *bin, const struct error *err)
+{
+    bin_drop_empty(bin);
+    if (bin->slot_count == 0) {
+        drop(bin);
+    } else if (bin->slot_count > 1) {
+        send_again(bin_halve(bin));
+        send_again(bin);
+    } else if (!bin->was_refused) {
+        bin->was_refused = true;
+        bin_note(bin, err);
+        rest(bin, jittered_backoff(bin->lane, 0));
+    } else {
+        bin->slots[0].ticket->request->guilty = bin->slots[0].chunk;
+        give_up(bin, err);
+    }
+}
+
+static void too_much(struct bin *bin, const struct error *err)
+{
+    const uint32_t tokens_status = 400; /* the vendor's sum; 413 and 422 mean the inputs */
+    struct batch_limits *limits = &bin->lane->limits;
+    uint64_t fewer_tokens = bin->batch.tokens / 10 * 9;
+    uint64_t fewer_inputs = (bin->batch.input_count + 1) / 2;
+    bool is_tokens = bin->call.status == tokens_status;
+    if (bin->slot_count > 1 && is_tokens && fewer_tokens && fewer_tokens < limits->tokens_max)
+        limits->tokens_max = fewer_tokens;
+    if (bin->slot_count > 1 && !is_tokens && fewer_inputs < limits->inputs_max)
+        limits->inputs_max = fewer_inputs;
+    find_guilty(bin, err);
+}
+
+static void without_base64(struct bin *bin, const struct error *err)
+{
+    if (!bin->lane->limits.is_base64) { /* it was not even asked for */
+        misconfigured(bin, err);
+        return;
+    }
+    bin->lane->limits.is_base64 = false;
+    send_again(bin);
+}
+
+/* ---- answers ----------------------------------------------------------------------------------
+ */
+
+static uint64_t header_u64(const struct bin *bin, const char *name, uint64_t fallback)
+{
+    uint64_t value;
+    return text_parse_u64(http_reply_header(&bin->call, name), &value) ? value : fallback;
+}
+
+static void learn_rates(struct lane *lane, const struct bin *bin)
+{
+    uint64_t now_ms = loop_now_ms(lane->loop);
+    uint64_t limit = header_u64(bin, "x-ratelimit-limit-requests", 0);
+    if (limit)
+        bucket_learn(&lane->request_rate, limit,
+                     header_u64(bin, "x-ratelimit-remaining-requests", limit),
+                     lane->limiter.in_flight, now_ms);
+    limit = header_u64(bin, "x-ratelimit-limit-tokens", 0);
+    if (limit)
+        bucket_learn(&lane->token_rate, limit,
+                     header_u64(bin, "x-ratelimit-remaining-tokens", limit), lane->tokens_away,
+                     now_ms);
+}
+
+static void on_decoded(struct work *work)
+{
+    struct bin *bin = container_of(work, struct bin, work);
+    struct lane *lane = bin->lane;
+    bin_back(bin);
+    http_request_release(&bin->call);
+    if (lane->is_closing) {
+        drop(bin);
+        return;
+    }
+    metric_add(METRIC_TOKENS, 0, bin->reply.tokens);
+    size_t wrong = bin->reply.wrong_width, width = lane->options.dimension_count;
+    if (!bin->is_read && lane->limits.is_base64 && (wrong * 4 == width || wrong == width * 2)) {
+        without_base64(bin, &bin->err); /* somebody on the way mistakes what base64 holds */
+        return;
+    }
+    if (!bin->is_read) {
+        retry(bin, &bin->err);
+        return;
+    }
+    lane->pushed_back = lane->misconfigured = 0;
+    retry_budget_refill(&lane->budget);
+    bin_deliver(bin);
+    if (bin->slot_count == 0) {
+        drop(bin);
+        return;
+    }
+    error_set(&bin->err, ERR_EMBED_VECTOR, "a vector that is not finite, or all zero");
+    retry(bin, &bin->err);
+}
+
+static void judge(struct bin *bin)
+{
+    struct lane *lane = bin->lane;
+    struct error err;
+    enum verdict verdict = openai_judge(bin->call.status, buffer_text(&bin->call.reply), &err);
+    err.retry_after_ms = http_retry_after_ms(&bin->call, loop_wall_ms(lane->loop));
+    error_wrap(&err, "embeddings");
+    http_request_release(&bin->call);
+    if (verdict == VERDICT_WAIT || verdict == VERDICT_RETRY)
+        limiter_push_back(&lane->limiter, bin->permit);
+    else
+        limiter_give_back(&lane->limiter);
+    static void (*const CONSEQUENCES[])(struct bin *bin, const struct error *err) = {
+        [VERDICT_WAIT] = wait_and_send_again,
+        [VERDICT_BILLING] = park,
+        [VERDICT_RETRY] = retry,
+        [VERDICT_TOO_MUCH] = too_much,
+        [VERDICT_FLOATS] = without_base64,
+        [VERDICT_CONFIG] = misconfigured,
+        [VERDICT_REFUSED] = find_guilty,
+    };
+    CONSEQUENCES[verdict](bin, &err);
+}
+
+static void on_unanswered(struct bin *bin, const struct error *err)
+{
+    struct lane *lane = bin->lane;
+    struct error said = *err;
+    error_wrap(&said, "embeddings");
+    http_request_release(&bin->call);
+    if (err->code == ERR_TIMEOUT)
+        limiter_push_back(&lane->limiter, bin->permit);
+    else
+        limiter_give_back(&lane->limiter);
+    retry(bin, &said);
+}
+
+void lane_on_answer(struct http_request *call, const struct error *err)
+{
+    struct bin *bin = container_of(call, struct bin, call);
+    struct lane *lane = bin->lane;
+    buffer_release(&bin->body);
+    lane->tokens_away -= bin->batch.tokens;
+    if (!lane->is_closing && !err && call->status == 200) {
+        limiter_succeed(&lane->limiter);
+        learn_rates(lane, bin);
+        bin_prepare_rows(bin, lane->options.dimension_count);
+        bin->work = (struct work){.run = bin_decode, .on_done = on_decoded};
+        loop_work(lane->loop, &bin->work);
+        lane_pump_soon(lane);
+        return;
+    }
+    bin_back(bin);
+    lane_pump_soon(lane);
+    if (lane->is_closing) {
+        limiter_give_back(&lane->limiter);
+        http_request_release(call);
+        drop(bin);
+    } else if (err) {
+        on_unanswered(bin, err);
+    } else {
+        judge(bin);
+    }
+}

@@ -1,0 +1,42 @@
+/*
+ * embed_server.h - a loopback embeddings endpoint that does what a test tells it to.
+ *
+ * One thread, one connection at a time. Refuses (400) any call with "POISON" in one of its texts.
+ */
+#ifndef TESTS_CONTRACT_EMBED_SERVER_H
+#define TESTS_CONTRACT_EMBED_SERVER_H
+
+#include "worker/base/text.h"
+
+#define SERVER_WIDTH 8
+
+enum deed {
+    DEED_ANSWER, /* base64 when asked for it, else floats */
+    DEED_FLOATS, /* floats whatever was asked */
+    DEED_SHUFFLE,
+    DEED_RATE_LIMIT, /* 429, retry-after-ms: 40 */
+    DEED_BILLING,
+    DEED_UNAUTHORIZED,
+    DEED_SERVER_ERROR,
+    DEED_DROP,     /* reads the request and hangs up */
+    DEED_SHORT,    /* one vector too few */
+    DEED_NAN,      /* in the first vector */
+    DEED_QUARTER,  /* vectors of a quarter of the width, when base64 was asked for */
+    DEED_GARBAGE,  /* 200 and a page of HTML */
+    DEED_TRUNCATE, /* half of the announced body */
+    DEED_TOO_MANY, /* 400 max_tokens_per_request for more than 2 inputs */
+    DEED_HANG,     /* says nothing until the server stops */
+};
+
+struct embed_server;
+struct embed_server *embed_server_start(void);
+void embed_server_stop(struct embed_server *server);
+uint16_t embed_server_port(const struct embed_server *server);
+/* The deeds of the next calls, in order; after them the last one goes on. */
+void embed_server_script(struct embed_server *server, const enum deed *deeds, size_t count);
+unsigned embed_server_calls(struct embed_server *server);      /* since the last script */
+unsigned embed_server_inputs_max(struct embed_server *server); /* of one call, likewise */
+/* The vector it gives for a text. */
+void embed_server_vector(struct text text, float ret_vector[SERVER_WIDTH]);
+
+#endif
