@@ -1,0 +1,317 @@
+#include "queue/s3.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "queue/body.h"
+#include "queue/s3_private.h"
+#include "worker/base/memory.h"
+
+#define CONNECT_TIMEOUT_MS 10000
+#define STALL_TIMEOUT_MS 30000
+#define HASH_BYTES ((size_t)256 * 1024)
+#define LIST_ARENA_BYTES ((size_t)4 * 1024 * 1024)
+
+static void ask(struct s3_call *call);
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void on_http_closed(void *arg)
+{
+    struct s3 *s3 = arg;
+    void (*on_closed)(void *arg) = s3->on_closed;
+    void *closed_arg = s3->closed_arg;
+    s3_place_release(&s3->place);
+    xfree(s3);
+    if (on_closed)
+        on_closed(closed_arg);
+}
+
+static void on_credentials_closed(void *arg)
+{
+    struct s3 *s3 = arg;
+    http_close(s3->http, on_http_closed, s3);
+}
+
+static void close_if_idle(struct s3 *s3)
+{
+    if (s3->is_closing && s3->calls.count == 0)
+        credentials_close(s3->credentials, on_credentials_closed, s3);
+}
+
+static void close_body(struct object_request *request)
+{
+    if (request->body_fd >= 0)
+        close(request->body_fd);
+    request->body_fd = -1;
+}
+
+static void finish(struct s3_call *call, const struct error *err)
+{
+    struct s3 *s3 = call->s3;
+    struct object_request *request = call->request;
+    bool is_given_up = call->is_cancelled || s3->is_closing;
+    bool is_ok = !err && !is_given_up;
+    struct error kept = {0}; /* err may live in the call */
+    if (is_given_up)
+        error_set(&kept, call->is_cancelled ? ERR_CANCELLED : ERR_SHUTDOWN, "given up");
+    else if (err)
+        kept = *err;
+    if (!is_ok || request->is_unchanged)
+        close_body(request);
+    list_remove(&s3->calls, &call->node);
+    request->private_state = NULL;
+    s3_call_release(call);
+    arena_release(&call->arena);
+    xfree(call->list);
+    xfree(call->next_token);
+    xfree(call);
+    request->on_done(request, is_ok ? NULL : &kept);
+    close_if_idle(s3);
+}
+
+/* ---- what came ------------------------------------------------------------------------------- */
+
+static void run_check(struct work *work)
+{
+    struct s3_call *call = container_of(work, struct s3_call, work);
+    struct object_request *request = call->request;
+    call->work_ok = body_md5(request->body_fd, request->body_bytes, call->body_md5, &call->err);
+}
+
+/* The same bytes twice under the same eTag: then it is the eTag that is no MD5. */
+static bool came_before(const struct s3_call *call)
+{
+    return call->has_first_md5 && memcmp(call->first_md5, call->body_md5, 16) == 0 &&
+           strcmp(call->first_etag, call->request->etag) == 0;
+}
+
+static void on_checked(struct work *work)
+{
+    struct s3_call *call = container_of(work, struct s3_call, work);
+    uint8_t expected[16];
+    bool is_right = s3_etag_md5(text_from(call->request->etag), expected) &&
+                    memcmp(expected, call->body_md5, sizeof(expected)) == 0;
+    bool is_final = call->is_cancelled || call->s3->is_closing || !call->work_ok;
+    if (is_final || is_right) {
+        finish(call, call->work_ok ? NULL : &call->err);
+    } else if (came_before(call)) {
+        call->s3->has_other_etags = true;
+        finish(call, NULL);
+    } else if (call->has_first_md5) {
+        error_set(&call->err, ERR_CHECKSUM, "the body is not what its eTag (MD5) says");
+        finish(call, &call->err);
+    } else {
+        call->has_first_md5 = true;
+        memcpy(call->first_md5, call->body_md5, sizeof(call->first_md5));
+        memcpy(call->first_etag, call->request->etag, sizeof(call->first_etag));
+        ask(call);
+    }
+}
+
+static void take_body(struct s3_call *call)
+{
+    if (call->request->is_unchanged) {
+        finish(call, NULL);
+        return;
+    }
+    if (!body_seal(call->request->body_fd, &call->err)) {
+        finish(call, &call->err);
+        return;
+    }
+    if (!s3_call_has_md5(call)) {
+        finish(call, NULL);
+        return;
+    }
+    call->stage = S3_WORKING;
+    call->work = (struct work){.run = run_check, .on_done = on_checked};
+    loop_work(call->s3->loop, &call->work);
+}
+
+static void take_page(struct s3_call *call)
+{
+    struct object_request *request = call->request;
+    struct s3_list *list = call->list;
+    xfree(call->next_token);
+    call->next_token = list->next_token.bytes ? xstrdup(list->next_token) : NULL;
+    bool wants_more =
+        !list->entry_count || request->on_entries(request, list->entries, list->entry_count);
+    if (wants_more && call->next_token && !call->is_cancelled)
+        ask(call);
+    else
+        finish(call, NULL);
+}
+
+static void on_answer(struct http_request *http, const struct error *err)
+{
+    struct s3_call *call = container_of(http, struct s3_call, http);
+    struct object_request *request = call->request;
+    struct error refusal;
+    call->stage = S3_WORKING; /* nothing is left that http_cancel() could end */
+    if (err || call->is_cancelled || call->s3->is_closing) {
+        finish(call, err);
+    } else if (s3_call_learn_skew(call)) {
+        ask(call);
+    } else if (request->verb == OBJECT_HEAD && http->status == 404 && !call->is_probe) {
+        call->is_probe = true;
+        ask(call);
+    } else if (!s3_call_read(call, &refusal)) {
+        finish(call, &refusal);
+    } else if (request->verb == OBJECT_GET) {
+        take_body(call);
+    } else if (request->verb == OBJECT_LIST) {
+        take_page(call);
+    } else {
+        finish(call, NULL);
+    }
+}
+
+/* ---- what is sent ---------------------------------------------------------------------------- */
+
+static bool send(struct s3_call *call, const struct aws_key *key, struct error *err)
+{
+    struct s3 *s3 = call->s3;
+    uint64_t now_ms = loop_now_ms(s3->loop);
+    if (call->deadline_ms <= now_ms)
+        return error_set(err, ERR_TIMEOUT, "no time is left to ask once more");
+    if (call->request->verb == OBJECT_GET) {
+        close_body(call->request);
+        call->request->body_fd = body_new(err);
+        if (call->request->body_fd < 0)
+            return false;
+    }
+    s3_call_release(call);
+    if (!s3_call_build(call, key, err))
+        return false;
+    call->http.timeout_ms = call->deadline_ms - now_ms;
+    call->http.on_done = on_answer;
+    call->stage = S3_SENT;
+    http_send(s3->http, &call->http);
+    return true;
+}
+
+static void on_key(struct credentials_request *asking, const struct aws_key *key,
+                   const struct error *err)
+{
+    struct s3_call *call = container_of(asking, struct s3_call, asking);
+    struct error refusal;
+    if (err || call->is_cancelled || call->s3->is_closing)
+        finish(call, err);
+    else if (!send(call, key, &refusal))
+        finish(call, &refusal);
+}
+
+static void ask(struct s3_call *call)
+{
+    if (call->request->verb == OBJECT_LIST) /* each page has its own time */
+        call->deadline_ms = loop_now_ms(call->s3->loop) + call->s3->timeout_ms;
+    call->stage = S3_ASKING;
+    call->asking = (struct credentials_request){.on_done = on_key};
+    credentials_ask(call->s3->credentials, &call->asking);
+}
+
+static bool hash_body(struct s3_call *call)
+{
+    struct object_request *request = call->request;
+    AUTO_FREE char *block = xmalloc(HASH_BYTES);
+    struct sha256 *sha256 = sha256_new();
+    uint8_t hash[SHA256_BYTES];
+    uint64_t at = 0;
+    ssize_t bytes = 1;
+    while (at < request->put_bytes && bytes > 0) {
+        uint64_t left = request->put_bytes - at;
+        bytes =
+            pread(request->put_fd, block, left < HASH_BYTES ? (size_t)left : HASH_BYTES, (off_t)at);
+        if (bytes > 0)
+            sha256_add(sha256, block, (size_t)bytes);
+        at += bytes > 0 ? (uint64_t)bytes : 0;
+    }
+    sha256_finish(sha256, hash);
+    hex_format(hash, sizeof(hash), call->body_hash);
+    return at == request->put_bytes ||
+           error_set(&call->err, ERR_IO, "the file to upload is shorter than it was");
+}
+
+static void run_hash(struct work *work)
+{
+    struct s3_call *call = container_of(work, struct s3_call, work);
+    call->work_ok = hash_body(call);
+}
+
+static void on_hashed(struct work *work)
+{
+    struct s3_call *call = container_of(work, struct s3_call, work);
+    if (!call->work_ok || call->is_cancelled || call->s3->is_closing)
+        finish(call, &call->err);
+    else
+        ask(call);
+}
+
+/* ---- public ---------------------------------------------------------------------------------- */
+
+struct s3 *s3_open(struct loop *loop, const struct objects_options *options, struct error *err)
+{
+    struct s3 *s3 = xcalloc(1, sizeof(*s3));
+    s3->loop = loop;
+    s3->bytes_max = options->bytes_max;
+    s3->timeout_ms = options->timeout_ms;
+    list_init(&s3->calls);
+    if (!s3_place_init(&s3->place, options, err)) {
+        xfree(s3);
+        return NULL;
+    }
+    struct http_options http = {.connections_max = options->connections_max,
+                                .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                .stall_timeout_ms = STALL_TIMEOUT_MS,
+                                .lane = LANE_OBJECT};
+    s3->credentials = credentials_open(loop, options->getenv, err);
+    s3->http = s3->credentials ? http_open(loop, &http, err) : NULL;
+    if (s3->http)
+        return s3;
+    credentials_close(s3->credentials, NULL, NULL);
+    s3_place_release(&s3->place);
+    xfree(s3);
+    return NULL;
+}
+
+void s3_send(struct s3 *s3, struct object_request *request)
+{
+    struct s3_call *call = xcalloc(1, sizeof(*call));
+    call->s3 = s3;
+    call->request = request;
+    call->deadline_ms = loop_now_ms(s3->loop) + s3->timeout_ms;
+    call->arena = arena_new(LIST_ARENA_BYTES);
+    if (request->verb == OBJECT_LIST)
+        call->list = xcalloc(1, sizeof(*call->list));
+    request->private_state = call;
+    list_push_back(&s3->calls, &call->node);
+    if (request->verb != OBJECT_PUT || s3->place.is_https) {
+        ask(call);
+        return;
+    }
+    call->stage = S3_WORKING;
+    call->work = (struct work){.run = run_hash, .on_done = on_hashed};
+    loop_work(s3->loop, &call->work);
+}
+
+void s3_cancel(struct s3 *s3, struct object_request *request)
+{
+    struct s3_call *call = request->private_state;
+    call->is_cancelled = true; /* whatever answers next sees it */
+    if (call->stage == S3_SENT)
+        http_cancel(s3->http, &call->http);
+}
+
+void s3_close(struct s3 *s3, void (*on_closed)(void *arg), void *arg)
+{
+    s3->is_closing = true;
+    s3->on_closed = on_closed;
+    s3->closed_arg = arg;
+    LIST_FOR_EACH(&s3->calls, node)
+    {
+        struct s3_call *call = container_of(node, struct s3_call, node);
+        if (call->stage == S3_SENT)
+            http_cancel(s3->http, &call->http);
+    }
+    close_if_idle(s3);
+}

@@ -1,0 +1,25 @@
+/*
+ * s3.h - objects of an S3 server of any vendor. Used through object.h.
+ *
+ * Every request is signed (worker/base/sigv4.h), path style with an endpoint, virtual-host style at
+ * AWS. An answer that the clock is wrong corrects the clock of the signatures and is tried once
+ * more. A 404 of HEAD has no body and so could come from anybody: a GET of one byte asks for the
+ * reason. Where an eTag has the form of an MD5 the body is checked against it; a server whose eTags
+ * only look like it is recognised by two equal downloads and not checked again. Owns:   its HTTP
+ * client and credentials. Borrows every request until on_done. Thread: the loop thread; hashing on
+ * work threads.
+ */
+#ifndef QUEUE_S3_H
+#define QUEUE_S3_H
+
+#include "queue/object.h"
+
+struct s3;
+
+struct s3 *s3_open(struct loop *loop, const struct objects_options *options,
+                   struct error *err) MUST_CHECK;
+void s3_send(struct s3 *s3, struct object_request *request);
+void s3_cancel(struct s3 *s3, struct object_request *request);
+void s3_close(struct s3 *s3, void (*on_closed)(void *arg), void *arg);
+
+#endif
