@@ -1,4 +1,5 @@
-# cmake -DOUT=migrations.c -DSQL="a.sql;b.sql;settings.sql" -P embed_sql.cmake
+# cmake -DOUT=migrations.c -DSQL="a.sql;b.sql;settings.sql" -P embed_sql.cmake   (store/migrations.h)
+# cmake -DOUT=statements.c -DSQL="a.sql;b.sql" -DHEADER=store/sql.h -P embed_sql.cmake
 # Bytes, not string literals: C guarantees literals of 4,095 characters only.
 set(arrays "")
 set(rows "")
@@ -10,9 +11,17 @@ foreach(path IN LISTS SQL)
   if(name STREQUAL "settings")
     string(APPEND arrays "const char SETTINGS_SQL[] = {\n${bytes}0};\n")
   else()
-    string(APPEND arrays "static const char SQL_${name}[] = {\n${bytes}0};\n")
-    string(APPEND rows "    {\"${name}\", SQL_${name}},\n")
+    if(NOT HEADER)
+      string(APPEND arrays "static ")
+    endif()
+    string(TOUPPER "SQL_${name}" array)
+    string(APPEND arrays "const char ${array}[] = {\n${bytes}0};\n")
+    string(APPEND rows "    {\"${name}\", ${array}},\n")
   endif()
 endforeach()
+if(HEADER)
+  file(WRITE ${OUT} "#include \"${HEADER}\"\n\n${arrays}")
+  return()
+endif()
 file(WRITE ${OUT} "#include \"store/migrations.h\"\n\n${arrays}\nconst struct migration MIGRATIONS[] = {\n${rows}};\n"
   "const size_t MIGRATION_COUNT = sizeof(MIGRATIONS) / sizeof(MIGRATIONS[0]);\n")

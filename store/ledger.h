@@ -70,7 +70,8 @@ struct ledger_claim {
     bool is_tenant_active;
     bool is_over_quota;
     uint64_t busy_ms;         /* CLAIM_BUSY: how long the other lease still runs */
-    struct list_node waiting; /* private */
+    struct list_node waiting; /* private from here */
+    uint32_t tries;
 };
 void ledger_claim(struct ledger *ledger, struct ledger_claim *claim);
 
@@ -136,7 +137,8 @@ struct ledger_finish {
     bool is_dirty; /* a store request of this attempt ended ambiguously */
     void (*on_done)(struct ledger_finish *finish, const struct error *err);
     enum finish_answer answer; /* out */
-    struct list_node waiting;
+    struct list_node waiting;  /* private from here */
+    bool is_text_staged, is_text_dropped;
 };
 void ledger_finish(struct ledger *ledger, struct ledger_finish *finish);
 

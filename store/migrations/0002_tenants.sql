@@ -5,6 +5,14 @@ language sql stable security definer set search_path = pg_catalog, public, pg_te
     select (select value from millrace_settings where name = 'schema_prefix') || replace(tenant::text, '-', '')
 $$;
 
+-- A non-null column that contradicts the names derived from the id refuses the tenant. Inlined into the claims.
+create or replace function millrace_tenant_fits(u users, schema_prefix text) returns boolean
+language sql immutable as $$
+    select coalesce(rtrim(u.s3_bucket_prefix, '/'), '') in ('', 'users/' || u.id)
+       and coalesce(u.pinecone_namespace, '') in ('', 'user_' || replace(u.id::text, '-', ''))
+       and coalesce(u.db_schema, '') in ('', schema_prefix || replace(u.id::text, '-', ''))
+$$;
+
 -- title and tags belong to people, everything else to the pipeline.
 create or replace function millrace_edit_document() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$

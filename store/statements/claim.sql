@@ -1,0 +1,50 @@
+with e as materialized (
+    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[]) with ordinality
+             e(doc, uid, job, bare, fence, at)),
+r as materialized ( -- which item this event runs
+    select e.*, case when e.bare then coalesce(
+               (select i.job_id from job_items i where i.job_id = e.job and i.document_id = e.doc),
+               (select a.job_id from absorbed_events a where a.bare_job = e.job),
+               (select i.job_id from job_items i join processing_jobs j on j.id = i.job_id
+                 where i.document_id = e.doc and i.outcome is null and j.user_id = e.uid and j.control <> 'cancel'
+                 order by i.created_at, i.job_id limit 1))
+           else e.job end as item_job
+      from e),
+v as materialized (
+    select r.*, d.gen, d.etag, d.gen_pipeline, d.chunk_count, d.starts, d.fence is distinct from r.fence as is_new_attempt,
+           coalesce(j.control, 'none') as control, u.is_active,
+           coalesce(u.total_documents - (d.gen is not null)::int >= s.documents_max
+                    or u.total_storage_bytes - case when d.gen is null then 0 else d.file_size end >= s.storage_bytes_max,
+                    false) as is_over_quota,
+           greatest(ceil(extract(epoch from d.leased_until - now()) * 1000), 0)::int8 as busy_ms,
+           case when u.id is null then 'no_tenant'
+                when not millrace_tenant_fits(u, $7) or d.user_id <> r.uid then 'mismatch'
+                when not r.bare and r.job is not null and (i.job_id is null or j.user_id <> r.uid) then 'no_item'
+                when r.job is not null and (d.id is null or i.job_id is null) then 'again' -- it was settled just now
+                when i.outcome is not null or d.id is null
+                     or (r.job is null and d.gen is null and d.leased_until is null) then 'done'
+                when d.fence <> r.fence and d.leased_until > now() then 'busy'
+                when i.parked_until > now() then 'parked'
+                else 'go' end as verdict
+      from r left join users u on u.id = r.uid
+             left join documents d on d.id = r.doc
+             left join processing_jobs j on j.id = r.item_job
+             left join job_items i on i.job_id = r.item_job and i.document_id = r.doc
+             left join tenant_settings s on s.user_id = r.uid),
+t as (
+    update documents d
+       set fence = v.fence, leased_until = now() + $8 * interval '1 millisecond', starts = d.starts + v.is_new_attempt::int,
+           status = 'processing', job_id = coalesce(v.item_job, d.job_id), updated_at = now()
+      from v where d.id = v.doc and v.verdict = 'go'),
+p as (
+    update processing_jobs set status = 'processing', started_at = coalesce(started_at, now()), updated_at = now()
+     where status = 'pending' and id in (select id from processing_jobs
+            where status = 'pending' and id in (select item_job from v where verdict = 'go') order by id for no key update)),
+a as (
+    -- From here on the item's outcome is this event's, too: every later attempt of it was claimed after the event.
+    insert into absorbed_events (bare_job, document_id, job_id)
+    select job, doc, item_job from v where bare and item_job <> job and verdict in ('go', 'parked') order by job
+        on conflict do nothing)
+select at, verdict, item_job, gen, etag, (gen_pipeline = $6)::int, chunk_count, starts + is_new_attempt::int, control,
+       is_active::int, is_over_quota::int, busy_ms
+  from v

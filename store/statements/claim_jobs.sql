@@ -1,0 +1,17 @@
+-- A bare event makes a job of one, unless an open item of its document takes it (or has taken it before).
+with e as (
+    select e.*
+      from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[]) e(doc, uid, job, bare)
+      join users u on u.id = e.uid
+     where e.bare and millrace_tenant_fits(u, $5)
+       and not exists (select from absorbed_events a where a.bare_job = e.job)
+       and not exists (select from job_items i join processing_jobs j on j.id = i.job_id
+                        where i.document_id = e.doc and i.outcome is null and j.user_id = e.uid and j.control <> 'cancel')),
+n as (
+    insert into processing_jobs (id, user_id, job_type, status, total_documents, processed_count, failed_count, config,
+                                 created_at, updated_at)
+    select job, uid, 'upload', 'pending', 1, 0, 0, '{}', now(), now() from e order by job
+        on conflict do nothing returning id)
+insert into job_items (job_id, document_id, due)
+select e.job, e.doc, now() + interval '1 hour' from e join n on n.id = e.job order by 1, 2
+    on conflict do nothing

@@ -1,0 +1,95 @@
+with e as materialized (
+    select * from unnest($1::uuid[], $2::int8[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                         $9::int8[], $10::int4[], $11::int4[], $12::int8[], $13::bool[], $14::text[], $15::text[], $16::text[],
+                         $17::text[], $18::bool[], $19::bool[]) with ordinality
+             e(doc, fence, job, effect, outcome, code, msg, etag, size, n, pages, tokens, dirty, title, mime, metadata,
+               body, is_body_staged, is_body_dropped, at)),
+o as materialized ( -- attempts that still hold their lease; o...: what the document counted for before
+    select e.*, d.user_id, d.gen as og, d.processed_at as op, (d.gen is not null)::int as od,
+           case when d.gen is null then 0 else d.file_size end as ob, d.chunk_count as ov,
+           not e.is_body_staged or exists (select from staged_texts s where s.document_id = e.doc and s.gen = e.fence) as has_body
+      from e join documents d on d.id = e.doc and d.fence = e.fence and d.leased_until is not null),
+k as materialized ( -- aggregated, so that every tenant's rows are moved
+    select coalesce(array_agg(bad), '{}') as bad
+      from (select millrace_move_chunks(user_id, $21, docs, gens, counts) as bad
+              from (select user_id, array_agg(doc order by doc) as docs, array_agg(fence order by doc) as gens,
+                           array_agg(case effect when 'live' then n else 0 end order by doc) as counts
+                      from o where has_body and effect <> 'keep' and (og is not null or n > 0)
+                     group by user_id order by user_id) g) b),
+x as materialized ( -- n...: what it counts for from now on
+    select o.*, case effect when 'live' then fence when 'keep' then og end as ng,
+           case effect when 'live' then 1 when 'keep' then od else 0 end as nd,
+           case effect when 'live' then size when 'keep' then ob else 0 end as nb,
+           case effect when 'live' then n when 'keep' then ov else 0 end as nv
+      from o, k where has_body and doc <> all(k.bad)),
+d as (
+    update documents d
+       set leased_until = null, starts = 0, gen = x.ng, chunk_count = x.nv,
+           status = case when x.effect in ('live', 'keep') then 'success' else x.outcome end,
+           gen_pipeline = case x.effect when 'live' then $20 when 'keep' then d.gen_pipeline end,
+           etag = case x.effect when 'keep' then d.etag else x.etag end,
+           file_size = case x.effect when 'keep' then d.file_size else x.size end,
+           mime_type = case x.effect when 'keep' then d.mime_type else coalesce(x.mime, d.mime_type) end,
+           page_count = case x.effect when 'live' then x.pages when 'keep' then d.page_count end,
+           token_count = case x.effect when 'live' then x.tokens when 'keep' then d.token_count end,
+           title = case when d.title is null or d.title = regexp_replace(d.object_key, '^.*/', '')
+                        then coalesce(x.title, d.title) else d.title end, -- what people wrote stays
+           extracted_text = case x.effect when 'live' then coalesce(x.body, (select s.body from staged_texts s
+                                where x.is_body_staged and s.document_id = x.doc and s.gen = x.fence limit 1))
+                                when 'keep' then d.extracted_text end,
+           processing_metadata = case when x.effect = 'keep' then d.processing_metadata
+                                      when x.is_body_dropped then coalesce(x.metadata::jsonb, '{}')
+                                           || '{"extracted_text": "not kept: too large"}'
+                                      else x.metadata::jsonb end,
+           error_code = case when x.effect in ('drop', 'gone') then x.code end,
+           error_message = case when x.effect in ('drop', 'gone') then x.msg end,
+           deleted_at = case x.effect when 'gone' then coalesce(d.deleted_at, now()) when 'keep' then d.deleted_at end,
+           processed_at = case x.effect when 'keep' then d.processed_at else now() end, updated_at = now()
+      from x where d.id = x.doc),
+b as (delete from staged_texts s using x where x.is_body_staged and s.document_id = x.doc and s.gen = x.fence),
+l1 as (delete from litter l using x where x.effect = 'live' and l.document_id = x.doc and l.gen = x.fence),
+l2 as (
+    update litter l set quiet_at = now() + case when e.dirty then interval '2 minutes' else '0' end
+      from e where l.document_id = e.doc and l.gen = e.fence
+       and not exists (select from x where x.doc = e.doc and x.effect = 'live')
+       and not exists (select from o where o.doc = e.doc and not exists (select from x where x.doc = o.doc))),
+l3 as (
+    insert into litter (document_id, gen, user_id, n, quiet_at)
+    select doc, og, user_id, ov, greatest(now(), op + interval '2 minutes') from x
+     where $22 and og is not null and effect <> 'keep' and ov > 0),
+i as (
+    update job_items i
+       set outcome = x.outcome, error_code = x.code, error_message = x.msg, due = null, parked_until = null, finished_at = now(),
+           size_bytes = x.size, page_count = x.pages, chunk_count = x.n, token_count = x.tokens
+      from x where i.job_id = x.job and i.document_id = x.doc and i.outcome is null
+    returning i.job_id, i.outcome, i.size_bytes, i.page_count, i.chunk_count, i.token_count),
+jd as (
+    select job_id, count(*) filter (where outcome in ('success', 'skipped')) p, count(*) filter (where outcome = 'failed') f,
+           count(*) filter (where outcome = 'cancelled') c, sum(size_bytes) bytes, sum(page_count) pages,
+           sum(chunk_count) chunks, sum(token_count) tokens
+      from i group by job_id),
+jl as materialized (
+    select id from processing_jobs where id in (select job_id from jd) order by id for no key update),
+j as (
+    update processing_jobs j
+       set processed_count = processed_count + p, failed_count = failed_count + f, cancelled_count = cancelled_count + c,
+           bytes_done = bytes_done + bytes, pages_done = pages_done + pages, chunks_done = chunks_done + chunks,
+           tokens_done = tokens_done + tokens, updated_at = now(),
+           completed_at = case when processed_count + p + failed_count + f + cancelled_count + c = total_documents then now() end,
+           status = case when processed_count + p + failed_count + f + cancelled_count + c < total_documents then 'processing'
+                         when cancelled_count + c > 0 then 'cancelled' when failed_count + f = 0 then 'completed'
+                         when processed_count + p = 0 then 'failed' else 'partial' end
+      from jd join jl on jl.id = jd.job_id where j.id = jd.job_id returning j.id),
+ud as (select user_id, sum(nd - od) dd, sum(nb - ob) db, sum(nv - ov) dv from x group by user_id),
+ul as materialized ( -- after the jobs: one order of locks for everybody
+    select id from users
+     where (select count(*) from j) >= 0 and id in (select user_id from ud where (dd, db, dv) <> (0, 0, 0))
+     order by id for no key update),
+u as (
+    update users u
+       set total_documents = coalesce(total_documents, 0) + dd, total_storage_bytes = coalesce(total_storage_bytes, 0) + db,
+           total_vectors = coalesce(total_vectors, 0) + dv
+      from ud join ul on ul.id = ud.user_id where u.id = ud.user_id)
+select e.at, case when x.doc is not null then 'ok' when o.doc is not null then 'restage'
+                  when (d.fence = e.fence and d.leased_until is null) or d.gen = e.fence then 'ok' else 'lost' end
+  from e left join x on x.doc = e.doc left join o on o.doc = e.doc left join documents d on d.id = e.doc

@@ -1,0 +1,25 @@
+with e as materialized (
+    select * from unnest($1::uuid[], $2::int8[], $3::uuid[], $4::bool[], $5::int8[], $6::text[], $7::text[]) with ordinality
+             e(doc, fence, job, parked, due_ms, code, msg, at)),
+h as materialized (
+    select e.*, e.fence = 0 or coalesce(d.fence = e.fence, false) as is_holder, -- 0: nothing was claimed
+           coalesce(e.parked and i.parked_at < now() - interval '24 hours' and j.control <> 'pause', false) as is_exhausted
+      from e left join documents d on d.id = e.doc
+             left join processing_jobs j on j.id = e.job
+             left join job_items i on i.job_id = e.job and i.document_id = e.doc and i.outcome is null),
+d as (
+    update documents d
+       set leased_until = null, starts = greatest(d.starts - 1, 0), updated_at = now(),
+           status = case when d.gen is null then 'pending' else 'success' end
+      from h where d.id = h.doc and d.fence = h.fence and d.leased_until is not null and not h.is_exhausted
+    returning d.id, d.fence),
+l as (update litter l set quiet_at = now() + interval '2 minutes' from d where l.document_id = d.id and l.gen = d.fence),
+i as (
+    update job_items i
+       set due = now() + h.due_ms * interval '1 millisecond', parked_until = now() + h.due_ms * interval '1 millisecond',
+           parked_at = coalesce(i.parked_at, now()), error_code = h.code, error_message = h.msg
+      from h where i.job_id = h.job and i.document_id = h.doc and i.outcome is null
+       and h.parked and h.is_holder and not h.is_exhausted
+    returning i.job_id, i.document_id)
+select h.at, (i.job_id is not null)::int, h.is_exhausted::int
+  from h left join i on i.job_id = h.job and i.document_id = h.doc
