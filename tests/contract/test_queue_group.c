@@ -44,6 +44,20 @@ static void test_queue__closes_when_the_broker_is_away(void **state)
     bench_close(&bench);
 }
 
+static void test_queue__closes_when_the_broker_went_away_before_the_last_commit(void **state)
+{
+    (void)state;
+    bench_open(&bench, NULL, 4);
+    produce_numbers(&bench, "k", 0, 3);
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 3);
+    kafka_broker_close(bench.broker);
+    bench.broker = NULL;
+    settle_at(reader, 0);
+    reader_close(&bench, reader);
+    bench_close(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -51,6 +65,7 @@ int main(void)
         cmocka_unit_test(test_queue__closes_while_a_rebalance_is_under_way),
         cmocka_unit_test(test_queue__closes_before_it_has_joined),
         cmocka_unit_test(test_queue__closes_when_the_broker_is_away),
+        cmocka_unit_test(test_queue__closes_when_the_broker_went_away_before_the_last_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
