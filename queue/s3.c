@@ -132,6 +132,11 @@ static void take_page(struct s3_call *call)
 {
     struct object_request *request = call->request;
     struct s3_list *list = call->list;
+    if (call->next_token && text_equal(list->next_token, text_from(call->next_token))) {
+        error_set(&call->err, ERR_PROTOCOL, "the list does not get on: the same page again");
+        finish(call, &call->err);
+        return;
+    }
     xfree(call->next_token);
     call->next_token = list->next_token.bytes ? xstrdup(list->next_token) : NULL;
     bool wants_more =

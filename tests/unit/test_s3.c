@@ -1,0 +1,264 @@
+/*
+ * What s3 does about servers that misbehave, against a loopback server that answers each connection
+ * with the next line of a script and then closes it.
+ */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "queue/s3_private.h"
+#include "tests/unit/test.h"
+#include "worker/base/memory.h"
+
+#define FAULT(status, code)                                                        \
+    "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n<Error><Code>" code "</Code>" \
+    "</Error>"
+#define BODY(etag, body) "HTTP/1.1 200 OK\r\nConnection: close\r\nETag: \"" etag "\"\r\n\r\n" body
+#define MD5_OF_HELLO "5d41402abc4b2a76b9719d911017c592"
+
+struct bench {
+    struct loop *loop;
+    struct s3 *s3;
+    const char *const *script; /* NULL at the end */
+    int listener;
+    pthread_t thread;
+    char endpoint[64];
+    char requests[8][4096];
+    size_t request_count;
+    bool is_closed;
+};
+
+struct call {
+    struct object_request request;
+    struct error err;
+    bool is_done, has_failed;
+};
+
+static struct bench bench;
+
+static void *serve(void *arg)
+{
+    (void)arg;
+    for (const char *const *answer = bench.script; *answer; answer++) {
+        int fd = accept(bench.listener, NULL, NULL);
+        char *request = bench.requests[bench.request_count++];
+        size_t bytes = 0;
+        while (!strstr(request, "\r\n\r\n") && bytes + 1 < sizeof(bench.requests[0])) {
+            ssize_t got = read(fd, request + bytes, sizeof(bench.requests[0]) - 1 - bytes);
+            if (got <= 0)
+                break;
+            bytes += (size_t)got;
+        }
+        size_t left = strlen(*answer);
+        assert(send(fd, *answer, left, MSG_NOSIGNAL) == (ssize_t)left);
+        close(fd);
+    }
+    return NULL;
+}
+
+static void start(const char *const *script)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(address);
+    struct error err;
+    memset(&bench, 0, sizeof(bench));
+    bench.script = script;
+    bench.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(bench.listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(bench.listener, 8), 0);
+    assert_int_equal(getsockname(bench.listener, (struct sockaddr *)&address, &bytes), 0);
+    assert_true(text_format(bench.endpoint, sizeof(bench.endpoint), "http://127.0.0.1:%u",
+                            (unsigned)ntohs(address.sin_port)));
+    assert_int_equal(pthread_create(&bench.thread, NULL, serve, NULL), 0);
+    bench.loop = loop_new(&err);
+    struct objects_options options = {.endpoint = text_from(bench.endpoint),
+                                      .bytes_max = 1000,
+                                      .timeout_ms = 20000,
+                                      .connections_max = 2};
+    bench.s3 = s3_open(bench.loop, &options, &err);
+    assert_non_null(bench.s3);
+}
+
+static void on_closed(void *arg)
+{
+    (void)arg;
+    bench.is_closed = true;
+}
+
+/* All of the script must have been asked for: no request too few, and none too many can be. */
+static void stop(void)
+{
+    s3_close(bench.s3, on_closed, NULL);
+    while (!bench.is_closed)
+        loop_run_once(bench.loop, 1000);
+    loop_free(bench.loop);
+    pthread_join(bench.thread, NULL);
+    close(bench.listener);
+}
+
+static void on_done(struct object_request *request, const struct error *err)
+{
+    struct call *call = container_of(request, struct call, request);
+    call->is_done = true;
+    call->has_failed = err != NULL;
+    if (err)
+        call->err = *err;
+}
+
+static void run(struct call *call, enum object_verb verb)
+{
+    call->request.verb = verb;
+    call->request.bucket = TEXT("docs");
+    call->request.key = TEXT("users/x/a.pdf");
+    call->request.body_fd = -1;
+    call->request.on_done = on_done;
+    s3_send(bench.s3, &call->request);
+    while (!call->is_done)
+        loop_run_once(bench.loop, 1000);
+}
+
+static void assert_get(const char *expected)
+{
+    struct call call = {0};
+    char body[64] = {0};
+    run(&call, OBJECT_GET);
+    if (call.has_failed)
+        fail_msg("%s", call.err.message);
+    assert_int_equal(pread(call.request.body_fd, body, sizeof(body) - 1, 0), strlen(expected));
+    assert_string_equal(body, expected);
+    close(call.request.body_fd);
+}
+
+static void assert_failure(enum object_verb verb, enum error_code code)
+{
+    struct call call = {0};
+    run(&call, verb);
+    assert_true(call.has_failed);
+    if (call.err.code != code)
+        fail_msg("%s: %s", error_name(call.err.code), call.err.message);
+    assert_int_equal(call.request.body_fd, -1);
+}
+
+static void test_s3__fetches_a_body_again_that_its_etag_contradicts(void **state)
+{
+    (void)state;
+    start((const char *const[]){BODY(MD5_OF_HELLO, "hexxo"), BODY(MD5_OF_HELLO, "hello"), NULL});
+    assert_get("hello");
+    stop();
+}
+
+static void test_s3__gives_up_when_the_second_body_is_wrong_as_well(void **state)
+{
+    (void)state;
+    start((const char *const[]){BODY(MD5_OF_HELLO, "hexxo"), BODY(MD5_OF_HELLO, "heyyo"), NULL});
+    assert_failure(OBJECT_GET, ERR_CHECKSUM);
+    stop();
+}
+
+static void test_s3__learns_that_a_server_has_other_etags(void **state)
+{
+    (void)state;
+    start((const char *const[]){BODY(MD5_OF_HELLO, "other"), BODY(MD5_OF_HELLO, "other"),
+                                BODY(MD5_OF_HELLO, "third"), NULL});
+    assert_get("other");
+    assert_get("third"); /* asked for once */
+    stop();
+}
+
+static void test_s3__believes_no_404_that_is_not_of_s3(void **state)
+{
+    (void)state;
+    const char *page = "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n<html>nginx</html>";
+    const char *head = "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n";
+    start((const char *const[]){page, head, page, head, FAULT("404 Not Found", "NoSuchKey"), NULL});
+    assert_failure(OBJECT_GET, ERR_PROTOCOL);
+    assert_failure(OBJECT_HEAD, ERR_PROTOCOL);
+    assert_failure(OBJECT_HEAD, ERR_GONE);
+    assert_non_null(strstr(bench.requests[4], "GET /docs/users/x/a.pdf"));
+    assert_non_null(strstr(bench.requests[4], "Range: bytes=0-0"));
+    stop();
+}
+
+static void test_s3__an_object_that_appears_between_head_and_get_is_not_yet(void **state)
+{
+    (void)state;
+    start((const char *const[]){"HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n",
+                                BODY("x", "h"), NULL});
+    assert_failure(OBJECT_HEAD, ERR_NOT_YET);
+    stop();
+}
+
+static void test_s3__slow_down_says_for_how_long(void **state)
+{
+    (void)state;
+    start((const char *const[]){
+        "HTTP/1.1 503 Slow Down\r\nConnection: close\r\nRetry-After: 3\r\n\r\n"
+        "<Error><Code>SlowDown</Code></Error>",
+        NULL});
+    struct call call = {0};
+    run(&call, OBJECT_GET);
+    assert_int_equal(call.err.code, ERR_THROTTLED);
+    assert_int_equal(call.err.retry_after_ms, 3000);
+    stop();
+}
+
+static void test_s3__half_a_body_is_no_body(void **state)
+{
+    (void)state;
+    start((const char *const[]){
+        "HTTP/1.1 200 OK\r\nETag: \"a-1\"\r\nContent-Length: 10\r\n\r\nhalf", NULL});
+    assert_failure(OBJECT_GET, ERR_UNREACHABLE);
+    stop();
+}
+
+static void test_s3__a_body_over_the_cap_is_refused_by_its_length_and_without_one(void **state)
+{
+    (void)state;
+    AUTO_FREE char *large = xmalloc(1200);
+    memset(large, 'x', 1200);
+    (void)text_format(large, 100, "HTTP/1.1 200 OK\r\nETag: \"a-1\"\r\nConnection: close\r\n\r\n");
+    large[strlen(large)] = 'x';
+    large[1199] = '\0';
+    start((const char *const[]){"HTTP/1.1 200 OK\r\nETag: \"a-1\"\r\nContent-Length: 1001\r\n\r\nx",
+                                large, NULL});
+    assert_failure(OBJECT_GET, ERR_TOO_LARGE);
+    assert_failure(OBJECT_GET, ERR_TOO_LARGE);
+    stop();
+}
+
+static void test_s3__an_answer_without_an_etag_is_no_answer(void **state)
+{
+    (void)state;
+    start((const char *const[]){"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nx", NULL});
+    assert_failure(OBJECT_GET, ERR_PROTOCOL);
+    stop();
+}
+
+static void test_s3__a_list_that_goes_in_circles_of_empty_pages_ends(void **state)
+{
+    (void)state;
+    const char *page = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<ListBucketResult><IsTruncated>"
+                       "true</IsTruncated><NextContinuationToken>same</NextContinuationToken>"
+                       "</ListBucketResult>";
+    start((const char *const[]){page, page, NULL});
+    assert_failure(OBJECT_LIST, ERR_PROTOCOL);
+    stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_s3__fetches_a_body_again_that_its_etag_contradicts),
+        cmocka_unit_test(test_s3__gives_up_when_the_second_body_is_wrong_as_well),
+        cmocka_unit_test(test_s3__learns_that_a_server_has_other_etags),
+        cmocka_unit_test(test_s3__believes_no_404_that_is_not_of_s3),
+        cmocka_unit_test(test_s3__an_object_that_appears_between_head_and_get_is_not_yet),
+        cmocka_unit_test(test_s3__slow_down_says_for_how_long),
+        cmocka_unit_test(test_s3__half_a_body_is_no_body),
+        cmocka_unit_test(test_s3__a_body_over_the_cap_is_refused_by_its_length_and_without_one),
+        cmocka_unit_test(test_s3__an_answer_without_an_etag_is_no_answer),
+        cmocka_unit_test(test_s3__a_list_that_goes_in_circles_of_empty_pages_ends),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
