@@ -109,7 +109,7 @@ class Minio:
 
     def is_live(self):
         try:
-            with urllib.request.urlopen(self.endpoint + "/minio/health/live", timeout=1):
+            with urllib.request.urlopen(self.endpoint + "/minio/health/cluster", timeout=1):
                 return True
         except OSError:
             return False
