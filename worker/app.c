@@ -58,6 +58,7 @@ static bool open_objects(struct app *app, struct error *err)
     struct objects_options options = {
         .endpoint = config->s3_endpoint,
         .region = config->aws_region,
+        .shared_prefix = config->file_shared_prefix,
         .is_path_style = config->s3_path_style,
         .bytes_max = config->file_bytes_max,
         .timeout_ms = 5 * CALL_TIMEOUT_MS,
@@ -186,39 +187,60 @@ void app_close(struct app *app)
     *app = (struct app){0};
 }
 
-struct schema_check {
+struct schema_call {
     struct schema_request request;
     struct error err;
     bool is_done, has_failed;
 };
 
-static void on_schema_checked(struct schema_request *request, const struct error *err)
+static void on_schema(struct schema_request *request, const struct error *err)
 {
-    struct schema_check *check = container_of(request, struct schema_check, request);
-    check->is_done = true;
-    check->has_failed = err != NULL;
+    struct schema_call *call = container_of(request, struct schema_call, request);
+    call->is_done = true;
+    call->has_failed = err != NULL;
     if (err)
-        check->err = *err;
+        call->err = *err;
 }
 
-bool app_check_schema(struct app *app, struct error *err)
+static struct schema_call schema_call_of(const struct app *app)
 {
-    struct schema_check check = {
+    return (struct schema_call){
         .request = {.options = {.vectors_in_postgres = app_has_vectors_in_postgres(app),
                                 .dimension_count = app->config->embedding_dimensions,
                                 .has_user_schemas = app->config->db_use_user_schemas,
                                 .schema_prefix = app->config->db_schema_prefix},
-                    .on_done = on_schema_checked},
+                    .on_done = on_schema},
     };
-    schema_check(app->pg, app->loop, &check.request);
-    while (!check.is_done)
+}
+
+static bool wait_for(struct app *app, struct schema_call *call, struct error *err)
+{
+    while (!call->is_done)
         loop_run_once(app->loop, 1000);
-    if (check.has_failed) {
-        *err = check.err;
+    if (call->has_failed)
+        *err = call->err;
+    return !call->has_failed;
+}
+
+bool app_check_schema(struct app *app, struct error *err)
+{
+    struct schema_call call = schema_call_of(app);
+    schema_check(app->pg, app->loop, &call.request);
+    if (!wait_for(app, &call, err))
         return false;
-    }
-    if (check.request.is_superuser)
+    if (call.request.is_superuser)
         LOG_WARN("database_role_too_strong", FIELD_STR("remedy", "give the worker a role that is "
                                                                  "neither superuser nor owner"));
+    return true;
+}
+
+bool app_migrate(struct app *app, uint32_t *ret_before, uint32_t *ret_after, struct error *err)
+{
+    struct schema_call call = schema_call_of(app);
+    schema_migrate(app->pg, app->loop, &call.request);
+    if (!wait_for(app, &call, err))
+        return false;
+    *ret_before = call.request.version_before;
+    *ret_after = call.request.version_after;
     return true;
 }

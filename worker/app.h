@@ -37,5 +37,8 @@ void app_close(struct app *app); /* runs the loop until all is closed; half-open
 bool app_has_vectors_in_postgres(const struct app *app);
 /* ERR_SCHEMA when the database is not at our version; runs the loop. */
 bool app_check_schema(struct app *app, struct error *err) MUST_CHECK;
+/* Creates or upgrades the schema; runs the loop. */
+bool app_migrate(struct app *app, uint32_t *ret_before, uint32_t *ret_after,
+                 struct error *err) MUST_CHECK;
 
 #endif

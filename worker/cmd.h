@@ -36,6 +36,7 @@ struct command {
 };
 
 int cmd_work(struct invocation *invocation);
+int cmd_dev(struct invocation *invocation);
 int cmd_migrate(struct invocation *invocation);
 int cmd_check(struct invocation *invocation);
 

@@ -6,6 +6,7 @@
 #include "worker/base/log.h"
 #include "worker/base/signals.h"
 #include "worker/cmd.h"
+#include "worker/ops.h"
 #include "worker/running.h"
 
 #define NEEDS \
@@ -14,6 +15,7 @@
 struct work_command {
     struct app app;
     struct running *running;
+    struct ops *ops;
     struct error fatal;
     bool is_fatal, is_stopped, is_complete;
 };
@@ -31,6 +33,8 @@ static void on_fatal(void *arg, const struct error *err)
     LOG_ERROR("worker_failed", FIELD_ERROR(err));
     command->is_fatal = true;
     command->fatal = *err;
+    if (command->ops)
+        ops_set_fatal(command->ops);
     running_stop(command->running);
 }
 
@@ -42,23 +46,50 @@ static void on_stopped(void *arg, bool is_complete)
     loop_stop(command->app.loop);
 }
 
+static void on_ops_closed(void *arg)
+{
+    struct work_command *command = arg;
+    command->ops = NULL;
+}
+
+static void close_ops(struct work_command *command)
+{
+    if (command->ops)
+        ops_close(command->ops, on_ops_closed, command);
+    while (command->ops)
+        loop_run_once(command->app.loop, 1000);
+}
+
+static bool start(struct work_command *command, const struct queue_options *options,
+                  struct error *err)
+{
+    if (!app_check_schema(&command->app, err))
+        return false;
+    command->running = running_start(&command->app, options,
+                                     (struct running_events){command, on_fatal, on_stopped}, err);
+    if (!command->running)
+        return false;
+    command->ops = ops_open(&command->app, command->running, err);
+    return command->ops != NULL;
+}
+
 static int run_worker(struct work_command *command, const struct config *config)
 {
     struct queue_property properties[CONFIG_LIST_MAX];
     struct queue_options options = running_queue_options(config, properties);
     struct error err;
-    if (!app_check_schema(&command->app, &err))
+    bool is_started = start(command, &options, &err);
+    if (!is_started && !command->running)
         return cmd_fail(&err);
-    command->running = running_start(&command->app, &options,
-                                     (struct running_events){command, on_fatal, on_stopped}, &err);
-    if (!command->running)
-        return cmd_fail(&err);
+    if (!is_started)
+        on_fatal(command, &err);
     struct signals *signals = signals_open(command->app.loop, on_stop, command);
     LOG_INFO("worker_started", FIELD_STR("version", MILLRACE_VERSION),
              FIELD_STR("pipeline", command->app.pipeline));
     while (!command->is_stopped)
         loop_run(command->app.loop);
     signals_close(signals);
+    close_ops(command);
     LOG_INFO("worker_stopped", FIELD_BOOL("is_complete", command->is_complete));
     if (!command->is_complete)
         _exit(EXIT_INTERRUPTED); /* what hangs may hang: the leases run out by themselves */

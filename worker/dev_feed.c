@@ -5,6 +5,7 @@
 
 #include "queue/event.h"
 #include "queue/file.h"
+#include "queue/object.h"
 #include "queue/topic.h"
 #include "queue/watch.h"
 #include "store/jobs.h"
@@ -23,7 +24,8 @@ const char DEV_SHARED_PREFIX[] = "users/de300000-0000-4000-8000-000000000001/";
 struct feed_file {
     struct list_node node;
     struct uuid user, job; /* job: of the scan, else nil */
-    uint64_t size_bytes, modified_ms;
+    uint64_t size_bytes;
+    char etag[ETAG_BYTES_MAX];
     bool is_removed;
     char key[];
 };
@@ -73,7 +75,7 @@ static bool is_pdf(struct text path)
            text_equal_nocase(text_slice(path, path.bytes - 4, path.bytes), TEXT(".pdf"));
 }
 
-static struct feed_file *file_new(struct text path, uint64_t size_bytes, uint64_t modified_ms)
+static struct feed_file *file_new(struct text path, uint64_t size_bytes, struct text etag)
 {
     AUTO_BUFFER struct buffer key = buffer_new(TENANT_KEY_BYTES_MAX);
     struct tenant tenant;
@@ -89,7 +91,7 @@ static struct feed_file *file_new(struct text path, uint64_t size_bytes, uint64_
     memcpy(file->key, key.data, key.bytes);
     file->user = tenant.id;
     file->size_bytes = size_bytes;
-    file->modified_ms = modified_ms;
+    (void)text_format(file->etag, sizeof(file->etag), "%.*s", TEXT_ARGS(etag));
     return file;
 }
 
@@ -129,6 +131,7 @@ static void produce(struct dev_feed *feed, const struct feed_file *file)
         .kind = file->is_removed ? EVENT_REMOVED : EVENT_PUT,
         .bucket = TEXT(DEV_BUCKET),
         .key = text_from(file->key),
+        .etag = text_from(file->etag),
         .sequencer = text_from(sequencer),
         .size_bytes = file->size_bytes,
         .has_size = !file->is_removed,
@@ -186,8 +189,7 @@ static struct uuid scan_job_id(const struct dev_feed *feed, const struct scan_jo
     for (size_t i = job->first; i < job->first + job->count; i++) {
         const struct feed_file *file = feed->files[i];
         sha256_add(sha256, file->key, strlen(file->key) + 1);
-        sha256_add(sha256, &file->size_bytes, sizeof(file->size_bytes));
-        sha256_add(sha256, &file->modified_ms, sizeof(file->modified_ms));
+        sha256_add(sha256, file->etag, strlen(file->etag) + 1);
     }
     sha256_finish(sha256, hash);
     hex_format(hash, sizeof(hash), hex);
@@ -372,7 +374,7 @@ static void feed_change(struct dev_feed *feed, struct feed_file *file)
 static void on_file(void *arg, const struct watch_file *found)
 {
     struct dev_feed *feed = arg;
-    struct feed_file *file = file_new(found->path, found->size_bytes, found->modified_ms);
+    struct feed_file *file = file_new(found->path, found->size_bytes, found->etag);
     if (!file)
         return;
     if (feed->is_scanned) {
@@ -389,11 +391,18 @@ static void on_file(void *arg, const struct watch_file *found)
 
 static void on_removed(void *arg, struct text path)
 {
-    struct feed_file *file = file_new(path, 0, 0);
+    struct feed_file *file = file_new(path, 0, TEXT_NONE);
     if (!file)
         return;
     file->is_removed = true;
     feed_change(arg, file);
+}
+
+/* The rest of the folder goes on being watched. */
+static void on_trouble(void *arg, const struct error *err)
+{
+    (void)arg;
+    LOG_WARN("folder_not_watched", FIELD_ERROR(err));
 }
 
 static void ignore_closed(void *arg)
@@ -417,8 +426,9 @@ struct dev_feed *dev_feed_open(struct app *app, const struct queue_options *opti
         xfree(feed);
         return NULL;
     }
-    feed->watch = watch_open(app->loop, directory,
-                             (struct watch_events){feed, on_file, on_removed, on_scanned}, err);
+    feed->watch =
+        watch_open(app->loop, directory,
+                   (struct watch_events){feed, on_file, on_removed, on_scanned, on_trouble}, err);
     if (feed->watch)
         return feed;
     dev_feed_close(feed, ignore_closed, NULL);

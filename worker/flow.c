@@ -7,9 +7,10 @@
 #include "worker/flow_batch.h"
 #include "worker/spool.h"
 
-#define CREDIT_BYTES ((uint64_t)256 * 1024) /* what a fresh extraction has, and the step of more \
-                                             */
-#define FEED_BYTES ((size_t)64 * 1024)      /* page text given to the chunker before it is asked */
+#define CREDIT_BYTES                                                                        \
+    ((uint64_t)256 * 1024)             /* what a fresh extraction has, and the step of more \
+                                        */
+#define FEED_BYTES ((size_t)64 * 1024) /* page text given to the chunker before it is asked */
 #define BATCHES_MAX 8
 
 struct flow {
