@@ -85,7 +85,7 @@ static void start_batch(struct lane *lane)
     for (size_t i = 0; i < count; i++)
         nodes[i] = candidates[i].node;
     xfree(candidates);
-    batch_start(lane, nodes, count, loop_now_ms(lane->ledger->loop));
+    ledger_batch_start(lane, nodes, count, loop_now_ms(lane->ledger->loop));
 }
 
 static void pump(struct later *later)
@@ -96,18 +96,18 @@ static void pump(struct later *later)
 }
 
 /* In a turn of its own: what is handed in during one turn travels together. */
-void lane_pump_soon(struct lane *lane)
+void ledger_lane_pump_soon(struct lane *lane)
 {
     if (lane->waiting.count && lane->batch_count < lane->kind->batches_max &&
         !list_is_member(&lane->pump.waiting))
         loop_later(lane->ledger->loop, &lane->pump, pump);
 }
 
-void lane_submit(struct ledger *ledger, enum lane_name name, struct list_node *node)
+void ledger_lane_submit(struct ledger *ledger, enum lane_name name, struct list_node *node)
 {
     struct lane *lane = &ledger->lanes[name];
     list_push_back(&lane->waiting, node);
-    lane_pump_soon(lane);
+    ledger_lane_pump_soon(lane);
 }
 
 /* ---- public ---------------------------------------------------------------------------------- */

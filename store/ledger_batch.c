@@ -5,19 +5,19 @@
 #define RETRY_MS_MAX 2000
 #define CONFLICTS_MAX 6 /* then smaller batches may get through */
 
-static void batch_run(struct batch *batch);
+static void ledger_batch_run(struct batch *batch);
 
 /* ---- for build() ----------------------------------------------------------------------------- */
 
-struct pg_array *batch_array(struct batch *batch, uint32_t element_type)
+struct pg_array *ledger_batch_array(struct batch *batch, uint32_t element_type)
 {
     assert(batch->array_count < BATCH_ARRAYS_MAX);
     batch->arrays[batch->array_count] = pg_array_new(element_type);
     return &batch->arrays[batch->array_count++];
 }
 
-void batch_statement(struct batch *batch, const char *sql, const struct pg_param *params,
-                     size_t param_count)
+void ledger_batch_statement(struct batch *batch, const char *sql, const struct pg_param *params,
+                            size_t param_count)
 {
     assert(batch->statement_count < BATCH_STATEMENTS_MAX);
     assert(batch->param_count + param_count <= BATCH_PARAMS_MAX);
@@ -32,7 +32,7 @@ void batch_statement(struct batch *batch, const char *sql, const struct pg_param
         .sql = sql, .params = copy, .param_count = (int)param_count, .keeps_rows = true};
 }
 
-struct pg_param batch_text(struct text text)
+struct pg_param ledger_batch_text(struct text text)
 {
     return (struct pg_param){
         .data = text.start, .bytes = (int)text.bytes, .type = PG_TEXT, .is_binary = true};
@@ -46,7 +46,7 @@ struct pg_param batch_i64(struct batch *batch, int64_t value)
     return (struct pg_param){.data = number, .type = PG_INT8};
 }
 
-struct pg_param batch_bool(bool value)
+struct pg_param ledger_batch_bool(bool value)
 {
     return (struct pg_param){.data = value ? "t" : "f", .type = PG_BOOL};
 }
@@ -74,7 +74,7 @@ static void unbuild(struct batch *batch)
     buffer_clear(&batch->bytes);
 }
 
-static void batch_free(struct batch *batch)
+static void ledger_batch_free(struct batch *batch)
 {
     struct lane *lane = batch->lane;
     unbuild(batch);
@@ -84,7 +84,7 @@ static void batch_free(struct batch *batch)
     xfree(batch->nodes);
     xfree(batch->has_row);
     loop_bury(batch->ledger->loop, batch);
-    lane_pump_soon(lane);
+    ledger_lane_pump_soon(lane);
 }
 
 /* The batch is gone before the first answer, so that an answer may hand in a new request. */
@@ -97,7 +97,7 @@ static void answer_all(struct batch *batch, const struct error *err)
     bool *has_row = batch->has_row;
     batch->nodes = NULL;
     batch->has_row = NULL;
-    batch_free(batch);
+    ledger_batch_free(batch);
     for (size_t i = node_count; i-- > 0;)
         if (!err && !has_row[i])
             list_push_front(&lane->waiting, nodes[i]); /* once more, ahead of the others */
@@ -106,7 +106,7 @@ static void answer_all(struct batch *batch, const struct error *err)
             lane->kind->answer(ledger, nodes[i], err);
     xfree(nodes);
     xfree(has_row);
-    lane_pump_soon(lane);
+    ledger_lane_pump_soon(lane);
 }
 
 static void split(struct batch *batch)
@@ -119,9 +119,9 @@ static void split(struct batch *batch)
     struct lane *lane = batch->lane;
     size_t node_count = batch->node_count;
     uint64_t start_ms = batch->start_ms;
-    batch_start(lane, first, half, start_ms);
-    batch_start(lane, second, node_count - half, start_ms);
-    batch_free(batch);
+    ledger_batch_start(lane, first, half, start_ms);
+    ledger_batch_start(lane, second, node_count - half, start_ms);
+    ledger_batch_free(batch);
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -149,7 +149,7 @@ static bool is_passing(enum error_code code)
 
 static void on_retry(struct timer *timer)
 {
-    batch_run(container_of(timer, struct batch, retry));
+    ledger_batch_run(container_of(timer, struct batch, retry));
 }
 
 static void retry(struct batch *batch, const struct error *err)
@@ -220,7 +220,7 @@ static void on_copied(struct pg_copy *copy, const struct error *err)
 
 /* ---- starts ---------------------------------------------------------------------------------- */
 
-static void batch_run(struct batch *batch)
+static void ledger_batch_run(struct batch *batch)
 {
     const struct lane_kind *kind = batch->lane->kind;
     unbuild(batch);
@@ -237,7 +237,8 @@ static void batch_run(struct batch *batch)
     pg_run(batch->ledger->pg, &batch->request);
 }
 
-void batch_start(struct lane *lane, struct list_node **nodes, size_t node_count, uint64_t start_ms)
+void ledger_batch_start(struct lane *lane, struct list_node **nodes, size_t node_count,
+                        uint64_t start_ms)
 {
     struct batch *batch = xcalloc(1, sizeof(*batch));
     batch->lane = lane;
@@ -250,5 +251,5 @@ void batch_start(struct lane *lane, struct list_node **nodes, size_t node_count,
     batch->start_ms = start_ms;
     lane->batch_count++;
     lane->request_count += node_count;
-    batch_run(batch);
+    ledger_batch_run(batch);
 }

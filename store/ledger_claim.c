@@ -22,10 +22,13 @@ static struct text schema_prefix(const struct tenant *tenant)
 
 static void build(struct batch *batch)
 {
-    struct pg_array *documents = batch_array(batch, PG_UUID), *users = batch_array(batch, PG_UUID),
-                    *jobs = batch_array(batch, PG_UUID), *bare = batch_array(batch, PG_BOOL),
-                    *fences = batch_array(batch, PG_INT8), *buckets = batch_array(batch, PG_TEXT),
-                    *keys = batch_array(batch, PG_TEXT);
+    struct pg_array *documents = ledger_batch_array(batch, PG_UUID),
+                    *users = ledger_batch_array(batch, PG_UUID),
+                    *jobs = ledger_batch_array(batch, PG_UUID),
+                    *bare = ledger_batch_array(batch, PG_BOOL),
+                    *fences = ledger_batch_array(batch, PG_INT8),
+                    *buckets = ledger_batch_array(batch, PG_TEXT),
+                    *keys = ledger_batch_array(batch, PG_TEXT);
     for (size_t i = 0; i < batch->node_count; i++) {
         struct ledger_claim *claim = claim_of(batch->nodes[i]);
         pg_array_add_uuid(documents, claim->document->id);
@@ -36,7 +39,7 @@ static void build(struct batch *batch)
         pg_array_add_text(buckets, claim->document->bucket);
         pg_array_add_text(keys, claim->document->key);
     }
-    struct pg_param prefix = batch_text(schema_prefix(claim_of(batch->nodes[0])->tenant));
+    struct pg_param prefix = ledger_batch_text(schema_prefix(claim_of(batch->nodes[0])->tenant));
     struct pg_param ids[] = {pg_array_param(documents), pg_array_param(users), pg_array_param(jobs),
                              pg_array_param(bare)};
     struct pg_param jobs_params[] = {ids[0], ids[1], ids[2], ids[3], prefix};
@@ -48,13 +51,13 @@ static void build(struct batch *batch)
                                       ids[2],
                                       ids[3],
                                       pg_array_param(fences),
-                                      batch_text(batch->ledger->options.pipeline),
+                                      ledger_batch_text(batch->ledger->options.pipeline),
                                       prefix,
                                       batch_i64(batch, LEASE_MS)};
-    batch_statement(batch, SQL_CLAIM_JOBS, jobs_params, COUNT_OF(jobs_params));
-    batch_statement(batch, SQL_CLAIM_DOCUMENTS, document_params, COUNT_OF(document_params));
-    batch_statement(batch, SQL_CLAIM_LOCK, lock_params, COUNT_OF(lock_params));
-    batch_statement(batch, SQL_CLAIM, claim_params, COUNT_OF(claim_params));
+    ledger_batch_statement(batch, SQL_CLAIM_JOBS, jobs_params, COUNT_OF(jobs_params));
+    ledger_batch_statement(batch, SQL_CLAIM_DOCUMENTS, document_params, COUNT_OF(document_params));
+    ledger_batch_statement(batch, SQL_CLAIM_LOCK, lock_params, COUNT_OF(lock_params));
+    ledger_batch_statement(batch, SQL_CLAIM, claim_params, COUNT_OF(claim_params));
 }
 
 /* False: ask again. */
@@ -138,5 +141,5 @@ void ledger_claim(struct ledger *ledger, struct ledger_claim *claim)
 {
     assert(claim->fence >= 1 && claim->fence <= INT64_MAX);
     claim->tries = 0;
-    lane_submit(ledger, LANE_CLAIM, &claim->waiting);
+    ledger_lane_submit(ledger, LANE_CLAIM, &claim->waiting);
 }

@@ -90,16 +90,16 @@ static void build(struct batch *batch)
     struct pg_array *columns[COLUMN_COUNT];
     struct pg_param params[COLUMN_COUNT + 3];
     for (size_t i = 0; i < COLUMN_COUNT; i++)
-        columns[i] = batch_array(batch, TYPES[i]);
+        columns[i] = ledger_batch_array(batch, TYPES[i]);
     for (size_t i = 0; i < batch->node_count; i++)
         add_row(columns, finish_of(batch->nodes[i]));
     for (size_t i = 0; i < COLUMN_COUNT; i++)
         params[i] = pg_array_param(columns[i]);
-    params[COLUMN_COUNT] = batch_text(options->pipeline);
-    params[COLUMN_COUNT + 1] = batch_bool(!options->has_user_schemas);
-    params[COLUMN_COUNT + 2] = batch_bool(!options->vectors_in_postgres);
-    batch_statement(batch, SQL_LOCK, params, 1);
-    batch_statement(batch, SQL_FINISH, params, COUNT_OF(params));
+    params[COLUMN_COUNT] = ledger_batch_text(options->pipeline);
+    params[COLUMN_COUNT + 1] = ledger_batch_bool(!options->has_user_schemas);
+    params[COLUMN_COUNT + 2] = ledger_batch_bool(!options->vectors_in_postgres);
+    ledger_batch_statement(batch, SQL_LOCK, params, 1);
+    ledger_batch_statement(batch, SQL_FINISH, params, COUNT_OF(params));
 }
 
 static bool take(struct list_node *node, const struct pg_result *result, size_t row)
@@ -156,7 +156,7 @@ static void text_answer(struct ledger *ledger, struct list_node *node, const str
     if (err)
         finish->on_done(finish, err);
     else
-        lane_submit(ledger, LANE_FINISH, node);
+        ledger_lane_submit(ledger, LANE_FINISH, node);
 }
 
 const struct lane_kind TEXT_KIND = {
@@ -174,5 +174,5 @@ void ledger_finish(struct ledger *ledger, struct ledger_finish *finish)
     finish->is_text_dropped = text_bytes > ledger->options.extracted_text_bytes_max;
     finish->is_text_staged = finish->effect == EFFECT_LIVE && !finish->is_text_dropped &&
                              text_bytes > TEXT_INLINE_BYTES_MAX;
-    lane_submit(ledger, finish->is_text_staged ? LANE_TEXT : LANE_FINISH, &finish->waiting);
+    ledger_lane_submit(ledger, finish->is_text_staged ? LANE_TEXT : LANE_FINISH, &finish->waiting);
 }

@@ -14,8 +14,9 @@ static struct uuid intend_document(const struct list_node *node)
 
 static void intend_build(struct batch *batch)
 {
-    struct pg_array *documents = batch_array(batch, PG_UUID), *fences = batch_array(batch, PG_INT8),
-                    *reserved = batch_array(batch, PG_INT4);
+    struct pg_array *documents = ledger_batch_array(batch, PG_UUID),
+                    *fences = ledger_batch_array(batch, PG_INT8),
+                    *reserved = ledger_batch_array(batch, PG_INT4);
     bool needs_litter = !batch->ledger->options.vectors_in_postgres;
     for (size_t i = 0; i < batch->node_count; i++) {
         struct ledger_intend *intend = intend_of(batch->nodes[i]);
@@ -26,8 +27,8 @@ static void intend_build(struct batch *batch)
     }
     struct pg_param params[] = {pg_array_param(documents), pg_array_param(fences),
                                 pg_array_param(reserved), batch_i64(batch, LEASE_MS)};
-    batch_statement(batch, SQL_LOCK, params, 1);
-    batch_statement(batch, SQL_INTEND, params, COUNT_OF(params));
+    ledger_batch_statement(batch, SQL_LOCK, params, 1);
+    ledger_batch_statement(batch, SQL_INTEND, params, COUNT_OF(params));
 }
 
 static bool intend_take(struct list_node *node, const struct pg_result *result, size_t row)
@@ -59,7 +60,7 @@ const struct lane_kind INTEND_KIND = {
 
 void ledger_intend(struct ledger *ledger, struct ledger_intend *intend)
 {
-    lane_submit(ledger, LANE_INTEND, &intend->waiting);
+    ledger_lane_submit(ledger, LANE_INTEND, &intend->waiting);
 }
 
 /* ---- RELEASE --------------------------------------------------------------------------------- */
@@ -76,10 +77,13 @@ static struct uuid release_document(const struct list_node *node)
 
 static void release_build(struct batch *batch)
 {
-    struct pg_array *documents = batch_array(batch, PG_UUID), *fences = batch_array(batch, PG_INT8),
-                    *jobs = batch_array(batch, PG_UUID), *parked = batch_array(batch, PG_BOOL),
-                    *due = batch_array(batch, PG_INT8), *codes = batch_array(batch, PG_TEXT),
-                    *messages = batch_array(batch, PG_TEXT);
+    struct pg_array *documents = ledger_batch_array(batch, PG_UUID),
+                    *fences = ledger_batch_array(batch, PG_INT8),
+                    *jobs = ledger_batch_array(batch, PG_UUID),
+                    *parked = ledger_batch_array(batch, PG_BOOL),
+                    *due = ledger_batch_array(batch, PG_INT8),
+                    *codes = ledger_batch_array(batch, PG_TEXT),
+                    *messages = ledger_batch_array(batch, PG_TEXT);
     for (size_t i = 0; i < batch->node_count; i++) {
         const struct ledger_release *release = release_of(batch->nodes[i]);
         pg_array_add_uuid(documents, release->document->id);
@@ -94,8 +98,8 @@ static void release_build(struct batch *batch)
                                 pg_array_param(jobs),      pg_array_param(parked),
                                 pg_array_param(due),       pg_array_param(codes),
                                 pg_array_param(messages)};
-    batch_statement(batch, SQL_LOCK, params, 1);
-    batch_statement(batch, SQL_RELEASE, params, COUNT_OF(params));
+    ledger_batch_statement(batch, SQL_LOCK, params, 1);
+    ledger_batch_statement(batch, SQL_RELEASE, params, COUNT_OF(params));
 }
 
 static bool release_take(struct list_node *node, const struct pg_result *result, size_t row)
@@ -125,5 +129,5 @@ const struct lane_kind RELEASE_KIND = {
 
 void ledger_release(struct ledger *ledger, struct ledger_release *release)
 {
-    lane_submit(ledger, LANE_RELEASE, &release->waiting);
+    ledger_lane_submit(ledger, LANE_RELEASE, &release->waiting);
 }

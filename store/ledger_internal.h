@@ -105,18 +105,19 @@ struct batch {
 };
 
 /* For ledger.h's functions: the request waits, and travels in the next batch of its kind. */
-void lane_submit(struct ledger *ledger, enum lane_name name, struct list_node *node);
-void lane_pump_soon(struct lane *lane);
+void ledger_lane_submit(struct ledger *ledger, enum lane_name name, struct list_node *node);
+void ledger_lane_pump_soon(struct lane *lane);
 /* Takes the nodes array. start_ms: since when they are tried. */
-void batch_start(struct lane *lane, struct list_node **nodes, size_t node_count, uint64_t start_ms);
+void ledger_batch_start(struct lane *lane, struct list_node **nodes, size_t node_count,
+                        uint64_t start_ms);
 
 /* For build(): */
-struct pg_array *batch_array(struct batch *batch, uint32_t element_type);
-void batch_statement(struct batch *batch, const char *sql, const struct pg_param *params,
-                     size_t param_count);
-struct pg_param batch_text(struct text text);
+struct pg_array *ledger_batch_array(struct batch *batch, uint32_t element_type);
+void ledger_batch_statement(struct batch *batch, const char *sql, const struct pg_param *params,
+                            size_t param_count);
+struct pg_param ledger_batch_text(struct text text);
 struct pg_param batch_i64(struct batch *batch, int64_t value);
-struct pg_param batch_bool(bool value);
+struct pg_param ledger_batch_bool(bool value);
 void array_add_uuid_or_null(struct pg_array *array, struct uuid id); /* nil: null */
 struct text error_code_text(bool has_code, enum error_code code);    /* TEXT_NONE: none */
 

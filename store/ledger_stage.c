@@ -158,7 +158,7 @@ const struct lane_kind STAGE_KIND = {
 
 void ledger_stage(struct ledger *ledger, struct ledger_stage *stage)
 {
-    lane_submit(ledger, LANE_STAGE, &stage->waiting);
+    ledger_lane_submit(ledger, LANE_STAGE, &stage->waiting);
 }
 
 /* ---- KNOWN ------------------------------------------------------------------------------------
@@ -173,7 +173,8 @@ static struct ledger_known *known_of(const struct list_node *node)
 static void known_build(struct batch *batch)
 {
     const struct ledger_known *known = known_of(batch->nodes[0]);
-    struct pg_array *hashes = batch_array(batch, PG_BYTEA), *ids = batch_array(batch, PG_UUID);
+    struct pg_array *hashes = ledger_batch_array(batch, PG_BYTEA),
+                    *ids = ledger_batch_array(batch, PG_UUID);
     pg_array_add_uuid(ids, known->document->id);
     for (size_t i = 0; i < known->chunk_count; i++)
         pg_array_add_bytes(hashes, (struct text){(const char *)known->chunks[i]->hash,
@@ -186,7 +187,7 @@ static void known_build(struct batch *batch)
                   is_shared ? "public" : known->tenant->schema);
     struct pg_param params[] = {pg_array_param(ids), batch_i64(batch, (int64_t)known->live_gen),
                                 pg_array_param(hashes)};
-    batch_statement(batch, buffer_string(&batch->bytes), params, COUNT_OF(params));
+    ledger_batch_statement(batch, buffer_string(&batch->bytes), params, COUNT_OF(params));
     batch->statements[0].is_dynamic = true;
 }
 
@@ -223,5 +224,5 @@ const struct lane_kind KNOWN_KIND = {
 
 void ledger_known(struct ledger *ledger, struct ledger_known *known)
 {
-    lane_submit(ledger, LANE_KNOWN, &known->waiting);
+    ledger_lane_submit(ledger, LANE_KNOWN, &known->waiting);
 }

@@ -30,11 +30,11 @@ static bool litter_from(const struct pg_result *result, size_t row, struct litte
 
 static void dead_build(struct batch *batch)
 {
-    struct pg_array *documents = batch_array(batch, PG_UUID);
+    struct pg_array *documents = ledger_batch_array(batch, PG_UUID);
     for (size_t i = 0; i < batch->node_count; i++)
         pg_array_add_uuid(documents, dead_of(batch->nodes[i])->document);
     struct pg_param params[] = {pg_array_param(documents)};
-    batch_statement(batch, SQL_DEAD, params, COUNT_OF(params));
+    ledger_batch_statement(batch, SQL_DEAD, params, COUNT_OF(params));
 }
 
 static bool dead_take(struct list_node *node, const struct pg_result *result, size_t row)
@@ -67,7 +67,7 @@ const struct lane_kind DEAD_KIND = {
 static void dead_any_build(struct batch *batch)
 {
     struct pg_param params[] = {batch_i64(batch, (int64_t)dead_of(batch->nodes[0])->litter_max)};
-    batch_statement(batch, SQL_DEAD_ANY, params, COUNT_OF(params));
+    ledger_batch_statement(batch, SQL_DEAD_ANY, params, COUNT_OF(params));
 }
 
 const struct lane_kind DEAD_ANY_KIND = {
@@ -83,7 +83,8 @@ const struct lane_kind DEAD_ANY_KIND = {
 void ledger_dead(struct ledger *ledger, struct ledger_dead *dead)
 {
     dead->litter_count = 0;
-    lane_submit(ledger, uuid_is_nil(dead->document) ? LANE_DEAD_ANY : LANE_DEAD, &dead->waiting);
+    ledger_lane_submit(ledger, uuid_is_nil(dead->document) ? LANE_DEAD_ANY : LANE_DEAD,
+                       &dead->waiting);
 }
 
 /* ---- SWEPT ----------------------------------------------------------------------------------- */
@@ -100,8 +101,9 @@ static struct uuid swept_document(const struct list_node *node)
 
 static void swept_build(struct batch *batch)
 {
-    struct pg_array *documents = batch_array(batch, PG_UUID), *gens = batch_array(batch, PG_INT8),
-                    *as_of = batch_array(batch, PG_INT8);
+    struct pg_array *documents = ledger_batch_array(batch, PG_UUID),
+                    *gens = ledger_batch_array(batch, PG_INT8),
+                    *as_of = ledger_batch_array(batch, PG_INT8);
     for (size_t i = 0; i < batch->node_count; i++) {
         const struct litter *litter = &swept_of(batch->nodes[i])->litter;
         pg_array_add_uuid(documents, litter->document);
@@ -110,7 +112,7 @@ static void swept_build(struct batch *batch)
     }
     struct pg_param params[] = {pg_array_param(documents), pg_array_param(gens),
                                 pg_array_param(as_of)};
-    batch_statement(batch, SQL_SWEPT, params, COUNT_OF(params));
+    ledger_batch_statement(batch, SQL_SWEPT, params, COUNT_OF(params));
 }
 
 static void swept_answer(struct ledger *ledger, struct list_node *node, const struct error *err)
@@ -130,7 +132,7 @@ const struct lane_kind SWEPT_KIND = {
 
 void ledger_swept(struct ledger *ledger, struct ledger_swept *swept)
 {
-    lane_submit(ledger, LANE_SWEPT, &swept->waiting);
+    ledger_lane_submit(ledger, LANE_SWEPT, &swept->waiting);
 }
 
 /* ---- DUE ------------------------------------------------------------------------------------- */
@@ -147,9 +149,9 @@ static void due_build(struct batch *batch)
     struct pg_param params[] = {batch_i64(batch, (int64_t)due_of(batch->nodes[0])->item_max)};
     if (!ledger->sweep_staged_ms || now_ms - ledger->sweep_staged_ms >= SWEEP_STAGED_MS) {
         ledger->sweep_staged_ms = now_ms;
-        batch_statement(batch, SQL_SWEEP_STAGED, NULL, 0);
+        ledger_batch_statement(batch, SQL_SWEEP_STAGED, NULL, 0);
     }
-    batch_statement(batch, SQL_DUE, params, COUNT_OF(params));
+    ledger_batch_statement(batch, SQL_DUE, params, COUNT_OF(params));
 }
 
 /* False: nothing is due, or a row that no object of ours can have. */
@@ -197,7 +199,7 @@ const struct lane_kind DUE_KIND = {
 
 void ledger_due(struct ledger *ledger, struct ledger_due *due)
 {
-    lane_submit(ledger, LANE_DUE, &due->waiting);
+    ledger_lane_submit(ledger, LANE_DUE, &due->waiting);
 }
 
 /* ---- BURY ------------------------------------------------------------------------------------ */
@@ -220,7 +222,7 @@ static void bury_build(struct batch *batch)
     struct pg_array *columns[COUNT_OF(TYPES)];
     struct pg_param params[COUNT_OF(TYPES)];
     for (size_t i = 0; i < COUNT_OF(TYPES); i++)
-        columns[i] = batch_array(batch, TYPES[i]);
+        columns[i] = ledger_batch_array(batch, TYPES[i]);
     for (size_t i = 0; i < batch->node_count; i++) {
         const struct ledger_burial *burial = burial_of(batch->nodes[i]);
         pg_array_add_text(columns[0], burial->topic);
@@ -237,7 +239,7 @@ static void bury_build(struct batch *batch)
     }
     for (size_t i = 0; i < COUNT_OF(TYPES); i++)
         params[i] = pg_array_param(columns[i]);
-    batch_statement(batch, SQL_BURY, params, COUNT_OF(params));
+    ledger_batch_statement(batch, SQL_BURY, params, COUNT_OF(params));
 }
 
 static bool bury_take(struct list_node *node, const struct pg_result *result, size_t row)
@@ -266,5 +268,5 @@ const struct lane_kind BURY_KIND = {
 void ledger_bury(struct ledger *ledger, struct ledger_burial *burial)
 {
     assert(burial->message.start); /* a reason always goes with it */
-    lane_submit(ledger, LANE_BURY, &burial->waiting);
+    ledger_lane_submit(ledger, LANE_BURY, &burial->waiting);
 }

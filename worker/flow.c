@@ -26,9 +26,9 @@ struct flow {
     uint64_t taken_bytes;
     bool is_end_known, is_end_told;
     struct error chunking_error;
-    struct batch *filling; /* the batch that chunking fills; NULL: none runs */
+    struct flow_batch *filling; /* the batch that chunking fills; NULL: none runs */
     struct slab_user slabs;
-    struct batch batches[BATCHES_MAX];
+    struct flow_batch batches[BATCHES_MAX];
     struct buffer text;
     struct buffer title;
     char mime_type[64];
@@ -52,25 +52,25 @@ static void flow_fail(struct flow *flow, const struct error *err)
     if (flow->is_extracting)
         extract_cancel(flow->pipeline->extract, &flow->extraction);
     for (size_t i = 0; i < BATCHES_MAX; i++)
-        batch_cancel(&flow->batches[i], err);
+        flow_batch_cancel(&flow->batches[i], err);
 }
 
 /* ---- slabs --------------------------------------------------------------------------------------
  */
 
-static struct flow *flow_of(struct batch *batch)
+static struct flow *flow_of(struct flow_batch *batch)
 {
     return container_of(batch->input, struct flow, input);
 }
 
-static void free_batch(struct batch *batch)
+static void free_batch(struct flow_batch *batch)
 {
     struct flow *flow = flow_of(batch);
     slabs_give(flow->pipeline->slabs, &flow->slabs, batch->slab);
     batch->slab = NULL;
 }
 
-static void on_batch_over(struct batch *batch, const struct error *err)
+static void on_batch_over(struct flow_batch *batch, const struct error *err)
 {
     struct flow *flow = flow_of(batch);
     free_batch(batch);
@@ -125,20 +125,20 @@ static void return_spool_bytes(struct flow *flow, uint64_t bytes)
 static void on_chunked(struct work *work)
 {
     struct flow *flow = container_of(work, struct flow, chunking);
-    struct batch *batch = flow->filling;
+    struct flow_batch *batch = flow->filling;
     flow->filling = NULL;
     return_spool_bytes(flow, flow->taken_bytes - flow->taken.text_bytes);
     flow->taken_bytes = flow->taken.text_bytes;
     if (flow->chunking_error.message[0])
         flow_fail(flow, &flow->chunking_error);
     if (batch->slab->count && !flow->has_failed)
-        batch_start(batch);
+        flow_batch_start(batch);
     else
         free_batch(batch);
     flow_step(flow);
 }
 
-static struct batch *free_slot(struct flow *flow)
+static struct flow_batch *free_slot(struct flow *flow)
 {
     for (size_t i = 0; i < BATCHES_MAX; i++)
         if (!flow->batches[i].slab)
@@ -152,7 +152,7 @@ static void start_chunking(struct flow *flow)
                     (flow->has_all_pages && !chunker_is_dry(flow->chunker));
     if (flow->filling || !has_news)
         return;
-    struct batch *batch = free_slot(flow);
+    struct flow_batch *batch = free_slot(flow);
     struct slab *slab = batch ? slabs_take(flow->pipeline->slabs, &flow->slabs) : NULL;
     if (!slab)
         return; /* one of our own comes free, and then this is called again */
@@ -279,7 +279,7 @@ void flow_on_lease(struct flow *flow, enum lease_news news)
         flow_cancel(flow, &err);
     }
     for (size_t i = 0; i < BATCHES_MAX; i++)
-        batch_on_lease(&flow->batches[i]);
+        flow_batch_on_lease(&flow->batches[i]);
 }
 
 void flow_cancel(struct flow *flow, const struct error *why)
@@ -300,7 +300,7 @@ struct flow *flow_start(struct pipeline *pipeline, const struct flow_input *inpu
     spool_init(&flow->spool);
     spool_init(&flow->taken);
     for (size_t i = 0; i < BATCHES_MAX; i++)
-        flow->batches[i] = (struct batch){
+        flow->batches[i] = (struct flow_batch){
             .pipeline = pipeline,
             .input = &flow->input,
             .result = &flow->result,

@@ -9,17 +9,17 @@
 
 static void end_batch(struct later *ending)
 {
-    struct batch *batch = container_of(ending, struct batch, ending);
+    struct flow_batch *batch = container_of(ending, struct flow_batch, ending);
     batch->state = BATCH_IDLE;
     batch->on_over(batch, batch->has_failed ? &batch->failure : NULL);
 }
 
-static void end_soon(struct batch *batch)
+static void end_soon(struct flow_batch *batch)
 {
     loop_later(batch->pipeline->loop, &batch->ending, end_batch);
 }
 
-static void cancel_requests(struct batch *batch)
+static void cancel_requests(struct flow_batch *batch)
 {
     if (batch->state == BATCH_EMBEDDING)
         embed_cancel(batch->pipeline->embed, &batch->embedding);
@@ -27,7 +27,7 @@ static void cancel_requests(struct batch *batch)
         vectors_cancel(batch->pipeline->vectors, &batch->vectors);
 }
 
-static void fail_batch(struct batch *batch, const struct error *err)
+static void fail_batch(struct flow_batch *batch, const struct error *err)
 {
     if (batch->has_failed)
         return;
@@ -37,7 +37,7 @@ static void fail_batch(struct batch *batch, const struct error *err)
 }
 
 /* One request has answered. False: the batch has failed, and ends with its last answer. */
-static bool goes_on(struct batch *batch, const struct error *err)
+static bool goes_on(struct flow_batch *batch, const struct error *err)
 {
     assert(batch->answers_open > 0);
     batch->answers_open--;
@@ -51,12 +51,12 @@ static bool goes_on(struct batch *batch, const struct error *err)
 /* ---- stored: vectors in the store, rows staged
  * --------------------------------------------------- */
 
-static bool has_vectors_apart(const struct batch *batch)
+static bool has_vectors_apart(const struct flow_batch *batch)
 {
     return !(vectors_capabilities(batch->pipeline->vectors) & VECTORS_ARE_ROWS);
 }
 
-static void on_part_stored(struct batch *batch, const struct error *err)
+static void on_part_stored(struct flow_batch *batch, const struct error *err)
 {
     const struct slab *slab = batch->slab;
     if (!goes_on(batch, err) || batch->answers_open)
@@ -70,7 +70,7 @@ static void on_part_stored(struct batch *batch, const struct error *err)
 
 static void on_upserted(struct vectors_request *request, const struct error *err)
 {
-    struct batch *batch = container_of(request, struct batch, vectors);
+    struct flow_batch *batch = container_of(request, struct flow_batch, vectors);
     batch->has_vectors_open = false;
     batch->result->is_dirty |= request->is_ambiguous;
     on_part_stored(batch, err);
@@ -78,15 +78,15 @@ static void on_upserted(struct vectors_request *request, const struct error *err
 
 static void on_staged(struct ledger_stage *stage, const struct error *err)
 {
-    on_part_stored(container_of(stage, struct batch, stage), err);
+    on_part_stored(container_of(stage, struct flow_batch, stage), err);
 }
 
 static bool lease_lets_send(struct vectors_request *request)
 {
-    return lease_holds(container_of(request, struct batch, vectors)->input->lease);
+    return lease_holds(container_of(request, struct flow_batch, vectors)->input->lease);
 }
 
-static void start_upsert(struct batch *batch)
+static void start_upsert(struct flow_batch *batch)
 {
     batch->has_vectors_open = true;
     batch->vectors = (struct vectors_request){
@@ -101,7 +101,7 @@ static void start_upsert(struct batch *batch)
     vectors_upsert(batch->pipeline->vectors, &batch->vectors);
 }
 
-static void start_storing(struct batch *batch)
+static void start_storing(struct flow_batch *batch)
 {
     batch->state = BATCH_STORING;
     batch->answers_open = has_vectors_apart(batch) ? 2 : 1;
@@ -121,7 +121,7 @@ static void start_storing(struct batch *batch)
 /* ---- reserved: ids before the first vector leaves, so that store ⊆ live ∪ litter at every instant
  * -- */
 
-static void start_reserving(struct batch *batch)
+static void start_reserving(struct flow_batch *batch)
 {
     const struct slab *slab = batch->slab;
     batch->state = BATCH_RESERVING;
@@ -135,13 +135,13 @@ static void start_reserving(struct batch *batch)
 
 static void on_embedded(struct embed_request *request, const struct error *err)
 {
-    struct batch *batch = container_of(request, struct batch, embedding);
+    struct flow_batch *batch = container_of(request, struct flow_batch, embedding);
     batch->result->tokens_billed += request->tokens_billed;
     if (goes_on(batch, err))
         start_reserving(batch);
 }
 
-static void start_embedding(struct batch *batch)
+static void start_embedding(struct flow_batch *batch)
 {
     size_t open = 0;
     for (size_t i = 0; i < batch->slab->count; i++)
@@ -170,7 +170,7 @@ static void start_embedding(struct batch *batch)
 
 static void on_fetched(struct vectors_request *request, const struct error *err)
 {
-    struct batch *batch = container_of(request, struct batch, vectors);
+    struct flow_batch *batch = container_of(request, struct flow_batch, vectors);
     batch->has_vectors_open = false;
     if (!goes_on(batch, NULL))
         return;
@@ -181,7 +181,7 @@ static void on_fetched(struct vectors_request *request, const struct error *err)
     start_embedding(batch);
 }
 
-static void start_fetch(struct batch *batch)
+static void start_fetch(struct flow_batch *batch)
 {
     batch->answers_open = 1;
     batch->has_vectors_open = true;
@@ -200,7 +200,7 @@ static void start_fetch(struct batch *batch)
 
 static void on_known(struct ledger_known *known, const struct error *err)
 {
-    struct batch *batch = container_of(known, struct batch, known);
+    struct flow_batch *batch = container_of(known, struct flow_batch, known);
     size_t known_count = 0;
     if (!goes_on(batch, NULL))
         return;
@@ -212,7 +212,7 @@ static void on_known(struct ledger_known *known, const struct error *err)
         start_embedding(batch);
 }
 
-static void start_known(struct batch *batch)
+static void start_known(struct flow_batch *batch)
 {
     batch->state = BATCH_KNOWN;
     batch->answers_open = 1;
@@ -231,7 +231,7 @@ static void start_known(struct batch *batch)
 /* ---- public
  * --------------------------------------------------------------------------------------- */
 
-void batch_start(struct batch *batch)
+void flow_batch_start(struct flow_batch *batch)
 {
     assert(batch->state == BATCH_IDLE && batch->slab->count > 0);
     batch->has_failed = false;
@@ -241,7 +241,7 @@ void batch_start(struct batch *batch)
         start_embedding(batch);
 }
 
-void batch_cancel(struct batch *batch, const struct error *why)
+void flow_batch_cancel(struct flow_batch *batch, const struct error *why)
 {
     if (batch->state == BATCH_IDLE || batch->has_failed || list_is_member(&batch->ending.waiting))
         return;
@@ -250,7 +250,7 @@ void batch_cancel(struct batch *batch, const struct error *why)
         end_soon(batch);
 }
 
-void batch_on_lease(struct batch *batch)
+void flow_batch_on_lease(struct flow_batch *batch)
 {
     if (batch->state == BATCH_RESERVING && !batch->has_failed)
         start_reserving(batch);

@@ -15,13 +15,14 @@
 
 enum batch_state { BATCH_IDLE, BATCH_KNOWN, BATCH_EMBEDDING, BATCH_RESERVING, BATCH_STORING };
 
-struct batch {
+struct flow_batch {
     struct pipeline *pipeline;
     const struct flow_input *input;
     struct flow_result *result; /* figures are added there */
     struct slab *slab;
-    /* Once for each batch_start(), when all its answers are in; err NULL: everything is stored. */
-    void (*on_over)(struct batch *batch, const struct error *err);
+    /* Once for each flow_batch_start(), when all its answers are in; err NULL: everything is
+     * stored. */
+    void (*on_over)(struct flow_batch *batch, const struct error *err);
     /* private */
     enum batch_state state;
     unsigned answers_open;
@@ -35,8 +36,9 @@ struct batch {
     struct later ending;
 };
 
-void batch_start(struct batch *batch);
-void batch_cancel(struct batch *batch, const struct error *why); /* nothing when it is idle */
-void batch_on_lease(struct batch *batch); /* perhaps its ids are reserved now */
+void flow_batch_start(struct flow_batch *batch);
+void flow_batch_cancel(struct flow_batch *batch,
+                       const struct error *why);    /* nothing when it is idle */
+void flow_batch_on_lease(struct flow_batch *batch); /* perhaps its ids are reserved now */
 
 #endif
