@@ -11,10 +11,13 @@
 static const struct command COMMANDS[] = {
     {"work", "", "run a worker until it is told to stop (SIGTERM drains)", NULL,
      NEED_KAFKA | NEED_OBJECTS | NEED_EMBED | NEED_VECTORS | NEED_DATABASE, cmd_work},
+    {"dev", "DIR [--once] [--fresh] [--use kafka,postgres,embeddings,store]",
+     "everything on this machine: watch a folder of PDFs and search them",
+     "  --once    end after the first scan\n"
+     "  --fresh   forget what earlier runs stored\n"
+     "  --use     services of the environment to use instead of the local ones\n",
+     0, cmd_dev},
     {"migrate", "", "create or upgrade the database schema", NULL, NEED_DATABASE, cmd_migrate},
-    {"check", "[--no-cost]", "try the configuration and every connection, one line each",
-     "  --no-cost   do not embed one token to try the embedding endpoint\n",
-     NEED_KAFKA | NEED_OBJECTS | NEED_EMBED | NEED_VECTORS | NEED_DATABASE, cmd_check},
 };
 
 extern char **environ;
