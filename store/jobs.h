@@ -25,10 +25,24 @@ struct jobs_register {
     const struct job_document *documents;
     size_t document_count; /* 1 .. 100,000 */
     uint64_t due_ms;       /* the janitor runs the items after that, should no event come */
-    void (*on_done)(struct jobs_register *request, const struct error *err); /* ERR_NO_TENANT */
-    bool was_new;                                                            /* out */
+    /* ERR_NO_TENANT, ERR_DENIED (the job is another user's). A server that is away is waited for,
+     * up to a minute. */
+    void (*on_done)(struct jobs_register *request, const struct error *err);
+    bool was_new; /* out */
     void *private_state;
 };
 void jobs_register(struct pg *pg, struct loop *loop, struct jobs_register *request);
+
+/* What people want of a job that is not final; workers see it within the lease pulse. A cancelled
+ * job stays so. */
+enum job_control { JOB_CONTROL_NONE, JOB_CONTROL_PAUSE, JOB_CONTROL_CANCEL };
+struct jobs_control {
+    struct uuid job;
+    enum job_control control;
+    void (*on_done)(struct jobs_control *request, const struct error *err); /* ERR_NOT_FOUND */
+    bool was_changed; /* out: false: it was so already, or the job is final */
+    void *private_state;
+};
+void jobs_control(struct pg *pg, struct loop *loop, struct jobs_control *request);
 
 #endif

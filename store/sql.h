@@ -60,4 +60,14 @@ extern const char SQL_SWEPT[]; /* $1 documents, $2 gens int8[], $3 as of int8[] 
 extern const char SQL_DUE[];
 extern const char SQL_SWEEP_STAGED[];
 
+/* $1 job uuid, $2 user uuid, $3 job type text, $4 config text (JSON), $5 due in ms int8, $6 schema
+ * prefix text, $7 documents uuid[], $8 buckets text[], $9 keys text[], $10 titles text[], $11
+ * source types text[], $12 sizes int8[] answers: admitted users 0/1, new jobs 0/1, jobs of that id
+ * and another user 0/1 */
+extern const char SQL_JOB_REGISTER[];
+
+/* $1 job uuid, $2 none | pause | cancel text
+ * answers: jobs of that id 0/1, changed 0/1 */
+extern const char SQL_JOB_CONTROL[];
+
 #endif

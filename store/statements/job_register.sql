@@ -1,0 +1,20 @@
+with u as (select u.id from users u where u.id = $2 and millrace_tenant_fits(u, $6)),
+e as materialized (
+    select distinct on (doc) * from unnest($7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[], $12::int8[])
+                                    e(doc, bucket, key, title, source_type, size)),
+j as (
+    insert into processing_jobs (id, user_id, job_type, status, total_documents, processed_count, failed_count, config,
+                                 bytes_total, created_at, updated_at)
+    select $1, u.id, $3, 'pending', (select count(*) from e), 0, 0, $4::jsonb, (select sum(size) from e), now(), now() from u
+        on conflict do nothing returning id),
+d as (
+    insert into documents (id, job_id, user_id, title, file_path, file_source_type, file_size, status, tags, bucket, object_key,
+                           created_at, updated_at)
+    select e.doc, j.id, $2, coalesce(e.title, regexp_replace(e.key, '^.*/', '')), e.key, e.source_type, e.size, 'pending', '[]',
+           e.bucket, e.key, now(), now() from e, j order by e.doc
+        on conflict do nothing),
+i as (
+    insert into job_items (job_id, document_id, due, size_bytes)
+    select j.id, e.doc, now() + $5 * interval '1 millisecond', e.size from e, j order by e.doc)
+select (select count(*) from u), (select count(*) from j),
+       (select count(*) from processing_jobs p where p.id = $1 and p.user_id <> $2)
