@@ -73,7 +73,7 @@ struct chunker *chunker_new(struct chunker_options options, struct text title)
     };
     chunker->prefix_bytes_max = (size_t)prefix_max * BYTES_PER_TOKEN;
     chunker->title_bytes = headings_clean(title, chunker->title, sizeof(chunker->title));
-    chunker->path = buffer_new(HEADING_LEVELS_MAX * (HEADING_BYTES_MAX + 3));
+    chunker->path = buffer_new((size_t)HEADING_LEVELS_MAX * (HEADING_BYTES_MAX + 3));
     chunker->prefix = buffer_new(chunker->prefix_bytes_max);
     return chunker;
 }

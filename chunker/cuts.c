@@ -113,7 +113,26 @@ static bool pass_marks(struct scan *scan, size_t from, size_t at, enum cut_kind 
     return is_found;
 }
 
-/* What the white space [end, start) separates. CUT_KIND_COUNT: nothing. */
+/* By the text alone. CUT_KIND_COUNT: nothing is to be cut there. */
+static enum cut_kind kind_of_break(const struct scan *scan, struct cut space, size_t newline_count,
+                                   bool is_page_end)
+{
+    if (newline_count >= 2 && !is_page_end)
+        return CUT_PARAGRAPH;
+    bool goes_on = boundary_starts_lower(scan->text, space.start);
+    bool is_finished = !goes_on && boundary_ends_sentence(scan->text, space.end);
+    if (is_page_end)
+        return goes_on ? CUT_WRAPPED : CUT_PAGE;
+    if (newline_count) {
+        bool is_long = space.end - scan->line_start >= WRAPPED_LINE_BYTES;
+        return is_finished || (!goes_on && !is_long) ? CUT_LINE : CUT_WRAPPED;
+    }
+    if (is_finished || boundary_ends_clause(scan->text, space.end))
+        return CUT_SENTENCE;
+    return CUT_KIND_COUNT;
+}
+
+/* What the white space [end, start) separates; marks know better than the text. */
 static enum cut_kind kind_of_space(struct scan *scan, size_t end, size_t start)
 {
     struct text space = text_slice(scan->text, end, start);
@@ -124,23 +143,13 @@ static enum cut_kind kind_of_space(struct scan *scan, size_t end, size_t start)
     bool is_page_end = memchr(space.start, '\f', space.bytes) != NULL;
 
     enum cut_kind marked;
+    bool is_below_heading = end <= heading_end;
     if (pass_marks(scan, end, start, &marked))
-        return end <= heading_end && marked != CUT_HEADING ? CUT_BELOW_HEADING : marked;
-    if (end <= heading_end)
+        return is_below_heading && marked != CUT_HEADING ? CUT_BELOW_HEADING : marked;
+    if (is_below_heading)
         return newline_count || is_page_end ? CUT_BELOW_HEADING : CUT_KIND_COUNT;
-    if (newline_count >= 2 && !is_page_end)
-        return CUT_PARAGRAPH;
-    bool goes_on = boundary_starts_lower(scan->text, start);
-    bool is_finished = !goes_on && boundary_ends_sentence(scan->text, end);
-    if (is_page_end)
-        return is_finished || !goes_on ? CUT_PAGE : CUT_WRAPPED;
-    if (newline_count) {
-        bool is_long = end - scan->line_start >= WRAPPED_LINE_BYTES;
-        return is_finished || (!goes_on && !is_long) ? CUT_LINE : CUT_WRAPPED;
-    }
-    if (is_finished || boundary_ends_clause(scan->text, end))
-        return CUT_SENTENCE;
-    return CUT_KIND_COUNT;
+    struct cut cut = {.end = (uint32_t)end, .start = (uint32_t)start};
+    return kind_of_break(scan, cut, newline_count, is_page_end);
 }
 
 /* Returns the place after the white space at `at`. */

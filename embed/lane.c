@@ -7,7 +7,8 @@
 
 #define START_REQUESTS 4
 #define CONNECT_TIMEOUT_MS 5000
-#define TURN_CHUNKS 16 /* a request's share of a bin before others have their turn */
+#define TURN_TOKENS 16384 /* what such a turn costs about; the rest is settled after it */
+#define TURN_CHUNKS 16    /* a request's share of a bin before others have their turn */
 #define REPLY_SPARE_BYTES ((size_t)256 * 1024)
 
 static void pump(struct later *later);
@@ -60,19 +61,41 @@ static void send(struct lane *lane, struct bin *bin)
     http_send(lane->http, &bin->call);
 }
 
+static void wait_for_bin(struct lane *lane, struct ticket *ticket)
+{
+    ticket->is_waiting = true;
+    if (ticket->request->purpose == EMBED_QUERY) {
+        list_push_back(&lane->queries, &ticket->asking);
+        return;
+    }
+    ticket->waiting = (struct fair_item){.flow = ticket->request->tenant->id, .cost = TURN_TOKENS};
+    fair_push(lane->documents, &ticket->waiting);
+}
+
 static struct ticket *next_ticket(struct lane *lane)
 {
-    struct list *from = lane->queries.count ? &lane->queries : &lane->documents;
-    struct list_node *node = list_first(from);
-    return node ? container_of(node, struct ticket, waiting) : NULL;
+    struct list_node *node = list_pop_front(&lane->queries);
+    if (node)
+        return container_of(node, struct ticket, asking);
+    struct fair_item *item = fair_pop(lane->documents, loop_now_ms(lane->loop));
+    return item ? container_of(item, struct ticket, waiting) : NULL;
 }
 
-static struct list *list_of(struct lane *lane, const struct ticket *ticket)
+/* One turn of a ticket; false: the bin has no room for its next chunk. */
+static bool take_turn(struct lane *lane, struct bin *bin, struct ticket *ticket)
 {
-    return ticket->request->purpose == EMBED_QUERY ? &lane->queries : &lane->documents;
+    uint64_t tokens_before = bin->batch.tokens;
+    size_t count_before = bin->slot_count;
+    bool is_all = bin_pack(bin, ticket, &lane->limits, TURN_CHUNKS);
+    ticket->is_waiting = false;
+    if (ticket->request->purpose == EMBED_DOCUMENT)
+        fair_done(lane->documents, ticket->waiting.flow, TURN_TOKENS,
+                  bin->batch.tokens - tokens_before);
+    if (!is_all)
+        wait_for_bin(lane, ticket);
+    return is_all || bin->slot_count - count_before == TURN_CHUNKS;
 }
 
-/* Requests take turns of TURN_CHUNKS, until the bin is full or nothing waits. */
 static struct bin *pack(struct lane *lane)
 {
     struct bin *bin = NULL;
@@ -80,15 +103,8 @@ static struct bin *pack(struct lane *lane)
     while ((ticket = next_ticket(lane))) {
         if (!bin)
             bin = bin_new(lane);
-        struct list *list = list_of(lane, ticket);
-        size_t count_before = bin->slot_count;
-        bool is_all = bin_pack(bin, ticket, &lane->limits, TURN_CHUNKS);
-        list_remove(list, &ticket->waiting);
-        if (is_all)
-            continue;
-        list_push_back(list, &ticket->waiting);
-        if (bin->slot_count - count_before < TURN_CHUNKS)
-            break; /* its next one did not fit */
+        if (!take_turn(lane, bin, ticket))
+            break;
     }
     return bin;
 }
@@ -189,8 +205,8 @@ struct lane *lane_open(struct loop *loop, const struct embed_options *options, s
                                          .is_base64 = true};
     lane->limiter = limiter_new(START_REQUESTS, options->requests_max);
     lane->budget = retry_budget_new(500);
-    struct list *const lists[] = {&lane->queries, &lane->documents, &lane->again, &lane->resting,
-                                  &lane->away};
+    lane->documents = fair_new(TURN_TOKENS, UINT32_MAX);
+    struct list *const lists[] = {&lane->queries, &lane->again, &lane->resting, &lane->away};
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         list_init(lists[i]);
     prepare_headers(lane);
@@ -200,15 +216,18 @@ struct lane *lane_open(struct loop *loop, const struct embed_options *options, s
 
 void lane_add(struct lane *lane, struct ticket *ticket)
 {
-    list_push_back(list_of(lane, ticket), &ticket->waiting);
+    wait_for_bin(lane, ticket);
     lane_pump_soon(lane);
 }
 
 void lane_forget(struct lane *lane, struct ticket *ticket)
 {
     struct list *const states[] = {&lane->again, &lane->resting, &lane->away};
-    if (list_is_member(&ticket->waiting))
-        list_remove(list_of(lane, ticket), &ticket->waiting);
+    if (ticket->is_waiting && ticket->request->purpose == EMBED_QUERY)
+        list_remove(&lane->queries, &ticket->asking);
+    else if (ticket->is_waiting)
+        fair_remove(lane->documents, &ticket->waiting);
+    ticket->is_waiting = false;
     for (size_t i = 0; i < COUNT_OF(states); i++)
         LIST_FOR_EACH(states[i], node)
     bin_forget(container_of(node, struct bin, node), ticket);
@@ -216,7 +235,7 @@ void lane_forget(struct lane *lane, struct ticket *ticket)
 
 size_t lane_waiting_count(const struct lane *lane)
 {
-    return lane->queries.count + lane->documents.count;
+    return lane->queries.count + fair_waiting_count(lane->documents);
 }
 
 static void free_lane(struct lane *lane)
@@ -224,6 +243,7 @@ static void free_lane(struct lane *lane)
     if (lane->authorization)
         secret_wipe(lane->authorization, strlen(lane->authorization));
     xfree(lane->authorization);
+    fair_free(lane->documents);
     xfree(lane->url);
     xfree(lane);
 }

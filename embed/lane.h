@@ -11,6 +11,7 @@
 #define EMBED_LANE_H
 
 #include "embed/embed.h"
+#include "worker/base/fair.h"
 
 struct embed;
 struct lane;
@@ -19,7 +20,9 @@ struct ticket {
     struct embed *embed;
     struct embed_request *request; /* its next_chunk and open_chunks are ours */
     struct list_node node;         /* of the embed's tickets, then of its done ones */
-    struct list_node waiting;      /* for a bin */
+    struct list_node asking;       /* a query that waits for a bin */
+    struct fair_item waiting;      /* a document's chunks that do */
+    bool is_waiting;
     struct timer deadline;
     struct work work; /* the local engine */
     bool is_working, has_failed;

@@ -17,9 +17,10 @@ struct lane {
     char *url, *authorization;
     struct http_header headers[3];
     size_t header_count;
-    struct list queries, documents; /* tickets with chunks not yet in a bin */
-    struct list again;              /* bins to be sent before new ones */
-    struct list resting, away;      /* bins waiting for their timer; under way or being decoded */
+    struct list queries;       /* tickets with chunks not yet in a bin; they go first */
+    struct fair *documents;    /* likewise, in turns by tenant */
+    struct list again;         /* bins to be sent before new ones */
+    struct list resting, away; /* bins waiting for their timer; under way or being decoded */
     struct limiter limiter;
     struct bucket request_rate, token_rate;
     struct retry_budget budget;

@@ -34,7 +34,9 @@ struct local {
     uint32_t dimension_count;
     int32_t *sums; /* dimension_count; TEXT_BYTES_MAX of text cannot overflow one */
     uint32_t word_count, letter_bytes;
-    uint32_t previous; /* character of a script without spaces just before; 0: none */
+    uint32_t previous;   /* character of a script without spaces just before; 0: none */
+    uint32_t word_bytes; /* of the word being read, at the end of letters */
+    uint64_t word_hash;
     uint64_t common[COMMON_SLOTS];
     uint16_t slots[TABLE_SLOTS]; /* index of a word + 1; 0: free */
     struct word words[WORDS_MAX];
@@ -288,61 +290,68 @@ static void count_word(struct local *local, uint64_t hash, size_t bytes, uint8_t
         flush_words(local);
 }
 
+static void end_word(struct local *local)
+{
+    if (local->word_bytes)
+        count_word(local, local->word_hash, local->word_bytes, 0);
+    local->word_bytes = 0;
+    local->word_hash = HASH_START;
+}
+
+static void add_letter(struct local *local, const char *letter, size_t bytes)
+{
+    char *word = local->letters + local->letter_bytes;
+    if (local->word_bytes + bytes > WORD_BYTES_MAX)
+        return;
+    for (size_t i = 0; i < bytes; i++) {
+        word[local->word_bytes++] = letter[i];
+        local->word_hash = hash_byte(local->word_hash, letter[i]);
+    }
+}
+
 /* A character of a script without spaces: itself, and the pair with the one before. */
 static void count_character(struct local *local, uint32_t c)
 {
+    end_word(local);
     count_word(local, mix(c), 0, WEIGHT_CHARACTER);
     if (local->previous)
         count_word(local, mix((uint64_t)local->previous << 32 | c), 0, WEIGHT_PAIR);
     local->previous = c;
 }
 
-/* One character, folded, for the word being read. False: it parts words. */
-static bool fold(struct local *local, struct text text, size_t *at, char letter[4], size_t *bytes)
+static void take_wide(struct local *local, uint32_t c)
 {
-    uint8_t byte = (uint8_t)text.start[*at];
-    if (byte < 0x80) {
-        ++*at;
-        letter[0] = FOLDED[byte];
-        *bytes = 1;
-        local->previous = 0;
-        return letter[0] != 0;
-    }
-    uint32_t c;
-    *at += decode(text, *at, &c);
+    char letter[4];
     if (is_spaceless(c)) {
         count_character(local, c);
-        return false;
+        return;
     }
     local->previous = 0;
-    *bytes = encode(fold_wide(c), letter);
-    return !is_wide_separator(c);
+    if (is_wide_separator(c))
+        end_word(local);
+    else
+        add_letter(local, letter, encode(fold_wide(c), letter));
 }
 
 static void count_words(struct local *local, struct text text)
 {
-    size_t word_bytes = 0;
-    uint64_t hash = HASH_START;
     local->previous = 0;
     for (size_t at = 0; at < text.bytes;) {
-        char letter[4];
-        size_t bytes = 0;
-        char *word = local->letters + local->letter_bytes;
-        if (fold(local, text, &at, letter, &bytes)) {
-            if (word_bytes + bytes > WORD_BYTES_MAX)
-                continue;
-            for (size_t i = 0; i < bytes; i++) {
-                word[word_bytes++] = letter[i];
-                hash = hash_byte(hash, letter[i]);
-            }
-        } else if (word_bytes) {
-            count_word(local, hash, word_bytes, 0);
-            word_bytes = 0;
-            hash = HASH_START;
+        uint8_t byte = (uint8_t)text.start[at];
+        if (byte >= 0x80) {
+            uint32_t c;
+            at += decode(text, at, &c);
+            take_wide(local, c);
+            continue;
         }
+        at++;
+        local->previous = 0;
+        if (FOLDED[byte])
+            add_letter(local, &FOLDED[byte], 1);
+        else if (local->word_bytes)
+            end_word(local);
     }
-    if (word_bytes)
-        count_word(local, hash, word_bytes, 0);
+    end_word(local);
 }
 
 /* ---- public -----------------------------------------------------------------------------------
@@ -353,6 +362,7 @@ struct local *local_new(uint32_t dimension_count)
     struct local *local = xcalloc(1, sizeof(*local));
     local->dimension_count = dimension_count;
     local->sums = xcalloc(dimension_count, sizeof(*local->sums));
+    local->word_hash = HASH_START;
     learn_common_words(local);
     return local;
 }

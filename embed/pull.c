@@ -22,7 +22,9 @@ char pull_peek(struct pull *pull)
     while (pull->at < pull->end &&
            (*pull->at == ' ' || *pull->at == '\n' || *pull->at == '\r' || *pull->at == '\t'))
         pull->at++;
-    return pull->at < pull->end ? *pull->at : '\0';
+    if (pull->at == pull->end)
+        return '\0';
+    return *pull->at;
 }
 
 bool pull_expect(struct pull *pull, char c)
@@ -43,7 +45,7 @@ bool pull_string(struct pull *pull, struct text *ret_raw)
         if (!quote)
             return broken(pull);
         size_t backslashes = 0;
-        while (quote - backslashes > start && quote[-1 - (ptrdiff_t)backslashes] == '\\')
+        while (quote - backslashes > start && *(quote - backslashes - 1) == '\\')
             backslashes++;
         from = quote + 1;
         if (backslashes % 2)
@@ -54,57 +56,64 @@ bool pull_string(struct pull *pull, struct text *ret_raw)
     }
 }
 
+/* The four digits of a \u escape; a question mark for anything else. */
 static uint32_t hex4(struct text raw, size_t at)
 {
+    static const char DIGITS[] = "0123456789abcdef0123456789ABCDEF";
     uint32_t value = 0;
+    if (raw.bytes - at < 4)
+        return '?';
     for (size_t i = at; i < at + 4; i++) {
-        char c = i < raw.bytes ? raw.start[i] : 'x';
-        uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
-                         : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
-                         : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
-                                                : UINT32_MAX;
-        if (digit == UINT32_MAX)
+        const char *digit = memchr(DIGITS, raw.start[i], sizeof(DIGITS) - 1);
+        if (!digit)
             return '?';
-        value = value << 4 | digit;
+        value = value << 4 | (uint32_t)((digit - DIGITS) & 15);
     }
     return value;
 }
 
 /* Surrogates and NUL become question marks: this is for messages, not for texts. */
-static size_t put_utf8(uint32_t c, char out[3])
+static size_t put_utf8(uint32_t c, uint8_t out[3])
 {
     if (c == 0 || (c >= 0xd800 && c < 0xe000))
         c = '?';
     if (c < 0x80) {
-        out[0] = (char)c;
+        out[0] = (uint8_t)c;
         return 1;
     }
     if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3f));
+        out[0] = (uint8_t)(0xc0 | c >> 6);
+        out[1] = (uint8_t)(0x80 | (c & 0x3f));
         return 2;
     }
-    out[0] = (char)(0xe0 | c >> 12);
-    out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-    out[2] = (char)(0x80 | (c & 0x3f));
+    out[0] = (uint8_t)(0xe0 | c >> 12);
+    out[1] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
+    out[2] = (uint8_t)(0x80 | (c & 0x3f));
     return 3;
+}
+
+/* What follows a backslash at `at`, which moves behind it. */
+static size_t resolve_escape(struct text raw, size_t *at, uint8_t out[3])
+{
+    char escape = raw.start[(*at)++];
+    if (escape == 'u') {
+        uint32_t c = hex4(raw, *at);
+        *at += 4;
+        return put_utf8(c, out);
+    }
+    bool is_control = escape && strchr("nrtbf", escape);
+    out[0] = is_control ? ' ' : (uint8_t)escape;
+    return 1;
 }
 
 void pull_unescape(struct text raw, char *buffer, size_t buffer_bytes)
 {
     size_t written = 0;
     for (size_t at = 0; at < raw.bytes;) {
-        char out[3] = {raw.start[at++]};
+        uint8_t out[3] = {(uint8_t)raw.start[at++]};
         size_t bytes = 1;
-        if (out[0] == '\\' && at < raw.bytes) {
-            char escape = raw.start[at++];
-            if (escape == 'u') {
-                bytes = put_utf8(hex4(raw, at), out);
-                at += 4;
-            } else {
-                out[0] = strchr("nrtbf", escape) && escape ? ' ' : escape;
-            }
-        }
+        if (out[0] == '\\' && at < raw.bytes)
+            bytes = resolve_escape(raw, &at, out);
         if (written + bytes >= buffer_bytes)
             break;
         memcpy(buffer + written, out, bytes);

@@ -38,7 +38,7 @@ static void on_closed(void *arg)
     *(bool *)arg = true;
 }
 
-static void open_engine(enum embed_engine engine)
+static void open_engine(enum embed_engine engine, uint32_t requests_max, uint32_t inputs_max)
 {
     struct error err;
     char url[64];
@@ -51,8 +51,8 @@ static void open_engine(enum embed_engine engine)
                                     .model = TEXT("a-model"),
                                     .dimension_count = SERVER_WIDTH,
                                     .sends_dimensions = true,
-                                    .requests_max = 8,
-                                    .inputs_max = 256,
+                                    .requests_max = requests_max,
+                                    .inputs_max = inputs_max,
                                     .tokens_max = 270000,
                                     .body_bytes_max = 5000000,
                                     .timeout_ms = 5000};
@@ -65,14 +65,21 @@ static void open_engine(enum embed_engine engine)
 static int open_endpoint(void **state)
 {
     (void)state;
-    open_engine(EMBED_OPENAI);
+    open_engine(EMBED_OPENAI, 8, 256);
+    return 0;
+}
+
+static int open_narrow(void **state)
+{
+    (void)state;
+    open_engine(EMBED_OPENAI, 1, 16);
     return 0;
 }
 
 static int open_local(void **state)
 {
     (void)state;
-    open_engine(EMBED_LOCAL);
+    open_engine(EMBED_LOCAL, 8, 256);
     return 0;
 }
 
@@ -109,11 +116,13 @@ static struct call *submit(size_t at, size_t chunk_count, size_t guilty, uint64_
                           i == guilty ? "POISON" : "text", i, at);
         call->chunks[i].content = text_from(call->texts[i]);
         call->chunks[i].prefix = i % 2 ? TEXT("Title\n\n") : TEXT_NONE;
-        call->chunks[i].token_count = 20;
+        call->chunks[i].token_count = 1500;
         call->pointers[i] = &call->chunks[i];
     }
+    call->tenant.id.bytes[0] = (uint8_t)at;
     call->request = (struct embed_request){
         .tenant = &call->tenant,
+        .purpose = chunk_count == 1 ? EMBED_QUERY : EMBED_DOCUMENT,
         .chunks = call->pointers,
         .chunk_count = chunk_count,
         .vectors = call->vectors,
@@ -283,6 +292,30 @@ static void test_embed__fails_only_the_guilty_request(void **state)
                         "embeddings: 400 invalid_request_error: the server says no");
 }
 
+static void test_embed__lets_tenants_take_turns_and_queries_go_first(void **state)
+{
+    (void)state;
+    SCRIPT(DEED_ANSWER);
+    submit(0, CHUNKS_MAX, SIZE_MAX, 0);
+    submit(1, CHUNKS_MAX, SIZE_MAX, 0);
+    calls[1].tenant = calls[0].tenant; /* a busy one */
+    struct call *other = submit(2, 8, SIZE_MAX, 0);
+    struct call *query = submit(3, 1, SIZE_MAX, 0);
+
+    while (!query->is_done)
+        loop_run_once(loop, 1000);
+    assert_false(other->is_done);
+    while (!other->is_done)
+        loop_run_once(loop, 1000);
+    assert_false(calls[0].is_done);
+    assert_false(calls[1].is_done);
+    wait_all();
+
+    for (size_t i = 0; i < 4; i++)
+        assert_vectors(&calls[i]);
+    assert_int_equal(embed_server_inputs_max(server), 16);
+}
+
 static void test_embed__halves_what_is_too_much_and_learns(void **state)
 {
     (void)state;
@@ -405,6 +438,8 @@ int main(void)
         ENDPOINT(test_embed__asks_for_floats_where_base64_is_misread),
         ENDPOINT(test_embed__never_hands_out_a_bad_vector),
         ENDPOINT(test_embed__fails_only_the_guilty_request),
+        cmocka_unit_test_setup_teardown(test_embed__lets_tenants_take_turns_and_queries_go_first,
+                                        open_narrow, close_all),
         ENDPOINT(test_embed__halves_what_is_too_much_and_learns),
         ENDPOINT(test_embed__fails_nobody_for_money_before_their_time),
         ENDPOINT(test_embed__tells_a_wrong_key_at_once),

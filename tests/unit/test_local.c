@@ -61,6 +61,28 @@ static void test_local__ignores_case_and_where_the_text_is_parted(void **state)
     local_free(local);
 }
 
+static void test_local__ends_a_word_where_another_script_begins(void **state)
+{
+    (void)state;
+    /* more distinct characters than are held at once stand between the words */
+    static char text[20000];
+    size_t bytes = 0;
+    for (uint32_t c = 0x4e00; bytes < sizeof(text) - 16; c++) {
+        text[bytes++] = (char)(0xe0 | c >> 12);
+        text[bytes++] = (char)(0x80 | (c >> 6 & 0x3f));
+        text[bytes++] = (char)(0x80 | (c & 0x3f));
+        memcpy(text + bytes, "mill", 4);
+        bytes += 4;
+    }
+    float one[DIMENSIONS], two[DIMENSIONS];
+
+    embed_local_vector((struct text){text, bytes}, one, DIMENSIONS);
+    embed_local_vector((struct text){text, bytes}, two, DIMENSIONS);
+
+    assert_memory_equal(one, two, sizeof(one));
+    assert_true(cosine("mill水", "mill 水") > 0.9999f);
+}
+
 static void test_local__finds_the_text_that_a_question_is_about(void **state)
 {
     (void)state;
@@ -104,6 +126,7 @@ int main(void)
         cmocka_unit_test(test_local__gives_unit_vectors_for_anything),
         cmocka_unit_test(test_local__is_the_same_everywhere),
         cmocka_unit_test(test_local__ignores_case_and_where_the_text_is_parted),
+        cmocka_unit_test(test_local__ends_a_word_where_another_script_begins),
         cmocka_unit_test(test_local__finds_the_text_that_a_question_is_about),
         cmocka_unit_test(test_local__is_not_led_by_common_words),
         cmocka_unit_test(test_local__takes_texts_of_any_length),
