@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "extract/run.h"
 #include "worker/base/memory.h"
+#include "worker/base/metrics.h"
 
 #define HELPER_NAME "millrace-extract"
 #define PATH_BYTES_MAX 4096
@@ -62,6 +64,7 @@ static void on_idle(struct run *run)
     }
     list_remove(run->list, &run->node);
     run_free(run);
+    metric_set(METRIC_SLOTS, 0, (double)extract->running.count);
     move_on(extract);
 }
 
@@ -93,11 +96,21 @@ static void on_started(void *arg, uint64_t job, int pidfd)
         close(pidfd);
 }
 
+static enum metric_result result_of(const struct wire_ended *ended)
+{
+    if (!ended->has_run)
+        return RESULT_FAILED;
+    if (WIFSIGNALED((int)ended->status))
+        return RESULT_KILLED;
+    return WEXITSTATUS((int)ended->status) ? RESULT_FAILED : RESULT_OK;
+}
+
 static void on_ended(void *arg, const struct wire_ended *ended)
 {
     struct extract *extract = arg;
     struct run *run = find_run(extract, ended->job);
     extract->pause_ms = PAUSE_FIRST_MS;
+    metric_add(METRIC_CHILDREN, result_of(ended), 1);
     if (run)
         run_ended(run, ended);
 }
@@ -205,6 +218,7 @@ static void move_on(struct extract *extract)
             return;
         struct run *run = container_of(node, struct run, node);
         put_in(&extract->running, run);
+        metric_set(METRIC_SLOTS, 0, (double)extract->running.count);
         if (!run->has_verdict)
             launch(extract, run);
     }
@@ -258,6 +272,7 @@ struct extract *extract_open(struct loop *loop, const struct extract_options *op
         extract->zygote = make_zygote(extract, err);
     if (extract->zygote && zygote_await_ready(extract->zygote, READY_MS, err)) {
         extract->is_ready = true;
+        metric_set(METRIC_SLOTS_MAX, 0, (double)extract->slots_max);
         return extract;
     }
     if (extract->zygote)

@@ -1,6 +1,7 @@
 /* The extraction service against the real helper, poppler and kernel. */
 #include <dirent.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -468,6 +469,7 @@ static void test_extract__does_not_go_on_after_a_forbidden_call(void **state)
 static void test_extract__outlives_its_zygote(void **state)
 {
     (void)state;
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* like process 1 of a container: orphans come to us */
     await_starving_child();
     kill(zygote_pid(), SIGKILL);
     probe_await(&probe, loop);
@@ -479,6 +481,8 @@ static void test_extract__outlives_its_zygote(void **state)
     assert_true(next.is_ok);
     assert_int_equal(next.page_count, 200);
     probe_release(&next);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), 0); /* only the new zygote, no zombie */
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
 static void test_extract__answers_all_when_it_closes(void **state)
