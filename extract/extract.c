@@ -304,7 +304,8 @@ void extract_submit(struct extract *extract, struct extract_request *request)
 void extract_credit(struct extract *extract, struct extract_request *request, uint64_t text_bytes)
 {
     (void)extract;
-    run_credit(request->private_state, text_bytes);
+    if (request->private_state)
+        run_credit(request->private_state, text_bytes);
 }
 
 void extract_cancel(struct extract *extract, struct extract_request *request)
@@ -312,7 +313,8 @@ void extract_cancel(struct extract *extract, struct extract_request *request)
     (void)extract;
     struct error err;
     error_set(&err, ERR_CANCELLED, "extraction was given up");
-    run_give_up(request->private_state, &err);
+    if (request->private_state)
+        run_give_up(request->private_state, &err);
 }
 
 void extract_close(struct extract *extract, void (*on_closed)(void *arg), void *arg)

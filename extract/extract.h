@@ -65,7 +65,8 @@ struct extract_request {
 struct extract *extract_open(struct loop *loop, const struct extract_options *options,
                              struct error *err) MUST_CHECK;
 void extract_submit(struct extract *extract, struct extract_request *request);
-/* So many more bytes of text may be sent; none left: the child waits, its clocks stand still. The
+/* Once on_done has fired, credit and cancel do nothing.
+ * So many more bytes of text may be sent; none left: the child waits, its clocks stand still. The
  * page that uses up the credit may exceed it. A fresh request has credit for 256 KiB. */
 void extract_credit(struct extract *extract, struct extract_request *request, uint64_t text_bytes);
 void extract_cancel(struct extract *extract,

@@ -118,7 +118,7 @@ _Noreturn static void become_child(const struct nursery *nursery, const struct p
     /* The descriptors that came are above both numbers: they were in use when these came. */
     if (progress == MAP_FAILED || !sandbox_die_with_parent(parent, &err) ||
         dup2(packet->fds[0], CHILD_FD_BODY) < 0 || dup2(packet->fds[1], CHILD_FD_SOCKET) < 0)
-        _exit(2);
+        _exit(WIRE_EXIT_UNREADY);
     helper_child_run(nursery->sandbox, &packet->job, progress);
 }
 

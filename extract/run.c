@@ -209,6 +209,7 @@ static void answer(struct run *run, const struct error *err)
     struct extract_summary summary = summarize(run);
     later_cancel(run->loop, &run->answering);
     run->request = NULL;
+    request->private_state = NULL;
     request->on_done(request, run->transcript.has_document ? &summary : NULL, err);
 }
 
@@ -260,8 +261,8 @@ static struct error describe_death(const struct run *run, uint32_t page)
         error_set(&err, code_of_signal(WTERMSIG(status)),
                   "the reader ended by signal %d at page %u", WTERMSIG(status), page);
     else
-        error_set(&err, ERR_HELPER, "the reader ended with status %d and without a last word",
-                  WEXITSTATUS(status));
+        error_set(&err, WEXITSTATUS(status) == WIRE_EXIT_UNREADY ? ERR_HELPER : ERR_EXTRACT_CRASH,
+                  "the reader ended with status %d and without a last word", WEXITSTATUS(status));
     return err;
 }
 

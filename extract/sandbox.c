@@ -173,7 +173,7 @@ static bool install_own_process_only(pid_t self)
 
 /* ---- rlimits --------------------------------------------------------------------------------- */
 
-static bool limit(int resource, rlim_t soft, rlim_t hard)
+static bool limit(__rlimit_resource_t resource, rlim_t soft, rlim_t hard)
 {
     return setrlimit(resource, &(struct rlimit){soft, hard}) == 0;
 }

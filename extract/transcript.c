@@ -15,7 +15,7 @@ static const enum error_code FAILURES[] = {
 
 static bool is_lie(struct error *err, const char *what)
 {
-    return error_set(err, ERR_HELPER, "extraction child: %s", what);
+    return error_set(err, ERR_EXTRACT_CRASH, "the reader sent %s", what);
 }
 
 /* Clean text has no control but newline and tab; bytes above 0x7f are UTF-8's. */
@@ -43,11 +43,11 @@ static bool take_document(struct transcript *transcript, const struct wire_docum
     if (transcript->has_greeted)
         return is_lie(err, "two documents");
     if (document->page_count == 0 || document->page_count > transcript->limits.pages_max)
-        return is_lie(err, "impossible number of pages");
+        return is_lie(err, "an impossible number of pages");
     if (transcript->has_document && document->page_count != transcript->page_count)
-        return is_lie(err, "the number of pages has changed");
+        return is_lie(err, "another number of pages than before");
     if (!is_clean(document->title))
-        return is_lie(err, "the title is not clean text");
+        return is_lie(err, "a title that is not clean text");
     transcript->has_greeted = transcript->has_document = true;
     transcript->page_count = document->page_count;
     transcript->is_encrypted = document->is_encrypted;
@@ -101,8 +101,10 @@ static bool take_failure(struct transcript *transcript, const struct wire_failur
     enum error_code code;
     if (!is_clean(failure->message) || !error_code_from_name(failure->code, &code))
         return is_lie(err, "an unknown failure");
+    /* Before it has read anything it may blame the machine, later only the document. */
+    bool is_its_own = code != ERR_HELPER || !transcript->has_greeted;
     for (size_t i = 0; i < COUNT_OF(FAILURES); i++)
-        if (FAILURES[i] == code) {
+        if (is_its_own && FAILURES[i] == code) {
             transcript->has_ended = transcript->has_failed = true;
             error_set(&transcript->failure, code, "%.*s", TEXT_ARGS(failure->message));
             return true;

@@ -2,10 +2,10 @@
  * transcript.h - what a child has said so far, believed only as far as it can be checked.
  *
  * Bytes go in as they come, pages come out in order. Any lie (a wrong frame, a page out of turn,
- * text that is not clean UTF-8, more than limits or credit allow) ends the transcript for good. It
- * outlives its child: transcript_resume() lets another child go on at the next page.
- * Owns:   its input buffer.
- * Thread: any, one at a time. Pure.
+ * text that is not clean UTF-8, more than limits or credit allow) ends the transcript for good, and
+ * the document with it: what makes a reader lie would make the next one lie. It outlives its child:
+ * transcript_resume() lets another child go on at the next page. Owns:   its input buffer. Thread:
+ * any, one at a time. Pure.
  */
 #ifndef EXTRACT_TRANSCRIPT_H
 #define EXTRACT_TRANSCRIPT_H
@@ -43,7 +43,8 @@ void transcript_resume(struct transcript *transcript, const uint32_t skips[WIRE_
 /* Where the next bytes go: at least 64 KiB. Ends the life of all pages given out before. */
 char *transcript_room(struct transcript *transcript, size_t *ret_bytes);
 void transcript_received(struct transcript *transcript, size_t bytes);
-/* The next pages, in order; *ret_count 0: more bytes are needed. False on a lie (ERR_HELPER). */
+/* The next pages, in order; *ret_count 0: more bytes are needed. False on a lie
+ * (ERR_EXTRACT_CRASH), and past the limit of all text (ERR_TEXT_MAX). */
 bool transcript_pages(struct transcript *transcript, struct page *pages, size_t pages_max,
                       size_t *ret_count, struct error *err) MUST_CHECK;
 

@@ -27,7 +27,8 @@
 #define WIRE_PAGE_BYTES_MAX (1 << 30)        /* of text; the reader's own limit is lower */
 #define WIRE_SKIPS_MAX 3                     /* pages that a child is told to leave out */
 #define WIRE_JOBS_MAX 64                     /* children at once */
-#define WIRE_JOB_FDS 3                       /* body, socket end, progress word */
+#define WIRE_EXIT_UNREADY 2 /* of a child that could not begin: the machine's fault */
+#define WIRE_JOB_FDS 3      /* body, socket end, progress word */
 
 enum wire_type {
     WIRE_READY = 1,

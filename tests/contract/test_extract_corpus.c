@@ -33,7 +33,7 @@ static bool find_corpus(char *folder, size_t folder_bytes)
 
 struct tally {
     size_t by_code[ERROR_CODE_COUNT];
-    size_t whole, partial, pages;
+    size_t whole, partial, encrypted, pages;
     uint64_t text_bytes, cpu_us;
 };
 
@@ -42,6 +42,7 @@ static void count(struct tally *tally, const struct probe *probe, const char *pa
     tally->pages += probe->page_count;
     tally->text_bytes += probe->text.bytes;
     tally->cpu_us += probe->has_summary ? probe->summary.cpu_us : 0;
+    tally->encrypted += probe->has_summary && probe->summary.is_encrypted;
     if (!probe->is_ok)
         tally->by_code[probe->err.code]++;
     else if (probe->summary.pages_skipped)
@@ -101,7 +102,8 @@ static void test_extract__survives_every_public_pdf(void **state)
     printf("%zu files, %zu pages, %llu bytes of text, %llu ms, children's cpu %llu ms\n",
            file_count, tally.pages, (unsigned long long)tally.text_bytes,
            (unsigned long long)took_ms, (unsigned long long)tally.cpu_us / 1000);
-    printf("whole %zu, partial %zu", tally.whole, tally.partial);
+    printf("whole %zu, partial %zu, encrypted but readable %zu", tally.whole, tally.partial,
+           tally.encrypted);
     for (unsigned code = 0; code < ERROR_CODE_COUNT; code++)
         if (tally.by_code[code])
             printf(", %s %zu", error_name(code), tally.by_code[code]);

@@ -267,7 +267,7 @@ static void test_transcript__resumes_behind_a_page(void **state)
     assert_int_equal(hear(pages, 8), 2);
     assert_int_equal(transcript.pages_skipped, 1);
     say_page(4, PAGE_IS_SKIPPED, TEXT(""));
-    assert_lie(ERR_HELPER);
+    assert_lie(ERR_EXTRACT_CRASH);
 }
 
 static void test_transcript__wants_the_same_document_again(void **state)
@@ -278,7 +278,7 @@ static void test_transcript__wants_the_same_document_again(void **state)
     assert_int_equal(hear(pages, 8), 0);
     transcript_resume(&transcript, (const uint32_t[WIRE_SKIPS_MAX]){1});
     say_document(5);
-    assert_lie(ERR_HELPER);
+    assert_lie(ERR_EXTRACT_CRASH);
 }
 
 static void lie_page_first(void)
@@ -363,6 +363,12 @@ static void lie_failure_not_its_own(void)
     say((struct wire_frame){.type = WIRE_FAILURE, .failure = {TEXT("cancelled"), TEXT("")}});
 }
 
+static void lie_blame_the_machine(void)
+{
+    say_document(1);
+    say((struct wire_frame){.type = WIRE_FAILURE, .failure = {TEXT("helper_lost"), TEXT("")}});
+}
+
 static void lie_dirty_title(void)
 {
     say((struct wire_frame){.type = WIRE_DOCUMENT, .document = {1, false, TEXT("a\x1b[2J")}});
@@ -390,13 +396,13 @@ static void test_transcript__sees_through_lies(void **state)
         lie_no_pages,       lie_too_many_pages,   lie_nul,
         lie_broken_utf8,    lie_unknown_flag,     lie_text_without_text,
         lie_foreign_frame,  lie_dirty_title,      lie_failure_not_its_own,
-        lie_without_credit, lie_malformed,
+        lie_without_credit, lie_malformed,        lie_blame_the_machine,
     };
     for (size_t i = 0; i < COUNT_OF(lies); i++) {
         tear_down_transcript(state);
         set_up_transcript(state);
         lies[i]();
-        assert_lie(ERR_HELPER);
+        assert_lie(ERR_EXTRACT_CRASH);
     }
 }
 
