@@ -11,7 +11,7 @@
 #include "worker/base/list.h"
 #include "worker/base/memory.h"
 
-#define PATH_BYTES_MAX 8192
+#define PATH_BYTES_MAX ((size_t)8192)
 #define PAGE_BYTES_MAX (FILE_WALK_PAGE * (PATH_BYTES_MAX + 512))
 
 struct folder {
@@ -109,7 +109,7 @@ static bool visit(struct file_walk *walk, const char *name, struct error *err)
         buffer_format(&path, "%s/", walk->current->path);
     buffer_append_text(&path, text_from(name));
     if (path.is_full)
-        return error_set(err, ERR_IO, "a path is longer than %d bytes", PATH_BYTES_MAX);
+        return error_set(err, ERR_IO, "a path is longer than %zu bytes", PATH_BYTES_MAX);
     if (S_ISREG(status.st_mode))
         return add_file(walk, buffer_text(&path), &status, err);
     if (S_ISDIR(status.st_mode) && folder_may_match(walk, buffer_text(&path)))

@@ -16,7 +16,7 @@
 #include "worker/base/loop.h"
 #include "worker/model/tenant.h"
 
-#define ETAG_BYTES_MAX 256
+#define ETAG_BYTES_MAX ((size_t)256)
 
 struct objects;
 struct objects_options {

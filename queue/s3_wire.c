@@ -5,7 +5,7 @@
 #include "worker/base/memory.h"
 #include "worker/base/sigv4.h"
 
-#define HOST_BYTES_MAX 512
+#define HOST_BYTES_MAX ((size_t)512)
 #define URL_BYTES_MAX ((size_t)16 * 1024)
 
 /* ---- where ----------------------------------------------------------------------------------- */
@@ -120,8 +120,7 @@ static bool has_dot_segment(struct text key)
     return false;
 }
 
-bool s3_address_of(const struct s3_place *place, const struct s3_where *where,
-                   struct s3_address *ret_address, struct error *err)
+static bool check_names(const struct s3_where *where, struct error *err)
 {
     size_t at;
     if (!is_bucket(where->bucket))
@@ -129,21 +128,36 @@ bool s3_address_of(const struct s3_place *place, const struct s3_where *where,
                          TEXT_ARGS(where->bucket));
     if (has_dot_segment(where->key) || text_find(where->key, (struct text){"", 1}, &at))
         return error_set(err, ERR_EVENT_KEY, "a \".\" or \"..\" segment or a NUL in the key");
-    /* A certificate for *.s3... covers one label: names with dots go into the path (8.3). */
+    return true;
+}
+
+static void write_address(const struct s3_place *place, const struct s3_where *where,
+                          struct s3_address *address)
+{
+    size_t at;
+    /* A certificate for *.s3... covers one label: names with dots go into the path. */
     bool is_in_path = place->is_path_style || text_find(where->bucket, TEXT("."), &at);
+    if (!is_in_path)
+        buffer_format(&address->host, "%.*s.", TEXT_ARGS(where->bucket));
+    buffer_append_text(&address->host, text_from(place->host));
+    buffer_append_text(&address->path, text_from(place->base));
+    if (is_in_path)
+        buffer_format(&address->path, "/%.*s", TEXT_ARGS(where->bucket));
+    buffer_append_char(&address->path, '/');
+    sigv4_encode(&address->path, where->key, '/');
+    buffer_format(&address->url, "%s://%.*s%.*s%s%.*s", place->is_https ? "https" : "http",
+                  TEXT_ARGS(buffer_text(&address->host)), TEXT_ARGS(buffer_text(&address->path)),
+                  where->query.bytes ? "?" : "", TEXT_ARGS(where->query));
+}
+
+bool s3_address_of(const struct s3_place *place, const struct s3_where *where,
+                   struct s3_address *ret_address, struct error *err)
+{
+    if (!check_names(where, err))
+        return false;
     struct s3_address address = {buffer_new(2 * HOST_BYTES_MAX), buffer_new(URL_BYTES_MAX),
                                  buffer_new(2 * URL_BYTES_MAX)};
-    if (!is_in_path)
-        buffer_format(&address.host, "%.*s.", TEXT_ARGS(where->bucket));
-    buffer_append_text(&address.host, text_from(place->host));
-    buffer_append_text(&address.path, text_from(place->base));
-    if (is_in_path)
-        buffer_format(&address.path, "/%.*s", TEXT_ARGS(where->bucket));
-    buffer_append_char(&address.path, '/');
-    sigv4_encode(&address.path, where->key, '/');
-    buffer_format(&address.url, "%s://%.*s%.*s%s%.*s", place->is_https ? "https" : "http",
-                  TEXT_ARGS(buffer_text(&address.host)), TEXT_ARGS(buffer_text(&address.path)),
-                  where->query.bytes ? "?" : "", TEXT_ARGS(where->query));
+    write_address(place, where, &address);
     if (address.host.is_full || address.path.is_full || address.url.is_full) {
         s3_address_release(&address);
         return error_set(err, ERR_EVENT_KEY, "the key is longer than a key can be");
@@ -207,17 +221,23 @@ static enum error_code code_of(const struct s3_answer *answer, struct text code)
     return ERR_PROTOCOL;
 }
 
+/* The region that the bucket is in, if the answer says that it is in another one. */
+static struct text other_region(const struct s3_answer *answer, struct text code)
+{
+    bool is_redirected = answer->status >= 300 && answer->status < 400;
+    if (!is_redirected && !text_equal(code, TEXT("AuthorizationHeaderMalformed")))
+        return TEXT_NONE;
+    if (answer->region.bytes || !answer->fault)
+        return answer->region;
+    return text_from(answer->fault->region);
+}
+
 bool s3_refuse(const struct s3_answer *answer, struct error *err)
 {
     const struct s3_fault *fault = answer->fault;
     struct text code = text_from(fault ? fault->code : NULL);
-    struct text region = answer->region;
-    if (!region.bytes && fault)
-        region = text_from(fault->region);
-    bool is_elsewhere =
-        (answer->status >= 300 && answer->status < 400) ||
-        (answer->status == 400 && text_equal(code, TEXT("AuthorizationHeaderMalformed")));
-    if (is_elsewhere && region.bytes)
+    struct text region = other_region(answer, code);
+    if (region.bytes)
         return error_set(err, ERR_DENIED, "bucket \"%.*s\" is in region %.*s: set AWS_REGION to it",
                          TEXT_ARGS(answer->bucket), TEXT_ARGS(region));
     return error_set(err, code_of(answer, code), "bucket \"%.*s\": HTTP %u %.*s%s%s",

@@ -5,6 +5,7 @@
 
 #include "worker/base/date.h"
 #include "worker/base/memory.h"
+#include "worker/base/sigv4.h"
 
 #define DEPTH_MAX 8
 #define VALUE_BYTES_MAX ((size_t)16 * 1024) /* a key of 1,024 bytes, each escaped */
@@ -125,27 +126,17 @@ bool s3_xml_fault(struct text xml, struct s3_fault *ret_fault)
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* encoding-type=url: %XX, and '+' is a space. In place, since it only gets shorter. */
 static struct text decode(char *value, size_t bytes)
 {
+    struct text encoded = {value, bytes};
     size_t out = 0;
     for (size_t i = 0; i < bytes; i++) {
-        char c = value[i] == '+' ? ' ' : value[i];
-        if (value[i] == '%' && i + 2 < bytes) {
-            int high = hex_digit(value[i + 1]), low = hex_digit(value[i + 2]);
-            if (high >= 0 && low >= 0) {
-                c = (char)(unsigned char)(high << 4 | low);
-                i += 2;
-            }
-        }
+        char c = value[i];
+        if (c == '+')
+            c = ' ';
+        if (sigv4_escape_at(encoded, i, &c))
+            i += 2;
         value[out++] = c;
     }
     return (struct text){value, out};

@@ -78,28 +78,31 @@ struct watch_entry *watch_entry_find(const struct watch_folder *folder, const ch
     return found ? *(struct watch_entry **)found : NULL;
 }
 
+/* Writes part before end; returns where it begins. */
+static char *write_before(char *end, struct text part)
+{
+    end -= part.bytes;
+    memcpy(end, part.start, part.bytes);
+    return end;
+}
+
 void watch_path(const struct watch_folder *folder, const char *name, struct buffer *ret_path)
 {
-    size_t bytes = name ? strlen(name) : 0;
+    struct text last = text_from(name);
+    size_t bytes = last.bytes;
     for (const struct watch_folder *at = folder; at->parent; at = at->parent)
-        bytes += strlen(at->name) + (bytes > 0);
+        bytes += text_from(at->name).bytes + (bytes > 0);
     buffer_clear(ret_path);
-    char *end = buffer_reserve(ret_path, bytes);
-    if (!end)
+    char *start = buffer_reserve(ret_path, bytes);
+    if (!start)
         return;
     ret_path->bytes = bytes;
-    end += bytes;
-    bool has_tail = false;
-    if (name) {
-        end -= strlen(name);
-        memcpy(end, name, strlen(name));
-        has_tail = true;
-    }
+    char *end = start + bytes;
+    if (last.bytes)
+        end = write_before(end, last);
     for (const struct watch_folder *at = folder; at->parent; at = at->parent) {
-        if (has_tail)
+        if (end < start + bytes)
             *--end = '/';
-        has_tail = true;
-        end -= strlen(at->name);
-        memcpy(end, at->name, strlen(at->name));
+        end = write_before(end, text_from(at->name));
     }
 }

@@ -6,7 +6,7 @@
 #include "worker/base/date.h"
 #include "worker/base/memory.h"
 
-#define CANONICAL_BYTES_MAX (256u * 1024)
+#define CANONICAL_BYTES_MAX ((size_t)256 * 1024)
 #define SEGMENTS_MAX 1024
 #define SECRET_BYTES_MAX 1024
 
@@ -95,18 +95,25 @@ static int hex_digit(char c)
     return -1;
 }
 
+bool sigv4_escape_at(struct text text, size_t at, char *ret_byte)
+{
+    if (at + 2 >= text.bytes || text.start[at] != '%')
+        return false;
+    int high = hex_digit(text.start[at + 1]), low = hex_digit(text.start[at + 2]);
+    if (high < 0 || low < 0)
+        return false;
+    unsigned char byte = (unsigned char)((unsigned)high << 4 | (unsigned)low);
+    memcpy(ret_byte, &byte, 1);
+    return true;
+}
+
 /* Canonical is the strict encoding of what was meant: an escape stands for its byte. */
 static void append_parameter_part(struct buffer *out, struct text part)
 {
     for (size_t i = 0; i < part.bytes; i++) {
         char c = part.start[i];
-        if (c == '%' && i + 2 < part.bytes) {
-            int high = hex_digit(part.start[i + 1]), low = hex_digit(part.start[i + 2]);
-            if (high >= 0 && low >= 0) {
-                c = (char)(unsigned char)(high << 4 | low);
-                i += 2;
-            }
-        }
+        if (sigv4_escape_at(part, i, &c))
+            i += 2;
         sigv4_encode(out, (struct text){&c, 1}, '\0');
     }
 }
@@ -157,7 +164,10 @@ static bool append_query(struct buffer *out, struct text query)
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz";
+    if (c >= 'A' && c <= 'Z')
+        return LETTERS[c - 'A'];
+    return c;
 }
 
 static int compare_names(struct text a, struct text b)

@@ -45,6 +45,9 @@ struct sigv4_request {
  * keep (0 for none, usually '/') as it is. */
 void sigv4_encode(struct buffer *out, struct text text, char keep);
 
+/* Is there %XX at this place? Then *ret_byte is what it stands for. */
+bool sigv4_escape_at(struct text text, size_t at, char *ret_byte);
+
 /* The Authorization header's value. False when there are too many headers or parameters, or out is
  * full: both are bugs of the caller, who builds the request. */
 bool sigv4_authorization(const struct sigv4_request *request, const struct aws_key *key,
