@@ -232,7 +232,7 @@ void base64_encode(struct text data, char *ret_text)
         uint32_t bits = (uint32_t)from[0] << 16 | (left > 1 ? (uint32_t)from[1] << 8 : 0) |
                         (left > 2 ? from[2] : 0);
         for (unsigned i = 0; i < 4; i++)
-            ret_text[i] = i <= left ? BASE64[bits >> (18 - 6 * i) & 63] : '=';
+            ret_text[i] = (char)(i <= left ? BASE64[bits >> (18 - 6 * i) & 63] : '=');
         if (left <= 3)
             return;
         left -= 3;

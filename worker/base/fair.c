@@ -275,18 +275,18 @@ struct fair_item *fair_pop(struct fair *fair, uint64_t now_ms)
     return NULL;
 }
 
-void fair_done(struct fair *fair, struct uuid id, uint64_t cost_charged, uint64_t cost_real)
+void fair_done(struct fair *fair, struct uuid flow_id, uint64_t cost_charged, uint64_t cost_real)
 {
-    struct flow *flow = flow_find(fair, id);
+    struct flow *flow = flow_find(fair, flow_id);
     assert(flow && flow->in_flight > 0);
     flow->in_flight--;
     add_credit(flow, charge_of(fair, cost_charged) - charge_of(fair, cost_real));
     settle(fair, flow);
 }
 
-void fair_park(struct fair *fair, struct uuid id, uint64_t until_ms)
+void fair_park(struct fair *fair, struct uuid flow_id, uint64_t until_ms)
 {
-    struct flow *flow = flow_of(fair, id);
+    struct flow *flow = flow_of(fair, flow_id);
     if (flow->heap_at && flow->due_ms >= until_ms)
         return;
     flow->due_ms = until_ms;
@@ -301,9 +301,9 @@ void fair_park(struct fair *fair, struct uuid id, uint64_t until_ms)
     settle(fair, flow);
 }
 
-void fair_configure(struct fair *fair, struct uuid id, uint32_t weight, uint32_t in_flight_max)
+void fair_configure(struct fair *fair, struct uuid flow_id, uint32_t weight, uint32_t in_flight_max)
 {
-    struct flow *flow = flow_of(fair, id);
+    struct flow *flow = flow_of(fair, flow_id);
     assert(weight > 0);
     flow->is_configured = weight != 1 || in_flight_max != 0;
     flow->grant = fair->quantum * (int64_t)weight;

@@ -40,11 +40,12 @@ void fair_remove(struct fair *fair, struct fair_item *item); /* it is waiting */
 struct fair_item *fair_pop(struct fair *fair, uint64_t now_ms);
 /* The item's cost as it was, and what it turned out to be (the same, if nothing better is known).
  */
-void fair_done(struct fair *fair, struct uuid flow, uint64_t cost_charged, uint64_t cost_real);
+void fair_done(struct fair *fair, struct uuid flow_id, uint64_t cost_charged, uint64_t cost_real);
 /* Gives nothing of this flow out before until_ms; a later end that was given before stays. */
-void fair_park(struct fair *fair, struct uuid flow, uint64_t until_ms);
+void fair_park(struct fair *fair, struct uuid flow_id, uint64_t until_ms);
 /* Stays for good; weight 1 and in_flight_max 0 mean like everybody. */
-void fair_configure(struct fair *fair, struct uuid flow, uint32_t weight, uint32_t in_flight_max);
+void fair_configure(struct fair *fair, struct uuid flow_id, uint32_t weight,
+                    uint32_t in_flight_max);
 size_t fair_waiting_count(const struct fair *fair);
 size_t fair_flow_count(const struct fair *fair);
 uint64_t

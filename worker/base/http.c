@@ -139,7 +139,7 @@ static void take_finished(struct http *http)
         CURLcode code = message->data.result; /* the message dies with the handle's removal */
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
         http_easy_read(exchange);
-        http_easy_verdict(exchange, code);
+        http_easy_verdict(exchange, (int)code);
         answer(exchange);
     }
 }

@@ -224,6 +224,7 @@ static bool has_body(struct MHD_Connection *connection)
 }
 
 /* Called once for the head, once more for its end, and again after a suspension. */
+/* NOLINTNEXTLINE(readability-function-size): microhttpd's signature */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *data_bytes, void **request_arg)

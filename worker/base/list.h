@@ -82,8 +82,10 @@ static inline struct list_node *list_next(const struct list *list, const struct 
 }
 
 /* The current node may be removed inside the loop. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): the name of a variable takes none */
 #define LIST_FOR_EACH(list, node)                                 \
     for (struct list_node *node = list_first(list), *node##_next; \
          node && (node##_next = list_next(list, node), true); node = node##_next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif
