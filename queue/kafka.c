@@ -131,10 +131,9 @@ static void on_tick(struct timer *timer)
     struct queue *queue = container_of(timer, struct queue, tick);
     bool is_open = queue->closing == QUEUE_OPEN;
     timer_start(queue->loop, &queue->tick, is_open ? QUEUE_TICK_MS : CLOSE_TICK_MS, on_tick);
-    if (is_open) {
-        group_tick(queue);
+    group_tick(queue);
+    if (is_open)
         set_metrics(queue);
-    }
     turn(queue);
 }
 
@@ -326,11 +325,8 @@ void queue_settle(struct queue *queue, struct message *message)
     struct partition *partition = message->partition;
     take_back(queue, message);
     if (offsets_finish(&partition->offsets, message->tracker_epoch, message->view.offset) &&
-        message->view.is_unreadable) { /* the loss is recorded: step over it */
-        partition->is_blocked = false;
-        partition->position = partition->resume;
-        group_restart(queue);
-    }
+        message->view.is_unreadable)
+        group_step_over(queue, partition); /* the loss is recorded */
     xfree(message);
 }
 

@@ -67,7 +67,8 @@ struct queue {
     struct rd_kafka_topic_partition_list_s *last_commit; /* QUEUE_REVOKING: to be sent, or NULL */
     bool is_commit_out;
     uint64_t revoke_deadline_ms;
-    bool wants_restart; /* of fetching, with the next tick */
+    bool wants_restart;    /* of fetching, with a tick */
+    uint64_t restarted_ms; /* see RESTART_MS */
 
     struct partition **partitions; /* by number; NULL where never owned */
     size_t partition_max;
@@ -95,8 +96,9 @@ void group_on_rebalance(struct queue *queue, struct rd_kafka_op_s *event);
 void group_on_committed(struct queue *queue, struct rd_kafka_op_s *event); /* asked for */
 void group_on_commit(struct queue *queue, struct rd_kafka_op_s *event);    /* of ours */
 void group_tick(struct queue *queue);
-void group_commit(struct queue *queue);            /* what is new, unless a commit is on its way */
-void group_restart(struct queue *queue);           /* fetching, from the present positions */
+void group_commit(struct queue *queue); /* what is new, unless a commit is on its way */
+void group_pause(struct queue *queue, struct partition *partition);
+void group_step_over(struct queue *queue, struct partition *partition); /* what paused it */
 void group_forget_assignment(struct queue *queue); /* for closing: as if revoked, no commit */
 
 /* kafka_drain.c */

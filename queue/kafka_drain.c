@@ -41,7 +41,7 @@ static void block(struct queue *queue, struct partition *partition, int64_t offs
     partition->resume = is_reset ? RD_KAFKA_OFFSET_BEGINNING : offset + 1;
     partition->held = message_unreadable(text_from(queue->topic), partition->number, offset,
                                          text_from(rd_kafka_event_error_string(event)));
-    group_restart(queue);
+    group_pause(queue, partition);
 }
 
 static void on_partition_error(struct queue *queue, struct partition *partition,

@@ -9,6 +9,9 @@
 
 #define ASK_TIMEOUT_MS 5000
 #define REVOKE_COMMIT_MS 5000 /* the other members wait for us */
+/* librdkafka 2.0.2 fails an assertion when an assignment changes while the fetchers of the one
+ * before are still stopping, and does not tell when they have: it takes them a millisecond. */
+#define RESTART_MS 1000
 
 /* Eager assignment: all partitions come and go together. */
 static void answer_assignment(struct queue *queue, const rd_kafka_topic_partition_list_t *list)
@@ -166,18 +169,72 @@ static void end_partitions(struct queue *queue)
     queue->lag = 0;
 }
 
-void group_restart(struct queue *queue)
+/* Assigns the same partitions again, from their present positions. */
+static void restart(struct queue *queue)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
     queue->wants_restart = false;
+    queue->restarted_ms = loop_now_ms(queue->loop);
     for (size_t i = 0; i < queue->partition_max; i++) {
         struct partition *partition = queue->partitions[i];
-        if (partition && partition->queue && !partition->is_blocked)
+        if (partition && partition->queue)
             rd_kafka_topic_partition_list_add(list, queue->topic, partition->number)->offset =
                 partition->position;
     }
     answer_assignment(queue, list);
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+static bool is_restarting(const struct queue *queue)
+{
+    return queue->restarted_ms && loop_now_ms(queue->loop) < queue->restarted_ms + RESTART_MS;
+}
+
+/* ---- a partition that waits at an unreadable record --------------------------------------------
+ */
+
+static rd_kafka_topic_partition_list_t *only(struct queue *queue, const struct partition *partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, queue->topic, partition->number)->offset =
+        partition->position;
+    return list;
+}
+
+/* Else librdkafka would fetch the record again and again, with an error each time. */
+void group_pause(struct queue *queue, struct partition *partition)
+{
+    rd_kafka_topic_partition_list_t *list = only(queue, partition);
+    rd_kafka_resp_err_t code = rd_kafka_pause_partitions(queue->client, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    struct error err;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    kafka_error(&err, (int)code, "pausing a partition");
+    queue_trouble(queue, &err);
+}
+
+/* A seek is enough where fetching goes on; after a reset it has ended and is started anew. Either
+ * way the pause, which is ours and single, ends (librdkafka before 2.4 rewinds a partition that is
+ * resumed without having been paused). */
+void group_step_over(struct queue *queue, struct partition *partition)
+{
+    partition->is_blocked = false;
+    partition->position = partition->resume;
+    rd_kafka_topic_partition_list_t *list = only(queue, partition);
+    rd_kafka_error_t *error = NULL;
+    if (partition->position >= 0)
+        error = rd_kafka_seek_partitions(queue->client, list, 0);
+    queue->wants_restart = queue->wants_restart || partition->position < 0 || error;
+    if (error)
+        rd_kafka_error_destroy(error); /* the restart does the same */
+    rd_kafka_resp_err_t code = rd_kafka_resume_partitions(queue->client, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    struct error err;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    kafka_error(&err, (int)code, "resuming a partition");
+    queue_trouble(queue, &err);
 }
 
 /* ---- assigned: ask for the committed offsets, then begin ---------------------------------------
@@ -298,6 +355,8 @@ static void on_assign(struct queue *queue, const rd_kafka_topic_partition_list_t
 static void finish_revoke(struct queue *queue)
 {
     bool is_late = loop_now_ms(queue->loop) >= queue->revoke_deadline_ms;
+    if (is_restarting(queue))
+        return; /* a tick comes back to it */
     if (queue->is_commit_out && !is_late)
         return;
     rd_kafka_topic_partition_list_t *list = queue->last_commit;
@@ -363,14 +422,14 @@ static void measure_lag(struct queue *queue)
 
 void group_tick(struct queue *queue)
 {
-    if (queue->phase == QUEUE_ASKING && queue->is_ask_answered)
+    if (queue->phase == QUEUE_ASKING && queue->is_ask_answered && queue->closing == QUEUE_OPEN)
         ask(queue);
     if (queue->phase == QUEUE_REVOKING)
         finish_revoke(queue);
-    if (queue->phase != QUEUE_STEADY)
+    if (queue->phase != QUEUE_STEADY || queue->closing != QUEUE_OPEN)
         return;
-    if (queue->wants_restart && !queue->is_fatal)
-        group_restart(queue);
+    if (queue->wants_restart && !queue->is_fatal && !is_restarting(queue))
+        restart(queue);
     group_commit(queue);
     measure_lag(queue);
 }
