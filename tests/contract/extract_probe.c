@@ -44,6 +44,7 @@ static void on_pages(struct extract_request *request, const struct page *pages, 
         assert_true(text_is_utf8(pages[i].text));
         if (pages[i].flags & PAGE_IS_SKIPPED)
             probe->skipped_page = pages[i].number;
+        probe->flags |= pages[i].flags;
         bytes += pages[i].text.bytes;
         buffer_append_text(&probe->text, pages[i].text);
         buffer_append_char(&probe->text, '\f');

@@ -14,6 +14,7 @@ struct probe {
     struct extract *extract;
     struct buffer text; /* pages, each followed by U+000C */
     uint32_t page_count, skipped_page;
+    uint32_t flags; /* of all pages */
     bool is_done, has_summary, is_ok, gives_credit;
     bool cancels_at_first_page;
     struct extract_summary summary; /* its texts are gone */

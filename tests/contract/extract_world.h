@@ -1,0 +1,28 @@
+/*
+ * extract_world.h - an extraction service, a PDF to be written and a request, made anew for a test.
+ *
+ * Thread: the loop thread.
+ */
+#ifndef TESTS_CONTRACT_EXTRACT_WORLD_H
+#define TESTS_CONTRACT_EXTRACT_WORLD_H
+
+#include "tests/contract/extract_probe.h"
+#include "tests/contract/pdf_writer.h"
+
+extern struct loop *loop;
+extern struct extract *extract;
+extern struct pdf_writer writer;
+extern struct probe probe;
+
+int set_up(void **state); /* of cmocka: everything open, two slots */
+int tear_down(void **state);
+
+void open_extract(uint32_t slots_max);
+void close_extract(void);
+void on_extract_closed(void *arg); /* arg: a bool, is set */
+
+void submit_writer(void); /* ends the writer's PDF and submits it with probe */
+void read_writer(void);   /* and awaits the answer, which must be a good one */
+void assert_refused(struct text body, enum error_code code);
+
+#endif
