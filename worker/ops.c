@@ -6,6 +6,7 @@
 #include "store/report.h"
 #include "worker/base/httpd.h"
 #include "worker/base/json.h"
+#include "worker/base/log.h"
 #include "worker/base/memory.h"
 #include "worker/base/metrics.h"
 #include "worker/web.h"
@@ -266,8 +267,16 @@ struct ops *ops_open(struct app *app, const struct running *running, struct erro
     for (size_t i = 0; i < COUNT_OF(table); i++)
         ops->routes[i] = (struct httpd_route){table[i].path, table[i].handle, ops};
     ops->httpd = httpd_open(app->loop, app->config->listen, ops->routes, COUNT_OF(table), err);
-    if (ops->httpd)
+    /* Several workers on one machine: who has not asked for a port gets another one. */
+    if (!ops->httpd && !environment_get(app->config->environment, "MILLRACE_LISTEN")) {
+        LOG_WARN("listen_moved", FIELD_ERROR(err));
+        ops->httpd =
+            httpd_open(app->loop, TEXT("127.0.0.1:0"), ops->routes, COUNT_OF(table), err);
+    }
+    if (ops->httpd) {
+        LOG_INFO("listening", FIELD_U64("port", httpd_port(ops->httpd)));
         return ops;
+    }
     xfree(ops);
     return NULL;
 }
