@@ -253,24 +253,48 @@ static bool give_out(struct chunker *chunker, struct arena *slab, struct chunk *
 /* ---- public -----------------------------------------------------------------------------------
  */
 
-bool chunker_add(struct chunker *chunker, const struct page *page, struct error *err)
+/* Whether this page, from byte `from` on, is what comes now. */
+static bool check_order(const struct chunker *chunker, const struct page *page, size_t from,
+                        struct error *err)
 {
+    uint32_t expected = chunker->page_number + (from == 0);
     if (chunker->is_ended)
         return error_set(err, ERR_BUG, "a page after the end");
-    if (!page) {
+    if (page->number == 0 || page->number != expected)
+        return error_set(err, ERR_BUG, "page %u after page %u", page->number, chunker->page_number);
+    return true;
+}
+
+bool chunker_add(struct chunker *chunker, const struct page *page, struct error *err)
+{
+    if (!page && !chunker->is_ended) {
         chunker->is_ended = true;
         return true;
     }
-    bool is_new_page = page->number != chunker->page_number;
-    if (page->number == 0 || (is_new_page && page->number != chunker->page_number + 1))
-        return error_set(err, ERR_BUG, "page %u after page %u", page->number, chunker->page_number);
+    if (!page)
+        return error_set(err, ERR_BUG, "the end after the end");
     if (page->text.bytes > chunker_room_bytes(chunker))
         return error_set(err, ERR_TEXT_MAX, "page %u: %zu bytes of text at once, %zu fit",
                          page->number, page->text.bytes, chunker_room_bytes(chunker));
-    if (!text_is_utf8(page->text))
+    size_t at = 0;
+    return chunker_add_part(chunker, page, &at, err);
+}
+
+bool chunker_add_part(struct chunker *chunker, const struct page *page, size_t *at,
+                      struct error *err)
+{
+    struct text rest = text_slice(page->text, *at, page->text.bytes);
+    if (!check_order(chunker, page, *at, err))
+        return false;
+    if (*at == 0 && !text_is_utf8(page->text))
         return error_set(err, ERR_PROTOCOL, "page %u: text is not UTF-8", page->number);
-    window_add(&chunker->window, page, is_new_page);
+    rest = text_utf8_prefix(rest, chunker_room_bytes(chunker));
+    if (rest.bytes == 0 && *at < page->text.bytes)
+        return error_set(err, ERR_TEXT_MAX, "page %u: no room before chunks are drawn",
+                         page->number);
+    window_add(&chunker->window, page, *at, *at + rest.bytes);
     chunker->page_number = page->number;
+    *at += rest.bytes;
     return true;
 }
 

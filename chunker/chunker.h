@@ -22,7 +22,7 @@
 #include "worker/model/chunk.h"
 
 #define CHUNKER_WINDOW_BYTES ((size_t)1024 * 1024)
-#define CHUNKER_PIECE_BYTES_MAX ((size_t)512 * 1024) /* always fits once no chunk can be drawn */
+#define CHUNKER_PIECE_BYTES_MAX ((size_t)512 * 1024) /* always fits once nothing can be drawn */
 #define CHUNKER_EMBEDDED_BYTES_MAX ((size_t)8191)    /* prefix and content */
 
 struct chunker;
@@ -43,11 +43,15 @@ const char *chunker_version(void);
 /* title: embedded before each chunk together with the heading path; may be empty; copied. */
 struct chunker *chunker_new(struct chunker_options options, struct text title);
 void chunker_free(struct chunker *chunker); /* NULL is allowed */
-/* page NULL: the end. A page of more than CHUNKER_PIECE_BYTES_MAX comes in pieces: the same number
- * again goes on with its text (each piece whole UTF-8, a mark within one piece).
- * ERR_TEXT_MAX when the text exceeds chunker_room_bytes(): draw chunks first; ERR_BUG for a page
- * out of order or after the end; ERR_PROTOCOL for text that is no UTF-8. Nothing is added then. */
+/* page NULL: the end. ERR_TEXT_MAX when the text exceeds chunker_room_bytes(): draw chunks first;
+ * ERR_BUG for a page out of order or after the end; ERR_PROTOCOL for text that is no UTF-8. Nothing
+ * is added then. */
 bool chunker_add(struct chunker *chunker, const struct page *page, struct error *err) MUST_CHECK;
+/* For pages of any size: adds what there is room for of the page's text from byte *at on (0 at
+ * first), and moves *at behind it; the page is added when *at is its end. ERR_TEXT_MAX when there
+ * is no room at all; at least CHUNKER_PIECE_BYTES_MAX fit once no chunk can be drawn. */
+bool chunker_add_part(struct chunker *chunker, const struct page *page, size_t *at,
+                      struct error *err) MUST_CHECK;
 /* false: needs more pages, or the end was told and all is given out (err->message is empty then).
  * The chunk's texts lie in slab; they are copied there. A slab that is full (arena budget) gives
  * false and ERR_NO_MEMORY, and the chunk can be drawn again into another. */

@@ -64,23 +64,25 @@ static void append(struct window *window, struct text text)
     window->to += text.bytes;
 }
 
-void window_add(struct window *window, const struct page *page, bool is_new_page)
+void window_add(struct window *window, const struct page *page, size_t from, size_t to)
 {
-    if (is_new_page && page->number > 1)
+    if (from == 0 && page->number > 1)
         append(window, TEXT("\f"));
-    uint64_t start = window->place + (window->to - window->from);
-    if (is_new_page)
+    uint64_t start = window->place + (window->to - window->from); /* of byte `from` */
+    if (from == 0)
         add_page(window, (struct window_page){start, page->number});
     for (size_t i = 0; i < page->mark_count; i++) {
         const struct mark *mark = &page->marks[i];
         if (mark->byte_start >= mark->byte_end || mark->byte_end > page->text.bytes)
             continue; /* a hint that makes no sense is none */
-        add_mark(window, (struct window_mark){.start = start + mark->byte_start,
-                                              .end = start + mark->byte_end,
+        if (mark->byte_start < from || mark->byte_start >= to)
+            continue; /* it came or comes with another part */
+        add_mark(window, (struct window_mark){.start = start + (mark->byte_start - from),
+                                              .end = start + (mark->byte_end - from),
                                               .kind = mark->kind,
                                               .level = mark->level});
     }
-    append(window, page->text);
+    append(window, text_slice(page->text, from, to));
 }
 
 struct text window_text(const struct window *window)

@@ -32,8 +32,9 @@ struct window {
     size_t mark_from, mark_to, mark_allocated;
 };
 
-/* The page's text, after a U+000C when is_new_page and it is not the first. */
-void window_add(struct window *window, const struct page *page, bool is_new_page);
+/* Bytes [from, to) of the page's text, with the marks that begin there; from 0 begins the page, and
+ * puts a U+000C before it when it is not the first. */
+void window_add(struct window *window, const struct page *page, size_t from, size_t to);
 struct text
 window_text(const struct window *window); /* from `place` to the end of what was added */
 struct text window_slice(const struct window *window, uint64_t from, uint64_t to);

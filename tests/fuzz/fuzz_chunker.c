@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         page_count++;
     }
     struct checked one = check_document(pages, page_count, FEED_PAGE_BY_PAGE, options);
-    struct checked two = check_document(pages, page_count, FEED_IN_PIECES, options);
+    struct checked two = check_document(pages, page_count, FEED_IN_PARTS, options);
     assert(text_equal(buffer_text(&one.listing), buffer_text(&two.listing)));
     check_release(&one);
     check_release(&two);

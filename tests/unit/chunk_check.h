@@ -12,7 +12,7 @@
 #include "worker/base/buffer.h"
 
 /* How pages are handed over and chunks are drawn; the chunks may not depend on it. */
-enum feed { FEED_PAGE_BY_PAGE, FEED_AS_MUCH_AS_FITS, FEED_IN_PIECES };
+enum feed { FEED_PAGE_BY_PAGE, FEED_AS_MUCH_AS_FITS, FEED_IN_PARTS };
 
 struct checked {
     struct buffer canonical;
@@ -101,18 +101,19 @@ static inline void check_add(struct chunker *chunker, const struct page *page)
     assert(is_added);
 }
 
-static inline void check_add_pieces(struct checked *checked, struct chunker *chunker,
-                                    const struct page *page, size_t piece_bytes)
+/* By parts: the page's own end is hidden from the chunker until it is reached. */
+static inline void check_add_parts(struct checked *checked, struct chunker *chunker,
+                                   const struct page *page, size_t part_bytes)
 {
-    struct page piece = *page;
+    struct page part = *page;
+    struct error err;
     size_t at = 0;
     do {
         check_draw(checked, chunker, SIZE_MAX);
-        struct text rest = text_slice(page->text, at, page->text.bytes);
-        piece.text = text_utf8_prefix(rest, piece_bytes);
-        piece.mark_count = 0;
-        check_add(chunker, &piece);
-        at += piece.text.bytes;
+        part.text = text_utf8_prefix(page->text, at + part_bytes);
+        part.mark_count = part.text.bytes == page->text.bytes ? page->mark_count : 0;
+        bool is_added = chunker_add_part(chunker, &part, &at, &err);
+        assert(is_added);
     } while (at < page->text.bytes);
 }
 
@@ -128,8 +129,8 @@ static inline struct checked check_document(const struct page *pages, size_t pag
     }
     struct chunker *chunker = chunker_new(options, TEXT("A title"));
     for (size_t i = 0; i < page_count; i++) {
-        if (feed == FEED_IN_PIECES) {
-            check_add_pieces(&checked, chunker, &pages[i], 7);
+        if (feed == FEED_IN_PARTS) {
+            check_add_parts(&checked, chunker, &pages[i], 7);
             continue;
         }
         if (feed == FEED_PAGE_BY_PAGE || chunker_room_bytes(chunker) < pages[i].text.bytes)
