@@ -183,8 +183,8 @@ static void *accept_all(void *arg)
             break;
         int is_on = 1;
         setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &is_on, sizeof(is_on));
+        atomic_fetch_add(&server->connection_count, 1); /* before anything is answered */
         pthread_create(&connection->thread, NULL, serve, connection);
-        atomic_fetch_add(&server->connection_count, 1);
     }
     return NULL;
 }

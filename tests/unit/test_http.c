@@ -1,4 +1,7 @@
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/unit/http_bench.h"
@@ -104,6 +107,29 @@ static void test_http__keeps_connections(void **state)
     for (size_t i = 0; i < CALLS_MAX; i++)
         reply_of(run(call_of(i, "/echo")));
     assert_int_equal(raw_server_connections(bench.server), 1);
+}
+
+static bool is_connected_to(int fd, uint16_t port)
+{
+    struct sockaddr_in peer;
+    socklen_t bytes = sizeof(peer);
+    return getpeername(fd, (struct sockaddr *)&peer, &bytes) == 0 && peer.sin_family == AF_INET &&
+           ntohs(peer.sin_port) == port;
+}
+
+static void test_http__no_child_inherits_its_sockets(void **state)
+{
+    (void)state;
+    open_client(2, 0);
+    reply_of(run(call_of(0, "/echo")));
+    unsigned found = 0;
+    for (int fd = 3; fd < 1024; fd++) {
+        if (!is_connected_to(fd, raw_server_port(bench.server)))
+            continue;
+        found++;
+        assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    }
+    assert_int_equal(found, 1);
 }
 
 static void test_http__waits_in_order_for_a_connection(void **state)
@@ -243,6 +269,7 @@ int main(void)
         TEST(test_http__sends_a_body_from_a_file),
         TEST(test_http__refuses_headers_and_urls_with_line_ends),
         TEST(test_http__keeps_connections),
+        TEST(test_http__no_child_inherits_its_sockets),
         TEST(test_http__waits_in_order_for_a_connection),
         TEST(test_http__every_status_is_an_answer_and_redirects_stay_unfollowed),
         TEST(test_http__an_interim_answer_leaves_no_headers),

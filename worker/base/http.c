@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -284,6 +285,8 @@ static void doom_all(struct list *list)
 
 static void init_curl(void)
 {
+    /* OpenSSL writes to sockets whose peer has gone; with CURLOPT_NOSIGNAL curl leaves it to us. */
+    signal(SIGPIPE, SIG_IGN);
     CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
     assert(code == CURLE_OK);
 }

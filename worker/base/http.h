@@ -64,6 +64,7 @@ struct http_request {
     struct http_exchange *exchange; /* private */
 };
 
+/* SIGPIPE is ignored in this process from now on. */
 struct http *http_open(struct loop *loop, const struct http_options *options,
                        struct error *err) MUST_CHECK;
 void http_close(struct http *http, void (*on_closed)(void *arg),

@@ -2,6 +2,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "worker/base/http_private.h"
@@ -126,6 +127,14 @@ static int on_send(void *arg, char *remote_ip, char *local_ip, int remote_port, 
     return CURL_PREREQFUNC_OK;
 }
 
+/* libcurl 7.88 leaves its sockets open in children: the sandbox must not get one. */
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)arg;
+    (void)purpose;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 /* ---- what curl is told before ---------------------------------------------------------------- */
 
 /* Options that curl may refuse: a string without memory, a protocol the build does not have. */
@@ -172,10 +181,11 @@ static bool set_callbacks(CURL *easy, struct http_exchange *exchange)
            SET(easy, CURLOPT_ERRORBUFFER, exchange->message) &&
            SET(easy, CURLOPT_WRITEFUNCTION, on_body) && SET(easy, CURLOPT_WRITEDATA, exchange) &&
            SET(easy, CURLOPT_HEADERFUNCTION, on_header) &&
-           SET(easy, CURLOPT_HEADERDATA, exchange) && SET(easy, CURLOPT_READFUNCTION, on_upload) &&
-           SET(easy, CURLOPT_READDATA, exchange) && SET(easy, CURLOPT_SEEKFUNCTION, on_seek) &&
-           SET(easy, CURLOPT_SEEKDATA, exchange) && SET(easy, CURLOPT_PREREQFUNCTION, on_send) &&
-           SET(easy, CURLOPT_PREREQDATA, exchange);
+           SET(easy, CURLOPT_HEADERDATA, exchange) &&
+           SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket) &&
+           SET(easy, CURLOPT_READFUNCTION, on_upload) && SET(easy, CURLOPT_READDATA, exchange) &&
+           SET(easy, CURLOPT_SEEKFUNCTION, on_seek) && SET(easy, CURLOPT_SEEKDATA, exchange) &&
+           SET(easy, CURLOPT_PREREQFUNCTION, on_send) && SET(easy, CURLOPT_PREREQDATA, exchange);
 }
 
 static bool set_body(CURL *easy, const struct http_request *request)
