@@ -4,66 +4,67 @@
 
 #define ROWS_MAX 10000
 /* Times as RFC 3339 in UTC, whatever the server's settings are. */
-#define TIME(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-#define JOB_COLUMNS                                                                     \
-    "job_id, user_id, job_type, status, control, total_documents, processed_count, "    \
-    "failed_count, cancelled_count, bytes_total, bytes_done, pages_done, chunks_done, " \
-    "tokens_done, " TIME("created_at") ", " TIME("started_at") ", " TIME(               \
-        "completed_at") ", "                                                            \
-                        "round(seconds::numeric, 3), round(seconds_left::numeric, 3)"
+#define TIME(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
-/* $1: the id or null, $2: rows at most, $3: documents or null */
+/* clang-format off: SQL, a clause a line */
+#define JOBS                                                                                       \
+    "select p.job_id, p.user_id, u.email, p.job_type, p.status, p.control,"                        \
+    " p.total_documents, p.processed_count, p.failed_count, p.cancelled_count, p.pages_done,"      \
+    " p.chunks_done, p.tokens_done, p.bytes_done, p.bytes_total, j.error_message, " TIME(          \
+        "p.created_at") ", " TIME("p.started_at") ", " TIME("p.completed_at") ","                  \
+                                                                              " round(p.seconds::" \
+                                                                              "numeric, 3), "      \
+                                                                              "round(p.seconds_"   \
+                                                                              "left::numeric, 3)"  \
+                                                                              " from "             \
+                                                                              "job_progress p "    \
+                                                                              "join "              \
+                                                                              "processing_jobs j " \
+                                                                              "on j.id = p.job_id" \
+                                                                              " left join users "  \
+                                                                              "u on u.id = "       \
+                                                                              "p.user_id"
+
+/* $1: the id or null, $2: rows at most, $3: documents or null. Columns: report.h. */
 static const char *const STATEMENTS[] = {
-    /* job, user, type, status, control, total, processed, failed, cancelled, bytes in all, bytes
-     * done, pages, chunks, tokens, created, started, completed, seconds, seconds left */
-    [REPORT_JOBS] = "select " JOB_COLUMNS " from job_progress where ($1 is null or user_id = $1) "
-                    "and $3 is null order by created_at desc, job_id limit $2",
-    [REPORT_JOB] = "select " JOB_COLUMNS " from job_progress where job_id = $1 and $3 is null "
-                   "limit $2",
-    /* document, title, bucket, key, outcome ("open"), status, code, message, bytes, pages, chunks,
-     * tokens, finished, due */
+    [REPORT_JOBS] = JOBS " where ($1 is null or p.user_id = $1) and $3 is null"
+                         " order by p.created_at desc, p.job_id limit $2",
+    [REPORT_JOB] = JOBS " where p.job_id = $1 and $3 is null limit $2",
     [REPORT_JOB_ITEMS] =
-        "select i.document_id, d.title, d.bucket, d.object_key, coalesce(i.outcome, 'open'), "
-        "d.status, i.error_code, i.error_message, i.size_bytes, i.page_count, i.chunk_count, "
-        "i.token_count, " TIME("i.finished_at") ", " TIME(
-            "i.due") " from job_items i join "
-                     "documents d on d.id = i.document_id where i.job_id = $1 and $3 is null order "
-                     "by "
-                     "(i.outcome = 'failed') desc nulls last, i.outcome nulls last, d.object_key "
-                     "limit $2",
-    /* user, email, is active, documents, bytes, vectors, pages, chunks, tokens, failed, waiting */
+        "select i.document_id, d.title, d.object_key, i.outcome, i.error_code, i.error_message,"
+        " i.page_count, i.chunk_count, i.size_bytes, " TIME("i.finished_at") ", " TIME(
+            "i.due") " from job_items i join documents d on d.id = i.document_id"
+                     " where i.job_id = $1 and $3 is null"
+                     " order by (i.outcome = 'failed') desc nulls last, i.outcome nulls last, "
+                     "d.object_key"
+                     " limit $2",
     [REPORT_TENANTS] =
-        "select user_id, email, is_active, total_documents, total_storage_bytes, total_vectors, "
-        "coalesce(pages, 0), coalesce(chunks, 0), coalesce(tokens, 0), coalesce(failed, 0), "
-        "coalesce(waiting, 0) from tenant_usage where ($1 is null or user_id = $1) and $3 is null "
-        "order by total_documents desc nulls last, user_id limit $2",
-    /* code, documents, tenants, latest, an example's message */
-    [REPORT_FAILURES] = "select error_code, count(*), count(distinct user_id), " TIME(
-        "max(processed_at)") ", "
-                             "min(error_message) from documents where status = 'failed' and ($1 is "
-                             "null or user_id = $1) "
-                             "and $3 is null group by 1 order by 2 desc, 1 limit $2",
-    /* topic, partition, offset, event number, code, message, user, bytes of the value, event's
-     * time, created, resolution */
-    [REPORT_DEAD_LETTERS] = "select topic, partition, \"offset\", event_no, code, message, "
-                            "user_id, length(value), " TIME("event_at") ", " TIME(
-                                "created_at") ", resolution from dead_letters where ($1 is null "
-                                              "or user_id = $1) and $3 is null order by created_at "
-                                              "desc, topic, partition, \"offset\" "
-                                              "desc, event_no limit $2",
-    /* document, generation, title, bucket, key, chunks, user */
+        "select user_id, email, is_active, total_documents, coalesce(pages, 0),"
+        " coalesce(chunks, 0), total_vectors, total_storage_bytes, coalesce(failed, 0)"
+        " from tenant_usage where ($1 is null or user_id = $1) and $3 is null"
+        " order by total_documents desc nulls last, user_id limit $2",
+    [REPORT_FAILURES] = "select error_code, count(*), min(error_message), " TIME(
+        "max(processed_at)") " from documents where status = 'failed' and ($1 is null or user_id = "
+                             "$1) and $3 is null"
+                             " group by 1 order by 2 desc, 1 limit $2",
+    [REPORT_DEAD_LETTERS] =
+        "select topic, partition, \"offset\", event_no, code, message, encode(key, 'escape'),"
+        " user_id, " TIME("created_at") " from dead_letters where resolution is null and ($1 is "
+                                        "null or user_id = $1)"
+                                        " and $3 is null"
+                                        " order by created_at desc, topic, partition, \"offset\" "
+                                        "desc, event_no limit $2",
     [REPORT_LIVE] =
-        "select id, gen, title, bucket, object_key, chunk_count, user_id from documents "
-        "where id = any($3) and gen is not null and ($1 is null or user_id = $1) limit "
-        "$2",
-    /* open items, parked items, generations of litter, unresolved dead letters, leased documents */
+        "select id, gen, title, object_key from documents"
+        " where id = any($3) and gen is not null and ($1 is null or user_id = $1) limit $2",
     [REPORT_LANES] =
-        "select (select count(*) from job_items where outcome is null), (select count(*) from "
-        "job_items where outcome is null and parked_at is not null), (select count(*) from "
-        "litter), "
-        "(select count(*) from dead_letters where resolution is null), (select count(*) from "
-        "documents where leased_until is not null) where $1 is null and $3 is null limit $2",
+        "select (select count(*) from job_items where outcome is null),"
+        " (select count(*) from job_items where outcome is null and parked_at is not null),"
+        " (select count(*) from litter),"
+        " (select count(*) from dead_letters where resolution is null)"
+        " where $1 is null and $3 is null limit $2",
 };
+/* clang-format on */
 
 struct run {
     struct report *report;

@@ -12,7 +12,8 @@
 enum report_kind {
     /* job_id, user_id, email, job_type, status, control, total_documents, processed_count,
      * failed_count, cancelled_count, pages_done, chunks_done, tokens_done, bytes_done, bytes_total,
-     * error_message, created_at, started_at, completed_at, seconds (running time so far) */
+     * error_message, created_at, started_at, completed_at, seconds (running time so
+     * far), seconds_left (an estimate, null: unknown) */
     REPORT_JOBS, /* newest first; filter user_id optional */
     REPORT_JOB,  /* one, by id: same columns */
     /* document_id, title, object_key, outcome (null: open), error_code, error_message, page_count,
@@ -21,10 +22,10 @@ enum report_kind {
     /* user_id, email, is_active, total_documents, pages, chunks, total_vectors,
      * total_storage_bytes, failed_documents */
     REPORT_TENANTS,
-    /* error_code, document_count, last_message, last_at: of documents that are failed now */
+    /* error_code, document_count, example (of a message), last_at: of documents failed now */
     REPORT_FAILURES,
     /* topic, partition, offset, event_no, code, message, key, user_id, buried_at */
-    REPORT_DEAD_LETTERS, /* newest first; filter user_id optional */
+    REPORT_DEAD_LETTERS, /* unresolved, newest first; filter user_id optional */
     /* document_id, gen (decimal), title, object_key: of those of `documents` that are live */
     REPORT_LIVE,
     /* open_items, parked_items, litter_rows, dead_letters */

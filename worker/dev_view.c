@@ -170,6 +170,12 @@ static struct text file_name(struct text key)
     return rest.bytes ? rest : key;
 }
 
+static struct text remedy_of(struct text code_name)
+{
+    enum error_code code;
+    return error_code_from_name(code_name, &code) ? text_from(error_remedy(code)) : TEXT_NONE;
+}
+
 static void collect_failures(struct dev_view *view, const struct pg_result *rows)
 {
     struct uuid user, job;
@@ -182,8 +188,7 @@ static void collect_failures(struct dev_view *view, const struct pg_result *rows
         term_table_add(&view->failures, tenant_name(text_from(id)));
         term_table_add(&view->failures, file_name(pg_value(rows, row, ITEM_KEY)));
         term_table_add(&view->failures, pg_value(rows, row, ITEM_CODE));
-        struct text message = pg_value(rows, row, ITEM_MESSAGE);
-        term_table_add(&view->failures, message);
+        term_table_add(&view->failures, remedy_of(pg_value(rows, row, ITEM_CODE)));
     }
     if (++view->job_at < view->job_count) {
         job = dev_feed_job(view->feed, view->job_at, &user);
