@@ -1,7 +1,10 @@
 #include "store/pinecone_calls.h"
 #include "worker/base/memory.h"
 
-enum { CONNECT_TIMEOUT_MS = 5000 };
+enum {
+    CONNECT_TIMEOUT_MS = 5000,
+    REQUESTS_START = 4, /* at once; more while the index stands it */
+};
 
 static void pinecone_start(void *driver, enum vectors_operation kind,
                            struct vectors_request *request)
@@ -83,7 +86,9 @@ static void *pinecone_open(struct loop *loop, const struct vectors_options *opti
     pinecone->api_key = xstrdup(options->api_key);
     pinecone->api_version = xstrdup(options->api_version);
     pinecone->dimension_count = options->dimension_count;
-    pinecone->requests_max = options->requests_max;
+    uint32_t start =
+        options->requests_max < REQUESTS_START ? options->requests_max : REQUESTS_START;
+    pinecone->limiter = limiter_new(start, options->requests_max);
     pinecone->timeout_ms = options->timeout_ms < PINECONE_TIMEOUT_MS_MAX ? options->timeout_ms
                                                                          : PINECONE_TIMEOUT_MS_MAX;
     list_init(&pinecone->operations);

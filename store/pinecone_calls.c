@@ -4,12 +4,12 @@
 #include "worker/base/memory.h"
 
 enum {
-    ATTEMPTS_MAX = 4,        /* of a call that got no clear answer */
-    RETRY_FIRST_MS = 250,    /* doubled each time, half of it by chance */
-    THROTTLE_FIRST_MS = 500, /* when a 429 does not say how long */
+    ATTEMPTS_MAX = 4,     /* of a call that got no clear answer */
+    RETRY_FIRST_MS = 250, /* doubled each time, then by chance */
+    RETRY_LONGEST_MS = 4000,
+    THROTTLE_FIRST_MS = 250, /* when a 429 does not say how long */
     THROTTLE_LONGEST_MS = 30000,
     THROTTLE_PATIENCE_MS = 60000, /* of a request that has no lease to tell it when to stop */
-    TIMEOUT_LONGEST_MS = 30000,   /* protocol, point 4: later nothing may take effect unseen */
     HEADERS = 4,
 };
 
@@ -35,6 +35,7 @@ struct call {
     size_t record_count;
     unsigned attempts;
     bool is_in_flight;
+    struct permit permit;
     struct timer retry;
     struct list_node open, again;
 };
@@ -193,7 +194,7 @@ static void send_call(struct call *call)
     };
     call->attempts++;
     call->is_in_flight = true;
-    pinecone->in_flight++;
+    call->permit = limiter_take(&pinecone->limiter);
     http_send(pinecone->http, &call->http);
 }
 
@@ -221,7 +222,7 @@ static struct call *next_call(struct operation *operation)
 
 static void pump(struct pinecone *pinecone)
 {
-    while (pinecone->in_flight < pinecone->requests_max && pinecone->ready.count > 0 &&
+    while (limiter_has_room(&pinecone->limiter) && pinecone->ready.count > 0 &&
            !timer_is_waiting(&pinecone->resume)) {
         struct list_node *node = list_pop_front(&pinecone->ready);
         struct operation *operation = container_of(node, struct operation, ready);
@@ -235,11 +236,6 @@ static void pump(struct pinecone *pinecone)
 static void on_resume(struct timer *timer)
 {
     pump(container_of(timer, struct pinecone, resume));
-}
-
-static uint64_t with_jitter(struct loop *loop, uint64_t ms)
-{
-    return ms / 2 + rng_below(loop_rng(loop), ms / 2 + 1);
 }
 
 static void on_retry(struct timer *timer)
@@ -260,8 +256,9 @@ static void retry_or_fail(struct call *call, const struct error *err)
         fail(operation, err);
         return;
     }
-    uint64_t delay_ms = (uint64_t)RETRY_FIRST_MS << (call->attempts - 1);
-    timer_start(loop, &call->retry, with_jitter(loop, delay_ms), on_retry);
+    uint64_t delay_ms =
+        backoff_ms(call->attempts, RETRY_FIRST_MS, RETRY_LONGEST_MS, rng_unit(loop_rng(loop)));
+    timer_start(loop, &call->retry, delay_ms, on_retry);
 }
 
 /* 429: all of this index waits. It costs no attempt; the lease says how long it may go on. */
@@ -270,10 +267,11 @@ static void throttle(struct call *call)
     struct operation *operation = call->operation;
     struct pinecone *pinecone = operation->pinecone;
     uint64_t wished_ms = http_retry_after_ms(&call->http, loop_wall_ms(pinecone->loop));
-    uint64_t delay_ms = (uint64_t)THROTTLE_FIRST_MS
-                        << (pinecone->throttled_in_row < 6 ? pinecone->throttled_in_row : 6);
-    delay_ms = wished_ms ? wished_ms + rng_below(loop_rng(pinecone->loop), wished_ms / 4 + 1)
-                         : with_jitter(pinecone->loop, delay_ms);
+    struct rng *rng = loop_rng(pinecone->loop);
+    uint64_t delay_ms =
+        wished_ms ? wished_ms + rng_below(rng, wished_ms / 4 + 1)
+                  : THROTTLE_FIRST_MS + backoff_ms(pinecone->throttled_in_row, THROTTLE_FIRST_MS,
+                                                   THROTTLE_LONGEST_MS, rng_unit(rng));
     if (delay_ms > THROTTLE_LONGEST_MS)
         delay_ms = THROTTLE_LONGEST_MS;
     if (!timer_is_waiting(&pinecone->resume)) {
@@ -346,13 +344,25 @@ static void on_answer(struct call *call)
     retry_or_fail(call, &err);
 }
 
+static void return_permit(struct call *call, const struct error *err)
+{
+    struct limiter *limiter = &call->operation->pinecone->limiter;
+    unsigned status = err ? 0 : call->http.status;
+    if (status == 429 || status == 503 || (err && err->code == ERR_TIMEOUT))
+        limiter_push_back(limiter, call->permit);
+    else if (status >= 200 && status < 300)
+        limiter_succeed(limiter);
+    else
+        limiter_give_back(limiter);
+}
+
 static void on_http_done(struct http_request *http, const struct error *err)
 {
     struct call *call = container_of(http, struct call, http);
     struct operation *operation = call->operation;
     struct pinecone *pinecone = operation->pinecone;
     call->is_in_flight = false;
-    pinecone->in_flight--;
+    return_permit(call, err);
     /* Sent twice: what went over the dead connection may yet have effect. */
     bool is_unknown = (err && http->was_sent) || http->sent_count > 1;
     if (is_unknown && ENDPOINTS[operation->kind].is_write)

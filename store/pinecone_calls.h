@@ -2,7 +2,7 @@
  * pinecone_calls.h - a request as calls: turns, retries, pauses. Private to pinecone*.c.
  *
  * A request becomes an operation, an operation one or more calls. Operations with something to send
- * take turns, one call each, while fewer than requests_max calls are under way. A call that got no
+ * take turns, one call each, while the limiter has room. A call that got no
  * clear answer waits a little and takes a turn again; a 429 pauses the whole index.
  * Owns:   operations from operation_new() to their answer.
  * Thread: the loop thread.
@@ -12,6 +12,7 @@
 
 #include "store/driver.h"
 #include "worker/base/http.h"
+#include "worker/base/limiter.h"
 
 #define PINECONE_TIMEOUT_MS_MAX 30000 /* protocol, point 4: no effect may come later than that */
 
@@ -26,8 +27,7 @@ struct pinecone {
     char *api_key;
     char *api_version;
     uint32_t dimension_count;
-    uint32_t requests_max;
-    uint32_t in_flight;
+    struct limiter limiter;
     uint64_t timeout_ms;
     struct list operations; /* all that are not answered */
     struct list ready;      /* those with a call to send, in turn */
