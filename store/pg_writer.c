@@ -7,10 +7,12 @@
 #define STATEMENTS_MAX 16
 #define LOST_NAMES_MAX 8 /* then this connection is used without named statements */
 
-/* set_config with is_local does what SET LOCAL does, and takes parameters. */
+/* set_config with is_local does what SET LOCAL does, and takes parameters. A plan made once would
+ * remember how small the tables and arrays were then; planning anew costs a millisecond a batch. */
 static const char PRELUDE[] = "select set_config('statement_timeout', $1, true), "
                               "set_config('lock_timeout', $2, true), "
-                              "set_config('synchronous_commit', 'on', true)";
+                              "set_config('synchronous_commit', 'on', true), "
+                              "set_config('plan_cache_mode', 'force_custom_plan', true)";
 
 static void on_watch(struct timer *timer);
 

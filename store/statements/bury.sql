@@ -7,5 +7,4 @@ n as (
     select topic, part, pos, event_no, code, msg, key, value, headers::jsonb, uid,
            to_timestamp(nullif(time_ms, 0) / 1000.0) from e order by 1, 2, 3, 4
         on conflict do nothing returning topic, partition, "offset", event_no)
-select e.at, (n.topic is not null)::int
-  from e left join n on (n.topic, n.partition, n."offset", n.event_no) = (e.topic, e.part, e.pos, e.event_no)
+select at, ((topic, part, pos, event_no) in (select topic, partition, "offset", event_no from n))::int from e

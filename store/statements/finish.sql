@@ -1,3 +1,4 @@
+-- Our own rows are never joined with each other, only looked up in hashes (IN): their number is not known to the planner.
 with e as materialized (
     select * from unnest($1::uuid[], $2::int8[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                          $9::int8[], $10::int4[], $11::int4[], $12::int8[], $13::bool[], $14::text[], $15::text[], $16::text[],
@@ -51,8 +52,8 @@ l1 as (delete from litter l using x where x.effect = 'live' and l.document_id = 
 l2 as (
     update litter l set quiet_at = now() + case when e.dirty then interval '2 minutes' else '0' end
       from e where l.document_id = e.doc and l.gen = e.fence
-       and not exists (select from x where x.doc = e.doc and x.effect = 'live')
-       and not exists (select from o where o.doc = e.doc and not exists (select from x where x.doc = o.doc))),
+       and e.doc not in (select doc from x where effect = 'live')
+       and (e.doc not in (select doc from o) or e.doc in (select doc from x))), -- not of one that stages again
 l3 as (
     insert into litter (document_id, gen, user_id, n, quiet_at)
     select doc, og, user_id, ov, greatest(now(), op + interval '2 minutes') from x
@@ -69,7 +70,7 @@ jd as (
            sum(chunk_count) chunks, sum(token_count) tokens
       from i group by job_id),
 jl as materialized (
-    select id from processing_jobs where id in (select job_id from jd) order by id for no key update),
+    select jd.* from processing_jobs j join jd on jd.job_id = j.id order by j.id for no key update of j),
 j as (
     update processing_jobs j
        set processed_count = processed_count + p, failed_count = failed_count + f, cancelled_count = cancelled_count + c,
@@ -79,17 +80,16 @@ j as (
            status = case when processed_count + p + failed_count + f + cancelled_count + c < total_documents then 'processing'
                          when cancelled_count + c > 0 then 'cancelled' when failed_count + f = 0 then 'completed'
                          when processed_count + p = 0 then 'failed' else 'partial' end
-      from jd join jl on jl.id = jd.job_id where j.id = jd.job_id returning j.id),
+      from jl where j.id = jl.job_id returning j.id),
 ud as (select user_id, sum(nd - od) dd, sum(nb - ob) db, sum(nv - ov) dv from x group by user_id),
 ul as materialized ( -- after the jobs: one order of locks for everybody
-    select id from users
-     where (select count(*) from j) >= 0 and id in (select user_id from ud where (dd, db, dv) <> (0, 0, 0))
-     order by id for no key update),
+    select ud.* from users u join ud on ud.user_id = u.id
+     where (select count(*) from j) >= 0 and (dd, db, dv) <> (0, 0, 0) order by u.id for no key update of u),
 u as (
     update users u
        set total_documents = coalesce(total_documents, 0) + dd, total_storage_bytes = coalesce(total_storage_bytes, 0) + db,
            total_vectors = coalesce(total_vectors, 0) + dv
-      from ud join ul on ul.id = ud.user_id where u.id = ud.user_id)
-select e.at, case when x.doc is not null then 'ok' when o.doc is not null then 'restage'
+      from ul where u.id = ul.user_id)
+select e.at, case when e.doc in (select doc from x) then 'ok' when e.doc in (select doc from o) then 'restage'
                   when (d.fence = e.fence and d.leased_until is null) or d.gen = e.fence then 'ok' else 'lost' end
-  from e left join x on x.doc = e.doc left join o on o.doc = e.doc left join documents d on d.id = e.doc
+  from e left join documents d on d.id = e.doc

@@ -20,6 +20,5 @@ i as (
            parked_at = coalesce(i.parked_at, now()), error_code = h.code, error_message = h.msg
       from h where i.job_id = h.job and i.document_id = h.doc and i.outcome is null
        and h.parked and h.is_holder and not h.is_exhausted
-    returning i.job_id, i.document_id)
-select h.at, (i.job_id is not null)::int, h.is_exhausted::int
-  from h left join i on i.job_id = h.job and i.document_id = h.doc
+    returning h.at)
+select at, (at in (select at from i))::int, is_exhausted::int from h
