@@ -163,7 +163,7 @@ static bool read_object(const struct json *bucket, const struct json *object, en
     struct error err;
     struct text name = json_member_text(bucket, "name");
     if (name.bytes == 0 || name.bytes > EVENT_TEXT_BYTES_MAX) {
-        error_set(&err, ERR_EVENT_BUCKET, "the record has no bucket name");
+        error_set(&err, ERR_EVENT_SHAPE, "the record has no bucket name");
         return event_bad(arena, event, &err);
     }
     if (!read_key(json_member_text(object, "key"), form, arena, &event->key, &err))

@@ -116,7 +116,7 @@ static void test_event__a_bad_record_is_bad_alone(void **state)
     assert_int_equal(count, 10);
     assert_text(events[0].key, "a.pdf");
     assert_bad(1, ERR_EVENT_KEY, "hex");
-    assert_bad(2, ERR_EVENT_BUCKET, "no bucket");
+    assert_bad(2, ERR_EVENT_SHAPE, "no bucket");
     assert_bad(3, ERR_EVENT_KEY, "no object key");
     assert_bad(4, ERR_EVENT_SHAPE, "1 members (what)");
     assert_bad(5, ERR_EVENT_SHAPE, "eventName");
