@@ -12,9 +12,8 @@ from make_demo import DEMO, ENCRYPTED, IMAGE_ONLY, TRUNCATED
 
 LIMIT = 300_000  # bytes, MILLRACE_FILE_BYTES_MAX of this test
 GOOD = pdf.document([["# A good neighbour", "It must not notice anything. " * 20]])
-WAIT_S = (
-    240  # an object that is missing is looked for again for up to a minute before that is believed
-)
+TENANT_WAIT = "3s"  # how long an upload may come before its user
+WAIT_S = 240  # a missing object is looked for again for up to a minute before that is believed
 
 
 def large():
