@@ -24,6 +24,7 @@ struct flow {
     struct work chunking; /* at most one at a time; owns the fields below while it runs */
     struct spool taken;
     uint64_t taken_bytes;
+    size_t page_at; /* of the first page taken: so much of it the chunker has */
     bool is_end_known, is_end_told;
     struct error chunking_error;
     struct flow_batch *filling; /* the batch that chunking fills; NULL: none runs */
@@ -82,16 +83,20 @@ static void on_batch_over(struct flow_batch *batch, const struct error *err)
 /* ---- chunking: pages in, a slab of chunks out, on a work thread ---------------------------------
  */
 
-/* True: something was told that may let more chunks out. */
+/* True: something was told that may let more chunks out. A long page goes in by parts. */
 static bool feed_chunker(struct flow *flow)
 {
     size_t fed_bytes = 0;
     const struct page *page;
     while (fed_bytes < FEED_BYTES && (page = spool_first(&flow->taken)) &&
-           (fed_bytes == 0 || page->text.bytes <= chunker_room_bytes(flow->chunker))) {
-        if (!chunker_add(flow->chunker, page, &flow->chunking_error))
+           (fed_bytes == 0 || chunker_room_bytes(flow->chunker) >= FEED_BYTES)) {
+        size_t from = flow->page_at;
+        if (!chunker_add_part(flow->chunker, page, &flow->page_at, &flow->chunking_error))
             return false;
-        fed_bytes += page->text.bytes + 1;
+        fed_bytes += flow->page_at - from + 1;
+        if (flow->page_at < page->text.bytes)
+            return true;
+        flow->page_at = 0;
         spool_drop_first(&flow->taken);
     }
     if (fed_bytes || !flow->is_end_known || flow->is_end_told)

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "chunker/chunker.h"
 #include "worker/base/memory.h"
 
 struct spooled {
@@ -17,54 +16,19 @@ void spool_init(struct spool *spool)
     spool->text_bytes = 0;
 }
 
-static void add_piece(struct spool *spool, const struct page *piece)
+void spool_add(struct spool *spool, const struct page *page)
 {
-    size_t mark_bytes = piece->mark_count * sizeof(struct mark);
-    struct spooled *copy = xmalloc(sizeof(*copy) + mark_bytes + piece->text.bytes);
-    *copy = (struct spooled){.page = *piece};
+    size_t mark_bytes = page->mark_count * sizeof(struct mark);
+    struct spooled *copy = xmalloc(sizeof(*copy) + mark_bytes + page->text.bytes);
+    *copy = (struct spooled){.page = *page};
     if (mark_bytes)
-        memcpy(copy->bytes, piece->marks, mark_bytes);
-    if (piece->text.bytes)
-        memcpy(copy->bytes + mark_bytes, piece->text.start, piece->text.bytes);
+        memcpy(copy->bytes, page->marks, mark_bytes);
+    if (page->text.bytes)
+        memcpy(copy->bytes + mark_bytes, page->text.start, page->text.bytes);
     copy->page.marks = (const struct mark *)(const void *)copy->bytes;
     copy->page.text.start = copy->bytes + mark_bytes;
     list_push_back(&spool->pages, &copy->node);
-    spool->text_bytes += piece->text.bytes;
-}
-
-/* The marks that lie in [from, to), moved to the piece's own start; one that is cut is shortened.
- */
-static void add_cut_piece(struct spool *spool, const struct page *page, size_t from, size_t to)
-{
-    struct page piece = *page;
-    struct mark *marks = xcalloc(page->mark_count, sizeof(*marks));
-    piece.text = text_slice(page->text, from, to);
-    piece.marks = marks;
-    piece.mark_count = 0;
-    for (size_t i = 0; i < page->mark_count; i++) {
-        struct mark mark = page->marks[i];
-        if (mark.byte_start < from || mark.byte_start >= to)
-            continue;
-        mark.byte_end = (uint32_t)((mark.byte_end < to ? mark.byte_end : to) - from);
-        mark.byte_start -= (uint32_t)from;
-        marks[piece.mark_count++] = mark;
-    }
-    add_piece(spool, &piece);
-    xfree(marks);
-}
-
-void spool_add(struct spool *spool, const struct page *page)
-{
-    if (page->text.bytes <= CHUNKER_PIECE_BYTES_MAX) {
-        add_piece(spool, page);
-        return;
-    }
-    for (size_t from = 0; from < page->text.bytes;) {
-        struct text rest = text_slice(page->text, from, page->text.bytes);
-        size_t to = from + text_utf8_prefix(rest, CHUNKER_PIECE_BYTES_MAX).bytes;
-        add_cut_piece(spool, page, from, to);
-        from = to;
-    }
+    spool->text_bytes += page->text.bytes;
 }
 
 const struct page *spool_first(const struct spool *spool)

@@ -16,9 +16,8 @@ struct spool {
 };
 
 void spool_init(struct spool *spool);
-/* Copies; a page that is too long for the chunker's window in several pieces of the same number. */
-void spool_add(struct spool *spool, const struct page *page);
-const struct page *spool_first(const struct spool *spool); /* NULL: empty */
+void spool_add(struct spool *spool, const struct page *page); /* copies */
+const struct page *spool_first(const struct spool *spool);    /* NULL: empty */
 void spool_drop_first(struct spool *spool);
 void spool_move(struct spool *from, struct spool *to); /* all of it, behind what is there */
 void spool_release(struct spool *spool);
