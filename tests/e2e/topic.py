@@ -15,9 +15,9 @@ SECONDS = 10
 class Topic:
     def __init__(self, brokers, name, group):
         self.name = name
-        settings = {"bootstrap.servers": brokers, "log_level": 0}
-        self.producer = Producer(settings)
-        self.reader = Consumer({**settings, "group.id": group, "enable.auto.commit": False})
+        self.settings = {"bootstrap.servers": brokers, "log_level": 0}
+        self.producer = Producer(self.settings)
+        self.reader = Consumer({**self.settings, "group.id": group, "enable.auto.commit": False})
 
     def close(self):
         self.reader.close()
