@@ -169,18 +169,22 @@ static void retry(struct batch *batch, const struct error *err)
     timer_start(loop, &batch->retry, delay_ms, on_retry);
 }
 
+/* A row of it does harm, or it is too much at once, or in the way of others. */
+static bool is_better_split(const struct batch *batch, const char *sqlstate, enum error_code code)
+{
+    bool is_in_the_way = code == ERR_CONFLICT && batch->tries >= CONFLICTS_MAX;
+    return batch->node_count > 1 &&
+           (is_caused_by_a_row(sqlstate) || code == ERR_TIMEOUT || is_in_the_way);
+}
+
 static void fail(struct batch *batch, const char *sqlstate, const struct error *err)
 {
-    bool is_single = batch->node_count == 1;
-    if (is_caused_by_a_row(sqlstate) && !is_single)
+    if (is_better_split(batch, sqlstate, err->code))
         split(batch);
-    else if (!is_passing(err->code))
-        answer_all(batch, err);
-    else if (!is_single && (err->code == ERR_TIMEOUT ||
-                            (err->code == ERR_CONFLICT && batch->tries >= CONFLICTS_MAX)))
-        split(batch); /* too much at once, or too much in the way of others */
-    else
+    else if (is_passing(err->code))
         retry(batch, err);
+    else
+        answer_all(batch, err);
 }
 
 static void on_rows(struct pg_request *request, const struct pg_result *result,
@@ -193,6 +197,7 @@ static void on_rows(struct pg_request *request, const struct pg_result *result,
         return;
     }
     size_t row_count = kind->answers_row_by_row ? pg_row_count(result) : 0;
+    assert(kind->take || !row_count);
     for (size_t i = 0; i < batch->node_count; i++) {
         batch->has_row[i] = kind->may_have_no_row || !kind->take;
         if (kind->take && !kind->answers_row_by_row)
