@@ -19,8 +19,9 @@
 #define NEEDS \
     (NEED_KAFKA | NEED_OBJECTS | NEED_EMBED | NEED_VECTORS | NEED_DATABASE | APP_NEEDS_EXTRACT)
 #define PUMP_MS 20
-#define WAITING_MAX "20000" /* of the broker's 100,000 per partition: it drops silently past that \
-                             */
+#define WAITING_MAX                                                               \
+    "20000" /* of the broker's 100,000 per partition: it drops silently past that \
+             */
 
 struct dev {
     struct invocation *invocation;

@@ -280,7 +280,7 @@ void flow_on_lease(struct flow *flow, enum lease_news news)
         error_set(&err, ERR_LOST, "the lease of the attempt is lost");
         flow_cancel(flow, &err);
     } else if (news == LEASE_STOPPED) {
-        error_set(&err, ERR_JOB_CANCELLED, "%s", error_sentence(ERR_JOB_CANCELLED));
+        error_of(&err, ERR_JOB_CANCELLED);
         flow_cancel(flow, &err);
     }
     for (size_t i = 0; i < BATCHES_MAX; i++)

@@ -391,6 +391,13 @@ struct intake *intake_new(struct pipeline *pipeline, struct intake_events events
     return intake;
 }
 
+/* The broker is away, or refuses something: it is tried again. */
+static void on_trouble(void *arg, const struct error *err)
+{
+    (void)arg;
+    LOG_WARN("kafka_troubled", FIELD_ERROR(err));
+}
+
 static void on_fatal(void *arg, const struct error *err)
 {
     struct intake *intake = arg;
@@ -404,6 +411,7 @@ struct queue_events intake_queue_events(struct intake *intake)
         .on_message = on_message,
         .on_revoked = on_revoked,
         .on_assigned = on_assigned,
+        .on_trouble = on_trouble,
         .on_fatal = on_fatal,
     };
 }

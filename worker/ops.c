@@ -197,7 +197,8 @@ static void on_rows(struct report *report, const struct pg_result *rows, const s
 
 static void ask_next(struct answer *answer)
 {
-    while (answer->part < COUNT_OF(PARTS) && PARTS[answer->part].is_private && !answer->sees_private)
+    while (answer->part < COUNT_OF(PARTS) && PARTS[answer->part].is_private &&
+           !answer->sees_private)
         answer->part++;
     if (answer->part == COUNT_OF(PARTS)) {
         end_answer(answer, 200);
@@ -270,8 +271,7 @@ struct ops *ops_open(struct app *app, const struct running *running, struct erro
     /* Several workers on one machine: who has not asked for a port gets another one. */
     if (!ops->httpd && !environment_get(app->config->environment, "MILLRACE_LISTEN")) {
         LOG_WARN("listen_moved", FIELD_ERROR(err));
-        ops->httpd =
-            httpd_open(app->loop, TEXT("127.0.0.1:0"), ops->routes, COUNT_OF(table), err);
+        ops->httpd = httpd_open(app->loop, TEXT("127.0.0.1:0"), ops->routes, COUNT_OF(table), err);
     }
     if (ops->httpd) {
         LOG_INFO("listening", FIELD_U64("port", httpd_port(ops->httpd)));

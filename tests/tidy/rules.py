@@ -14,6 +14,9 @@ CORE = ["arena", "buffer", "error", "list", "memory", "rng", "text"]
 EVERY = SERVICES
 PIPELINE = {
     "task": EVERY,
+    "task_private": EVERY,
+    "task_end": ["store"],
+    "judge": ["store"],
     "flow": EVERY,
     "flow_batch": ["embed", "store"],
     "outcome": ["queue", "store"],
@@ -22,7 +25,7 @@ PIPELINE = {
     "pipeline": ["chunker", "extract"],
     "control": ["store"],
     "lease": ["store"],
-    "spool": ["chunker"],
+    "spool": [],
     "conductor": [],
     "retry": [],
     "route": [],
@@ -123,7 +126,6 @@ LARGER = {
     "store/pg_internal.h": 170,
     "store/pg.h": 130,
     "extract/wire.h": 130,
-    "worker/task.c": 600,
     "tests/contract/queue_bench.h": 330,
     "tests/contract/test_extract.c": 610,
     "tests/contract/test_objects.c": 700,

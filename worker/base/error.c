@@ -66,6 +66,12 @@ bool error_set_errno(struct error *err, enum error_code code, int errno_value, c
     return error_set(err, code, "%s: %s", what, strerror_r(errno_value, reason, sizeof(reason)));
 }
 
+struct error *error_of(struct error *err, enum error_code code)
+{
+    error_set(err, code, "%s", error_sentence(code));
+    return err;
+}
+
 const char *error_name(enum error_code code)
 {
     assert(code < ERROR_CODE_COUNT);

@@ -36,6 +36,9 @@ bool error_set(struct error *err, enum error_code code, const char *format, ...)
 bool error_wrap(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3); /* "context: " + */
 bool error_set_errno(struct error *err, enum error_code code, int errno_value, const char *what);
 
+/* The code's own sentence as the message; returns err. */
+struct error *error_of(struct error *err, enum error_code code);
+
 const char *error_name(enum error_code code); /* "needs_password" */
 const char *
 error_sentence(enum error_code code); /* "The PDF can be opened only with a password." */

@@ -1,0 +1,62 @@
+#include "worker/judge.h"
+
+#define STARTS_ALONE 3 /* protocol point 6 */
+#define STARTS_MAX 5
+#define NOT_YET_MS 60000 /* protocol point 1 */
+#define PAUSE_PARK_MS 30000
+#define QUOTA_PARK_MS 600000
+
+static struct judgement dismiss(enum error_code code, enum document_outcome outcome)
+{
+    return (struct judgement){.kind = JUDGED_DISMISS, .code = code, .outcome = outcome};
+}
+
+static struct judgement park(enum error_code code, uint64_t park_ms)
+{
+    return (struct judgement){.kind = JUDGED_PARK, .code = code, .park_ms = park_ms};
+}
+
+struct judgement judge_claim(const struct ledger_claim *claim, const struct arrival *arrival)
+{
+    if (claim->starts > STARTS_MAX)
+        return dismiss(ERR_POISONED, OUTCOME_FAILED);
+    if (arrival->is_removal) /* of an inactive tenant too */
+        return (struct judgement){.kind = JUDGED_GO_ON};
+    if (claim->is_stopped)
+        return dismiss(ERR_JOB_CANCELLED, OUTCOME_CANCELLED);
+    if (!claim->is_tenant_active)
+        return dismiss(ERR_INACTIVE, OUTCOME_FAILED);
+    if (arrival->is_overdue)
+        return dismiss(ERR_GAVE_UP, OUTCOME_FAILED);
+    if (claim->is_paused)
+        return park(ERR_PAUSED, PAUSE_PARK_MS);
+    if (claim->is_over_quota)
+        return park(ERR_QUOTA, QUOTA_PARK_MS);
+    return (struct judgement){.kind = JUDGED_GO_ON};
+}
+
+bool judge_is_suspect(const struct ledger_claim *claim)
+{
+    return claim->starts >= STARTS_ALONE;
+}
+
+bool judge_may_appear_yet(const struct arrival *arrival, uint64_t wall_ms)
+{
+    return !arrival->is_removal && arrival->time_ms && wall_ms < arrival->time_ms + NOT_YET_MS &&
+           !object_has_newer_removal(arrival->object, arrival);
+}
+
+bool judge_is_stale(const struct arrival *arrival, struct text etag, uint64_t modified_ms,
+                    uint64_t wall_ms)
+{
+    return arrival->etag.bytes && !text_equal(arrival->etag, etag) && modified_ms &&
+           modified_ms + 1000 < arrival->time_ms && wall_ms < arrival->time_ms + NOT_YET_MS;
+}
+
+bool judge_may_sign_up_yet(const struct arrival *arrival, uint64_t wall_ms, uint64_t now_ms,
+                           uint64_t wait_ms)
+{
+    bool is_dated = arrival->time_ms && arrival->time_ms <= wall_ms;
+    uint64_t age_ms = is_dated ? wall_ms - arrival->time_ms : now_ms - arrival->arrived_ms;
+    return age_ms < wait_ms;
+}

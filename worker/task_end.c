@@ -1,0 +1,133 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "store/ledger.h"
+#include "worker/base/log.h"
+#include "worker/base/memory.h"
+#include "worker/base/metrics.h"
+#include "worker/task_private.h"
+
+void task_enter(struct task *task, const struct step *step)
+{
+    task->step = step;
+    route_enter(task->route, &task->traveller, step->stage);
+    step->start(task);
+}
+
+void task_go_on(struct task *task)
+{
+    task_enter(task, task->step + 1);
+}
+
+void task_end(struct task *task, enum task_end how)
+{
+    const struct task_events *events = task->events;
+    lease_end(&task->lease);
+    if (task->get.body_fd > 0)
+        close(task->get.body_fd);
+    route_leave(task->route, &task->traveller);
+    task->verdict.end = how;
+    events->on_ended(events->arg, task, &task->verdict);
+    flow_free(task->flow);
+    xfree(task);
+}
+
+void task_end_final(struct task *task, enum event_outcome outcome)
+{
+    task->verdict.outcome = outcome;
+    task_end(task, TASK_FINAL);
+}
+
+void task_end_again(struct task *task, uint64_t delay_ms, bool is_failure)
+{
+    task->verdict.delay_ms = delay_ms;
+    task->verdict.is_failure = is_failure;
+    task_end(task, TASK_AGAIN);
+}
+
+void task_conclude(struct task *task, enum document_effect effect, enum document_outcome outcome)
+{
+    task->conclusion.effect = effect;
+    task->conclusion.outcome = outcome;
+    task_enter(task, TASK_FINISH);
+}
+
+void task_conclude_because(struct task *task, enum document_effect effect,
+                           enum document_outcome outcome, const struct error *err)
+{
+    task->conclusion.has_code = true;
+    task->conclusion.err = *err;
+    task_conclude(task, effect, outcome);
+}
+
+enum document_effect task_effect_of_failure(const struct task *task)
+{
+    bool is_same = task->claim.has_live && task->get.etag[0] &&
+                   strcmp(task->get.etag, task->claim.live_etag) == 0;
+    return is_same ? EFFECT_KEEP : EFFECT_DROP;
+}
+
+void task_fail(struct task *task, const struct error *err)
+{
+    metric_add(METRIC_FAILURES, err->code, 1);
+    if (error_disposition(err->code) != DISPOSITION_REJECT) {
+        bool is_failure = err->code != ERR_SHUTDOWN && !task->is_cancelled;
+        struct retry retry =
+            retry_after(err, task->object->attempts + 1, loop_rng(task->pipeline->loop));
+        task_leave(task, err, retry, is_failure);
+        return;
+    }
+    bool is_cancel = err->code == ERR_JOB_CANCELLED;
+    task_conclude_because(task, task_effect_of_failure(task),
+                          is_cancel ? OUTCOME_CANCELLED : OUTCOME_FAILED, err);
+}
+
+/* ---- leaving: the lease goes back, the item stays open ---- */
+
+static void on_released(struct ledger_release *release, const struct error *err)
+{
+    struct task *task = container_of(release, struct task, release);
+    if (!err && release->is_exhausted) {
+        /* The item was tried for as long as allowed: claim it once more, to finish it. */
+        task->arrival->is_overdue = true;
+        task_end_again(task, 0, false);
+    } else if (!err && release->was_parked) {
+        task_end_final(task, EVENT_OUTCOME_PARKED);
+    } else {
+        /* Not released means that the lease runs out by itself. */
+        task_end_again(task, task->verdict.delay_ms, task->verdict.is_failure);
+    }
+}
+
+void task_leave(struct task *task, const struct error *err, struct retry retry, bool is_failure)
+{
+    bool is_item = !uuid_is_nil(task->claim.item_job);
+    if (!is_item && retry.delay_ms > REST_MS_MAX)
+        retry.delay_ms = REST_MS_MAX;
+    task->verdict.err = *err;
+    task->verdict.delay_ms = retry.delay_ms;
+    task->verdict.is_failure = is_failure;
+    task->release = (struct ledger_release){
+        .document = &task->object->document,
+        .fence = task->lease.fence,
+        .job = task->claim.item_job,
+        .is_parked = retry.is_parked && is_item,
+        .due_ms = retry.delay_ms,
+        .has_code = true,
+        .code = err->code,
+        .message = text_from(task->verdict.err.message),
+        .on_done = on_released,
+    };
+    char id[UUID_TEXT_BYTES];
+    LOG_INFO("task_left", FIELD_STR("document", uuid_format(task->object->document.id, id)),
+             FIELD_STR("stage", stage_name(task->traveller.stage)), FIELD_ERROR(err),
+             FIELD_U64("delay_ms", retry.delay_ms),
+             FIELD_BOOL("is_parked", task->release.is_parked));
+    metric_add(METRIC_RETRIES, err->code, 1);
+    if (err->code == ERR_LOST) { /* not ours to give back */
+        task_end_again(task, retry.delay_ms, false);
+        return;
+    }
+    route_enter(task->route, &task->traveller, STAGE_RELEASE);
+    ledger_release(task->pipeline->ledger, &task->release);
+}
