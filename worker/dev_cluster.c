@@ -1,6 +1,7 @@
 #include "worker/dev_cluster.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <pwd.h>
 #include <signal.h>
@@ -128,12 +129,23 @@ static bool answers(const char *path)
     return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
+/* A socket takes connections before the server lets anybody in; its lock file says when it does. */
+static bool is_ready(const struct places *places)
+{
+    char path[STATE_PATH_BYTES + 32], content[1024];
+    (void)text_format(path, sizeof(path), "%s/postmaster.pid", places->data);
+    AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = fd >= 0 ? read(fd, content, sizeof(content)) : 0;
+    size_t at;
+    return bytes > 0 && text_find((struct text){content, (size_t)bytes}, TEXT("\nready"), &at);
+}
+
 static bool wait_until_it_answers(struct dev_cluster *cluster, const struct places *places,
                                   struct error *err)
 {
     const struct timespec look = {.tv_nsec = LOOK_MS * 1000000L};
     for (unsigned waited_ms = 0; waited_ms < START_MS; waited_ms += LOOK_MS) {
-        if (answers(places->socket))
+        if (answers(places->socket) && is_ready(places))
             return true;
         if (child_has_ended(cluster->pid)) {
             cluster->pid = 0;
