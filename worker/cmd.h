@@ -23,7 +23,9 @@ struct invocation { /* what main.c has read before it calls a command */
     const char *program;
     int argc; /* what follows the command's name, global options taken out */
     char **argv;
-    bool is_json; /* --json */
+    bool is_json;     /* --json */
+    bool may_use_dev; /* of struct command */
+    bool uses_dev;    /* after cmd_load_config(): its services are those of a running `dev` */
 };
 
 struct command {
@@ -31,16 +33,17 @@ struct command {
     const char *usage;   /* "[JOB] [--user ID]" */
     const char *summary; /* one line */
     const char *help;    /* further lines, each ending in a newline; may be NULL */
-    unsigned needs;      /* config groups whose options --help shows */
+    bool may_use_dev;    /* a running `dev` serves it when no database is configured */
     int (*run)(struct invocation *invocation);
 };
 
 int cmd_work(struct invocation *invocation);
 int cmd_dev(struct invocation *invocation);
 int cmd_migrate(struct invocation *invocation);
-int cmd_check(struct invocation *invocation);
+int cmd_search(struct invocation *invocation);
 
-/* Loads the configuration; prints every problem and returns false when it cannot be used. */
+/* Loads the configuration, or that of a running `dev`; prints every problem and returns false when
+ * it cannot be used. */
 bool cmd_load_config(struct invocation *invocation, unsigned needs,
                      struct config *ret_config) MUST_CHECK;
 /* "millrace: message. remedy" on stderr; the exit code that fits the error. */

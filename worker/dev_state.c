@@ -148,14 +148,15 @@ static bool is_running(const char *folder)
     return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
 }
 
-bool dev_state_find_running(const struct environment *environment, char ret_path[STATE_PATH_BYTES])
+unsigned dev_state_find_running(const struct environment *environment,
+                                char ret_path[STATE_PATH_BYTES])
 {
     char root[STATE_PATH_BYTES], folder[STATE_PATH_BYTES], path[STATE_PATH_BYTES];
     struct error err;
     unsigned count = 0;
     DIR *folders = find_root(environment, root, &err) ? opendir(root) : NULL;
     if (!folders)
-        return false;
+        return 0;
     for (struct dirent *entry; (entry = readdir(folders));) {
         if (entry->d_name[0] == '.' ||
             !text_format(folder, sizeof(folder), "%s/%s", root, entry->d_name) ||
@@ -166,5 +167,5 @@ bool dev_state_find_running(const struct environment *environment, char ret_path
         count++;
     }
     closedir(folders);
-    return count == 1;
+    return count;
 }

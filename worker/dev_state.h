@@ -32,7 +32,8 @@ bool dev_state_path(const struct dev_state *state, const char *name,
 bool dev_state_write_env(const struct dev_state *state, struct text content,
                          struct error *err) MUST_CHECK;
 void dev_state_close(struct dev_state *state); /* removes the env file */
-/* The env file of a `dev` that runs at present; false: none, or more than one. */
-bool dev_state_find_running(const struct environment *environment, char ret_path[STATE_PATH_BYTES]);
+/* How many run at present; ret_path is the env file of one of them. */
+unsigned dev_state_find_running(const struct environment *environment,
+                                char ret_path[STATE_PATH_BYTES]);
 
 #endif

@@ -7,17 +7,21 @@
 
 #include "worker/base/memory.h"
 #include "worker/cmd.h"
+#include "worker/dev_state.h"
 
 static const struct command COMMANDS[] = {
-    {"work", "", "run a worker until it is told to stop (SIGTERM drains)", NULL,
-     NEED_KAFKA | NEED_OBJECTS | NEED_EMBED | NEED_VECTORS | NEED_DATABASE, cmd_work},
+    {"work", "", "run a worker until it is told to stop (SIGTERM drains)", NULL, false, cmd_work},
     {"dev", "DIR [--once] [--fresh] [--use kafka,postgres,embeddings,store]",
      "everything on this machine: watch a folder of PDFs and search them",
      "  --once    end after the first scan\n"
      "  --fresh   forget what earlier runs stored\n"
      "  --use     services of the environment to use instead of the local ones\n",
-     0, cmd_dev},
-    {"migrate", "", "create or upgrade the database schema", NULL, NEED_DATABASE, cmd_migrate},
+     false, cmd_dev},
+    {"search", "TENANT QUESTION... [--top N]", "ask a tenant's documents",
+     "  TENANT    the user's id, or demo: whose files lie outside users/ in the folder of `dev`\n"
+     "  --top N   show the N best chunks, 1 to 100 [5]\n",
+     true, cmd_search},
+    {"migrate", "", "create or upgrade the database schema", NULL, false, cmd_migrate},
 };
 
 extern char **environ;
@@ -100,9 +104,54 @@ bool cmd_no_more_options(const struct invocation *invocation)
     return true;
 }
 
+static bool names_database(const struct environment *environment)
+{
+    static const char *const pg[] = {"PGHOST", "PGHOSTADDR", "PGPORT",     "PGDATABASE",
+                                     "PGUSER", "PGPASSWORD", "PGPASSFILE", "PGSERVICE"};
+    for (size_t i = 0; i < COUNT_OF(pg); i++)
+        if (environment_get(environment, pg[i]))
+            return true;
+    for (size_t i = 0; i < environment->count; i++)
+        if (text_starts_with(text_from(environment->variables[i].name), TEXT("DATABASE_")))
+            return true;
+    return false;
+}
+
+/* Nothing says which database: then it is that of the `dev` that runs here, with all that belongs
+ * to it: its variables replace the shell's. */
+static bool use_running_dev(struct invocation *invocation, struct error *err)
+{
+    char path[STATE_PATH_BYTES];
+    struct environment found = {0};
+    unsigned count = dev_state_find_running(&invocation->environment, path);
+    if (count > 1)
+        return error_set(err, ERR_USAGE,
+                         "%u `millrace dev` run here: choose one with --env-file FILE, such as %s",
+                         count, path);
+    if (count == 0)
+        return true; /* what is missing is said next */
+    if (!environment_add_file(&found, path, err))
+        return false;
+    for (size_t i = 0; i < found.count; i++)
+        environment_set(&invocation->environment, text_from(found.variables[i].name),
+                        text_from(found.variables[i].value));
+    invocation->uses_dev = true;
+    struct text folder = text_from(environment_get(&found, "S3_ENDPOINT"));
+    fprintf(stderr, "millrace: using the running `millrace dev %.*s`\n",
+            TEXT_ARGS(text_slice(folder, TEXT("file://").bytes, folder.bytes)));
+    environment_release(&found);
+    return true;
+}
+
 bool cmd_load_config(struct invocation *invocation, unsigned needs, struct config *ret_config)
 {
     AUTO_BUFFER struct buffer problems = buffer_new(64 * 1024);
+    struct error err;
+    if (invocation->may_use_dev && !names_database(&invocation->environment) &&
+        !use_running_dev(invocation, &err)) {
+        fprintf(stderr, "millrace: %s\n", err.message);
+        return false;
+    }
     bool is_good = config_load(&invocation->environment, needs, ret_config, &problems);
     if (!is_good)
         fputs("millrace: the configuration cannot be used:\n", stderr);
@@ -138,6 +187,7 @@ static int run(const struct command *command, struct invocation *invocation)
     if (cmd_flag(invocation, "--help") || cmd_flag(invocation, "-h"))
         return print_help(command);
     invocation->is_json = cmd_flag(invocation, "--json");
+    invocation->may_use_dev = command->may_use_dev;
     environment_add_all(&invocation->environment, environ);
     if (env_file && !environment_add_file(&invocation->environment, env_file, &err))
         return cmd_fail(&err);
