@@ -119,14 +119,26 @@ static void on_produced(struct topic_record *record, const struct error *err)
     xfree(sending);
 }
 
+/* The same state of a file is the same event, however often the watcher tells it. */
+static void make_sequencer(struct dev_feed *feed, const struct feed_file *file, char ret_hex[17])
+{
+    uint8_t hash[SHA256_BYTES];
+    if (file->is_removed) {
+        (void)text_format(
+            ret_hex, 17, "%016llx",
+            (unsigned long long)(loop_wall_ms(feed->app->loop) * 1000 + feed->sequence++ % 1000));
+        return;
+    }
+    sha256_of(text_from(file->etag), hash);
+    hex_format(hash, 8, ret_hex);
+}
+
 static void produce(struct dev_feed *feed, const struct feed_file *file)
 {
     AUTO_BUFFER struct buffer value = buffer_new(EVENT_BYTES_MAX);
     char sequencer[17];
     struct sending *sending = xcalloc(1, sizeof(*sending));
-    (void)text_format(
-        sequencer, sizeof(sequencer), "%016llX",
-        (unsigned long long)(loop_wall_ms(feed->app->loop) * 1000 + feed->sequence++ % 1000));
+    make_sequencer(feed, file, sequencer);
     struct event event = {
         .kind = file->is_removed ? EVENT_REMOVED : EVENT_PUT,
         .bucket = TEXT(DEV_BUCKET),
