@@ -50,8 +50,12 @@ WANTS_DEV = "--dev" in sys.argv[1:]
 GROUP, BUCKET = "millrace", "docs"
 SECRETS = {"OPENAI_API_KEY": "sk-test-0f4c1a77", "PINECONE_API_KEY": "pc-test-5be2d913"}
 SETTLE_S, CALM, PAUSE_S = 150, 3, 0.25
-OPEN_WORK = """select (select count(*) from documents where status not in ('success','failed','skipped','cancelled') or
-    leased_until is not null) + (select count(*) from job_items where outcome is null) + (select count(*) from litter)"""
+SWEEP_S = 20  # the sweep of a replaced generation follows on its own
+# Litter is swept at once, its rows stay until no request under way can bring it back (2 minutes).
+OPEN_WORK = """select (select count(*) from documents
+                where status not in ('success','failed','skipped','cancelled') or leased_until is not null)
+             + (select count(*) from job_items where outcome is null)
+             + (select count(*) from litter where %s or quiet_at <= now())"""
 
 
 class World:
@@ -146,9 +150,9 @@ class World:
     def backlog(self):
         return 0
 
-    def why_not_at_rest(self):
+    def why_not_at_rest(self, is_thorough):
         try:
-            open_work = self.query(OPEN_WORK)[0][0]
+            open_work = self.query(OPEN_WORK, is_thorough)[0][0]
             if open_work:
                 return f"{open_work} rows are open"
             unseen = self.unseen()
@@ -159,12 +163,13 @@ class World:
         except psycopg.Error as why:
             return f"the database does not answer: {why}"
 
-    def settle(self, seconds=SETTLE_S, until=lambda: True):
-        """Waits until nothing is left to do, seen several times in a row. Raises AssertionError with the reason."""
+    def settle(self, seconds=SETTLE_S, until=lambda: True, is_thorough=False):
+        """Waits until nothing is left to do, seen several times in a row; thorough: not even litter
+        that waits to be quiet. Raises AssertionError with the reason."""
         end, calm, why = time.monotonic() + seconds, 0, ""
         while calm < CALM:
             self.check_workers()
-            why = self.why_not_at_rest() or (
+            why = self.why_not_at_rest(is_thorough) or (
                 None if until() else "the test's own condition does not hold"
             )
             calm = 0 if why else calm + 1
@@ -190,11 +195,17 @@ class World:
             time.sleep(PAUSE_S / 5)
 
     # -- judging -----------------------------------------------------------------------------------------------------
-    def audit(self):
-        return Audit(self.database(), self.store, self.objects())
+    def audit(self, is_thorough=False):
+        """An audit without faults, or what it still finds after the time that a sweep may take."""
+        end = time.monotonic() + SWEEP_S
+        while True:
+            audit = Audit(self.database(), self.store, self.objects(), is_thorough)
+            if not audit.faults or time.monotonic() > end:
+                return audit
+            time.sleep(PAUSE_S)
 
-    def faults(self):
-        return self.audit().faults + self.leaks()
+    def faults(self, is_thorough=False):
+        return self.audit(is_thorough).faults + self.leaks()
 
     def leaks(self, sentences=()):
         """Secrets, and sentences of documents, that a log holds."""

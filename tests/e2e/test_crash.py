@@ -52,7 +52,7 @@ class Crash(unittest.TestCase):
                 240,
                 until=lambda: all(world.documents().get(key) == ("success", None) for key in keys),
             )
-            before = world.audit()
+            before = world.audit(is_thorough=True)
             self.assertEqual([], before.faults)
             self.assert_a_replay_changes_nothing(world, before.snapshot())
 
@@ -76,7 +76,7 @@ class Crash(unittest.TestCase):
             world.settle(240, until=lambda: len(world.documents()) == len(keys))
             sleeper.send(signal.SIGCONT)
             time.sleep(3)  # what it still had in hand is sent in its first moments
-            world.settle(60)
+            world.settle(240, is_thorough=True)
             self.assertEqual({("success", None)}, set(world.documents().values()))
             self.assertEqual([], world.faults())
             self.assertEqual([0, 0], world.stop_workers())
@@ -102,13 +102,13 @@ class Crash(unittest.TestCase):
                 time.sleep(source.uniform(0.3, 2))
                 world.kill(source.randrange(2))
                 world.start_worker()
-            world.settle(240, until=lambda: len(world.documents()) == len(keys))
+            world.settle(240, lambda: len(world.documents()) == len(keys), is_thorough=True)
             self.assertEqual({("success", None)}, set(world.documents().values()))
             self.assertEqual([], world.faults())
 
     def assert_a_replay_changes_nothing(self, world, before):
         world.replay()
-        after = world.audit()
+        after = world.audit(is_thorough=True)
         self.assertEqual([], after.faults)
         self.assertEqual([], harness.differences(before, after.snapshot()))
         self.assertEqual([0], world.stop_workers())

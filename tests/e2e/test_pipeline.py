@@ -203,9 +203,9 @@ class Weather(unittest.TestCase):
                     world.key(number % 3, f"file {number}.pdf"),
                     pages(1 + number % 7, f"subject{number}"),
                 )
-            world.settle(300)
+            world.settle(300, is_thorough=True)
             self.assertEqual({("success", None)}, set(world.documents().values()))
-            self.assertEqual([], world.faults())
+            self.assertEqual([], world.faults(is_thorough=True))
 
 
 class Outage(unittest.TestCase):
@@ -229,7 +229,7 @@ class Outage(unittest.TestCase):
                 time.sleep(self.AWAY_S)
                 service.start_again()
                 service.wait()
-            world.settle(300, until=lambda: len(world.documents()) == number)
+            world.settle(300, until=lambda: len(world.documents()) == number, is_thorough=True)
             self.assertEqual({("success", None)}, set(world.documents().values()))
             self.assertEqual([], world.faults())
             self.assertTrue(worker.is_alive())
