@@ -8,10 +8,17 @@
 #define RETRY_MS 200
 #define LOCK_NUMBER 7239413501825463 /* of the advisory lock; any number, but always this one */
 
-/* What the database knows whatever our tables are. Columns: is_superuser, has_pgvector. */
+/* What the database knows whatever our tables are. Columns: is_superuser, has_pgvector, may_write,
+ * may_make_schemas, its clock in milliseconds. */
 static const char FACTS_SQL[] =
     "select (select rolsuper::int from pg_roles where rolname = current_user), "
-    "(select count(*) from pg_extension where extname = 'vector')";
+    "(select count(*) from pg_extension where extname = 'vector'), "
+    "(select coalesce(bool_and(has_table_privilege(to_regclass('public.' || name), 'insert') and "
+    "has_table_privilege(to_regclass('public.' || name), 'update')), false)::int from "
+    "unnest('{documents,job_items,processing_jobs}'::text[]) name), "
+    "coalesce(has_function_privilege(to_regprocedure('public.millrace_tenant_schema(uuid)'), "
+    "'execute'), false)::int, "
+    "floor(extract(epoch from clock_timestamp()) * 1000)::bigint";
 /* Columns: version, schema_prefix. */
 static const char VERSION_SQL[] =
     "select coalesce(max(version), 0), (select value from public.millrace_settings where name = "
@@ -190,6 +197,11 @@ static void on_facts(struct pg_request *query, const struct pg_result *result,
     }
     run->request->is_superuser = text_equal(pg_value(result, 0, 0), TEXT("1"));
     run->request->has_pgvector = text_equal(pg_value(result, 0, 1), TEXT("1"));
+    run->request->may_write = text_equal(pg_value(result, 0, 2), TEXT("1"));
+    run->request->may_make_schemas = text_equal(pg_value(result, 0, 3), TEXT("1"));
+    uint64_t server_ms;
+    if (pg_value_u64(result, 0, 4, &server_ms))
+        run->request->clock_ahead_ms = (int64_t)server_ms - (int64_t)loop_wall_ms(run->loop);
     read_version(run);
 }
 

@@ -244,3 +244,19 @@ bool app_migrate(struct app *app, uint32_t *ret_before, uint32_t *ret_after, str
     *ret_after = call.request.version_after;
     return true;
 }
+
+struct queue_options app_queue_options(const struct config *config,
+                                       struct queue_property ret_properties[CONFIG_LIST_MAX])
+{
+    for (size_t i = 0; i < config->kafka_property_count; i++)
+        ret_properties[i] = (struct queue_property){config->kafka_properties[i].name,
+                                                    config->kafka_properties[i].value};
+    return (struct queue_options){
+        .brokers = config->kafka_brokers,
+        .topic = config->kafka_topic,
+        .group = config->kafka_group,
+        .client_id = TEXT("millrace"),
+        .properties = ret_properties,
+        .property_count = config->kafka_property_count,
+    };
+}

@@ -7,6 +7,7 @@
 #ifndef WORKER_APP_H
 #define WORKER_APP_H
 
+#include "queue/queue.h"
 #include "worker/base/loop.h"
 #include "worker/config.h"
 
@@ -40,5 +41,8 @@ bool app_check_schema(struct app *app, struct error *err) MUST_CHECK;
 /* Creates or upgrades the schema; runs the loop. */
 bool app_migrate(struct app *app, uint32_t *ret_before, uint32_t *ret_after,
                  struct error *err) MUST_CHECK;
+/* Of the consumer and of producers: borrowed from config and from *ret_properties. */
+struct queue_options app_queue_options(const struct config *config,
+                                       struct queue_property ret_properties[CONFIG_LIST_MAX]);
 
 #endif

@@ -40,8 +40,12 @@ struct command {
 int cmd_work(struct invocation *invocation);
 int cmd_dev(struct invocation *invocation);
 int cmd_migrate(struct invocation *invocation);
+int cmd_check(struct invocation *invocation);
 int cmd_search(struct invocation *invocation);
 
+/* When no database is configured: the environment of a running `dev`, if there is one. False: which
+ * of several? It has been said. cmd_load_config() begins with it. */
+bool cmd_find_services(struct invocation *invocation) MUST_CHECK;
 /* Loads the configuration, or that of a running `dev`; prints every problem and returns false when
  * it cannot be used. */
 bool cmd_load_config(struct invocation *invocation, unsigned needs,

@@ -258,7 +258,7 @@ static void on_pump(struct timer *timer)
 
 static bool start_parts(struct dev *dev, struct error *err)
 {
-    dev->queue = running_queue_options(&dev->config, dev->properties);
+    dev->queue = app_queue_options(&dev->config, dev->properties);
     dev->queue.is_in_process_broker = dev->broker != NULL;
     dev->running = running_start(&dev->app, &dev->queue,
                                  (struct running_events){dev, on_failed, on_stopped}, err);

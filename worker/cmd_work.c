@@ -76,7 +76,7 @@ static bool start(struct work_command *command, const struct queue_options *opti
 static int run_worker(struct work_command *command, const struct config *config)
 {
     struct queue_property properties[CONFIG_LIST_MAX];
-    struct queue_options options = running_queue_options(config, properties);
+    struct queue_options options = app_queue_options(config, properties);
     struct error err;
     bool is_started = start(command, &options, &err);
     if (!is_started && !command->running)

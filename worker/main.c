@@ -21,6 +21,8 @@ static const struct command COMMANDS[] = {
      "  TENANT    the user's id, or demo: whose files lie outside users/ in the folder of `dev`\n"
      "  --top N   show the N best chunks, 1 to 100 [5]\n",
      true, cmd_search},
+    {"check", "[--no-cost]", "look at the configuration and everything it names, one line each",
+     "  --no-cost   leave out the embedding of one token\n", true, cmd_check},
     {"migrate", "", "create or upgrade the database schema", NULL, false, cmd_migrate},
 };
 
@@ -143,15 +145,21 @@ static bool use_running_dev(struct invocation *invocation, struct error *err)
     return true;
 }
 
+bool cmd_find_services(struct invocation *invocation)
+{
+    struct error err;
+    if (!invocation->may_use_dev || names_database(&invocation->environment) ||
+        use_running_dev(invocation, &err))
+        return true;
+    fprintf(stderr, "millrace: %s\n", err.message);
+    return false;
+}
+
 bool cmd_load_config(struct invocation *invocation, unsigned needs, struct config *ret_config)
 {
     AUTO_BUFFER struct buffer problems = buffer_new(64 * 1024);
-    struct error err;
-    if (invocation->may_use_dev && !names_database(&invocation->environment) &&
-        !use_running_dev(invocation, &err)) {
-        fprintf(stderr, "millrace: %s\n", err.message);
+    if (!cmd_find_services(invocation))
         return false;
-    }
     bool is_good = config_load(&invocation->environment, needs, ret_config, &problems);
     if (!is_good)
         fputs("millrace: the configuration cannot be used:\n", stderr);

@@ -228,19 +228,3 @@ void running_free(struct running *running)
     slabs_free(running->pipeline.slabs);
     xfree(running);
 }
-
-struct queue_options running_queue_options(const struct config *config,
-                                           struct queue_property ret_properties[CONFIG_LIST_MAX])
-{
-    for (size_t i = 0; i < config->kafka_property_count; i++)
-        ret_properties[i] = (struct queue_property){config->kafka_properties[i].name,
-                                                    config->kafka_properties[i].value};
-    return (struct queue_options){
-        .brokers = config->kafka_brokers,
-        .topic = config->kafka_topic,
-        .group = config->kafka_group,
-        .client_id = TEXT("millrace"),
-        .properties = ret_properties,
-        .property_count = config->kafka_property_count,
-    };
-}

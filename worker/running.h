@@ -26,8 +26,5 @@ bool running_is_ready(const struct running *running); /* has joined the group on
 struct queue_figures running_queue_figures(const struct running *running);
 struct conductor_figures running_figures(const struct running *running);
 void running_free(struct running *running); /* stopped; NULL is allowed */
-/* The consumer's options of `work`: borrowed from config and from *ret_properties. */
-struct queue_options running_queue_options(const struct config *config,
-                                           struct queue_property ret_properties[CONFIG_LIST_MAX]);
 
 #endif
