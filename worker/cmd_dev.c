@@ -247,6 +247,8 @@ static void on_scan_finished(void *arg)
     struct dev *dev = arg;
     if (dev->is_once)
         stop(dev);
+    else
+        fputs("Watching; Ctrl-C ends.\n", stderr);
 }
 
 static void on_pump(struct timer *timer)

@@ -259,7 +259,7 @@ static void show_tenants(struct dev_view *view, const struct pg_result *rows)
     else
         print_tenants(view, rows);
     double seconds = (double)(loop_now_ms(view->app->loop) - view->started_ms) / 1000;
-    fprintf(stderr, "%zu files in %.1f s. Watching; Ctrl-C ends.\n", view->file_count, seconds);
+    fprintf(stderr, "%zu files in %.1f s.\n", view->file_count, seconds);
     view->phase = VIEW_WATCHING;
     look_later(view);
     view->on_scan_finished(view->arg);
