@@ -2,10 +2,11 @@
  * millrace dev DIR: everything on this machine. The same worker as `work`; only its configuration
  * differs: PostgreSQL in a state folder, the in-process broker, file://, the local embedder.
  */
+#include <signal.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "queue/kafka_broker.h"
+#include "worker/base/child.h"
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
 #include "worker/base/signals.h"
@@ -19,6 +20,8 @@
 #define NEEDS \
     (NEED_KAFKA | NEED_OBJECTS | NEED_EMBED | NEED_VECTORS | NEED_DATABASE | APP_NEEDS_EXTRACT)
 #define PUMP_MS 20
+#define THEN_STOP_MS 2000
+#define LOCAL_DIMENSIONS "1024" /* of the local embedder: words rarely share a place */
 #define WAITING_MAX                                                               \
     "20000" /* of the broker's 100,000 per partition: it drops silently past that \
              */
@@ -38,6 +41,10 @@ struct dev {
     struct dev_view *view;
     struct ops *ops;
     struct timer pump;
+    const char *then; /* a shell command to run after the first scan; NULL: none */
+    pid_t then_pid;
+    int then_code;
+    struct timer then_look;
     struct error failure;
     bool is_once, has_failed, is_stopping, is_stopped, is_complete, is_interrupted;
 };
@@ -143,7 +150,7 @@ static bool configure(struct dev *dev, struct text uses, struct error *err)
     set_default(dev, "MILLRACE_LOG_FORMAT", "text");
     if (!is_used(uses, "embeddings")) {
         set(dev, "MILLRACE_EMBEDDER", "local");
-        set(dev, "EMBEDDING_DIMENSIONS", "256");
+        set(dev, "EMBEDDING_DIMENSIONS", LOCAL_DIMENSIONS);
     }
     if (!is_used(uses, "store"))
         set(dev, "VECTOR_STORE", "postgres");
@@ -242,12 +249,41 @@ static void on_scanned(void *arg, size_t file_count, size_t job_count)
     dev_view_start(dev->view, dev->feed, file_count, job_count);
 }
 
+static void look_at_then(struct timer *timer)
+{
+    struct dev *dev = container_of(timer, struct dev, then_look);
+    if (!child_has_ended(dev->then_pid, &dev->then_code)) {
+        timer_start(dev->app.loop, timer, PUMP_MS, look_at_then);
+        return;
+    }
+    dev->then_pid = 0;
+    stop(dev);
+}
+
+/* The command finds the settings of this run in the file that $DEV_ENV_FILE names. */
+static bool start_then(struct dev *dev, struct error *err)
+{
+    char path[STATE_PATH_BYTES], variable[STATE_PATH_BYTES + 16];
+    if (!dev_state_path(&dev->state, "env", path, err))
+        return false;
+    (void)text_format(variable, sizeof(variable), "DEV_ENV_FILE=%s", path);
+    const char *const argv[] = {"/usr/bin/env", variable, "/bin/sh", "-c", dev->then, NULL};
+    struct child_options options = {.argv = argv, .keeps_output = true, .death_signal = SIGTERM};
+    if (!child_start(&options, &dev->then_pid, err))
+        return false;
+    look_at_then(&dev->then_look);
+    return true;
+}
+
 static void on_scan_finished(void *arg)
 {
     struct dev *dev = arg;
-    if (dev->is_once)
+    struct error err;
+    if (dev->then && !start_then(dev, &err))
+        on_failed(dev, &err);
+    else if (dev->is_once && !dev->then)
         stop(dev);
-    else
+    else if (!dev->then)
         fputs("Watching; Ctrl-C ends.\n", stderr);
 }
 
@@ -284,6 +320,9 @@ static void close_parts(struct dev *dev)
 {
     unsigned open_count = (dev->feed ? 1u : 0u) + (dev->ops ? 1u : 0u);
     timer_stop(dev->app.loop, &dev->pump);
+    timer_stop(dev->app.loop, &dev->then_look);
+    if (dev->then_pid)
+        child_stop(dev->then_pid, SIGTERM, THEN_STOP_MS);
     dev_view_free(dev->view);
     if (dev->feed)
         dev_feed_close(dev->feed, count_down, &open_count);
@@ -317,8 +356,10 @@ static int run_dev(struct dev *dev)
         running_free(dev->running);
     if (dev->has_failed)
         return cmd_fail(&dev->failure);
-    if (dev->is_once && dev->is_interrupted)
+    if ((dev->is_once || dev->then) && dev->is_interrupted)
         return EXIT_INTERRUPTED;
+    if (dev->then)
+        return dev->then_code;
     return dev->is_once && has_failures ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
@@ -357,6 +398,7 @@ int cmd_dev(struct invocation *invocation)
     dev->state.lock_fd = -1;
     dev->is_once = cmd_flag(invocation, "--once");
     bool is_fresh = cmd_flag(invocation, "--fresh");
+    dev->then = cmd_option(invocation, "--then");
     struct text uses = text_from(cmd_option(invocation, "--use"));
     int code = EXIT_WRONG_USAGE;
     if (!cmd_no_more_options(invocation))

@@ -147,7 +147,7 @@ static bool wait_until_it_answers(struct dev_cluster *cluster, const struct plac
     for (unsigned waited_ms = 0; waited_ms < START_MS; waited_ms += LOOK_MS) {
         if (answers(places->socket) && is_ready(places))
             return true;
-        if (child_has_ended(cluster->pid)) {
+        if (child_has_ended(cluster->pid, NULL)) {
             cluster->pid = 0;
             return error_set(err, ERR_IO, "PostgreSQL did not start; its log: %s", places->log);
         }

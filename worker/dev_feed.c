@@ -340,7 +340,6 @@ static void on_scanned(void *arg)
 {
     struct dev_feed *feed = arg;
     feed->is_scanned = true;
-    add_user(feed, DEV_TENANT);
     group_files(feed);
     feed->users_request = (struct users_request){
         .ids = feed->users, .id_count = feed->user_count, .on_done = on_users_made};

@@ -50,7 +50,7 @@ struct dev_view {
     struct report report;
     bool is_asking, is_freed, is_json;
     size_t file_count, job_count, job_at;
-    uint64_t failed_count, started_ms, spoken_ms;
+    uint64_t done_count, failed_count, started_ms, spoken_ms;
     enum { VIEW_SCANNING, VIEW_FAILURES, VIEW_TENANTS, VIEW_WATCHING, VIEW_CHANGE } phase;
     struct term_table failures;
     char seen[TIME_BYTES]; /* completed_at of the newest change that was told */
@@ -130,6 +130,7 @@ static void show_scan(struct dev_view *view, const struct pg_result *rows)
 {
     AUTO_BUFFER struct buffer lines = buffer_new(256 * 1024);
     size_t final_count = 0, row;
+    uint64_t done_count = 0;
     view->failed_count = 0;
     for (size_t i = 0; i < view->job_count; i++) {
         if (!find_job(view, rows, i, &row))
@@ -137,12 +138,15 @@ static void show_scan(struct dev_view *view, const struct pg_result *rows)
         append_job(&lines, view, rows, row);
         final_count += is_final(pg_value(rows, row, JOB_STATUS));
         view->failed_count += number(rows, row, JOB_FAILED);
+        done_count += number(rows, row, JOB_DONE) + number(rows, row, JOB_FAILED);
     }
     bool is_over = final_count == view->job_count;
     uint64_t now_ms = loop_now_ms(view->app->loop);
-    if (view->term.is_terminal || is_over || now_ms - view->spoken_ms >= PLAIN_MS) {
+    bool is_news = done_count != view->done_count && now_ms - view->spoken_ms >= PLAIN_MS;
+    if (view->term.is_terminal || is_over || is_news) {
         term_redraw(&view->term, buffer_text(&lines));
         view->spoken_ms = now_ms;
+        view->done_count = done_count;
     }
     if (!is_over) {
         look_later(view);
@@ -259,7 +263,7 @@ static void show_tenants(struct dev_view *view, const struct pg_result *rows)
     else
         print_tenants(view, rows);
     double seconds = (double)(loop_now_ms(view->app->loop) - view->started_ms) / 1000;
-    fprintf(stderr, "%zu files in %.1f s.\n", view->file_count, seconds);
+    fprintf(stderr, "%zu files in %.1f s\n", view->file_count, seconds);
     view->phase = VIEW_WATCHING;
     look_later(view);
     view->on_scan_finished(view->arg);

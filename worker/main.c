@@ -11,11 +11,13 @@
 
 static const struct command COMMANDS[] = {
     {"work", "", "run a worker until it is told to stop (SIGTERM drains)", NULL, false, cmd_work},
-    {"dev", "DIR [--once] [--fresh] [--use kafka,postgres,embeddings,store]",
+    {"dev", "DIR [--once] [--fresh] [--then COMMAND] [--use SERVICES]",
      "everything on this machine: watch a folder of PDFs and search them",
      "  --once    end after the first scan\n"
      "  --fresh   forget what earlier runs stored\n"
-     "  --use     services of the environment to use instead of the local ones\n",
+     "  --then    a shell command to run after the first scan; dev ends with its exit code\n"
+     "  --use     services of the environment to use instead of the local ones: one or more of\n"
+     "            kafka,postgres,embeddings,store\n",
      false, cmd_dev},
     {"search", "TENANT QUESTION... [--top N]", "ask a tenant's documents",
      "  TENANT    the user's id, or demo: whose files lie outside users/ in the folder of `dev`\n"

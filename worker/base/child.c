@@ -13,20 +13,29 @@
 #define LOOK_MS 10
 #define EXIT_NOT_STARTED 127
 
+static bool redirect(const struct child_options *options)
+{
+    int in = open("/dev/null", O_RDONLY);
+    if (in < 0 || dup2(in, 0) < 0)
+        return false;
+    if (options->keeps_output)
+        return true;
+    setsid(); /* Ctrl-C is ours to handle: the child is stopped in order */
+    int out = open(options->log_path ? options->log_path : "/dev/null",
+                   O_WRONLY | O_CREAT | O_APPEND, 0600);
+    return out >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0;
+}
+
 /* Between fork and exec: async-signal-safe calls only. */
 static void become(const struct child_options *options, pid_t parent)
 {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    setsid(); /* Ctrl-C is ours to handle: the child is stopped in order */
-    int in = open("/dev/null", O_RDONLY);
-    int out = open(options->log_path ? options->log_path : "/dev/null",
-                   O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+    if (!redirect(options))
         _exit(EXIT_NOT_STARTED);
-    if (options->has_user &&
-        (setgroups(0, NULL) != 0 || setgid(options->group_id) != 0 || setuid(options->user_id) != 0))
+    if (options->has_user && (setgroups(0, NULL) != 0 || setgid(options->group_id) != 0 ||
+                              setuid(options->user_id) != 0))
         _exit(EXIT_NOT_STARTED);
     if (chdir(options->directory ? options->directory : "/") != 0)
         _exit(EXIT_NOT_STARTED);
@@ -75,10 +84,14 @@ bool child_run(const struct child_options *options, struct error *err)
                      options->log_path ? options->log_path : "none");
 }
 
-bool child_has_ended(pid_t pid)
+bool child_has_ended(pid_t pid, int *ret_code)
 {
     int status;
-    return waitpid(pid, &status, WNOHANG) == pid;
+    if (waitpid(pid, &status, WNOHANG) != pid)
+        return false;
+    if (ret_code)
+        *ret_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    return true;
 }
 
 void child_stop(pid_t pid, int signal_number, uint64_t timeout_ms)
@@ -86,7 +99,7 @@ void child_stop(pid_t pid, int signal_number, uint64_t timeout_ms)
     const struct timespec look = {.tv_nsec = LOOK_MS * 1000000L};
     kill(pid, signal_number);
     for (uint64_t waited_ms = 0; waited_ms < timeout_ms; waited_ms += LOOK_MS) {
-        if (child_has_ended(pid))
+        if (child_has_ended(pid, NULL))
             return;
         nanosleep(&look, NULL);
     }
