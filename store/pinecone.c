@@ -1,4 +1,5 @@
 #include "store/pinecone_calls.h"
+#include "store/pinecone_index.h"
 #include "worker/base/memory.h"
 
 enum {
@@ -39,7 +40,7 @@ static bool is_header_value(struct text text)
 
 static bool check_options(const struct vectors_options *options, struct error *err)
 {
-    if (!is_header_value(options->host))
+    if (options->host.bytes ? !is_header_value(options->host) : options->index_name.bytes == 0)
         return error_set(err, ERR_CONFIG, "PINECONE_INDEX_HOST is missing or has spaces");
     if (!is_header_value(options->api_key))
         return error_set(err, ERR_CONFIG, "PINECONE_API_KEY is missing or has spaces");
@@ -66,7 +67,12 @@ static char *base_url_of(struct text host)
 static void *pinecone_open(struct loop *loop, const struct vectors_options *options,
                            struct error *err)
 {
+    AUTO_BUFFER struct buffer host = buffer_new(1024);
     if (!check_options(options, err))
+        return NULL;
+    if (options->host.bytes)
+        buffer_append_text(&host, options->host);
+    else if (!pinecone_find_host(loop, options, &host, err))
         return NULL;
     struct http_options http = {
         .connections_max = options->requests_max, /* so that no call waits behind its lease */
@@ -82,7 +88,7 @@ static void *pinecone_open(struct loop *loop, const struct vectors_options *opti
         return NULL;
     }
     pinecone->loop = loop;
-    pinecone->base_url = base_url_of(options->host);
+    pinecone->base_url = base_url_of(buffer_text(&host));
     pinecone->api_key = xstrdup(options->api_key);
     pinecone->api_version = xstrdup(options->api_version);
     pinecone->dimension_count = options->dimension_count;

@@ -22,8 +22,8 @@ struct schema_request {
     bool is_superuser;                      /* out: the role that asks */
     bool has_pgvector;                      /* out: the extension is installed */
     bool may_write;                         /* out: that role, to documents, items and jobs */
-    bool may_make_schemas;                  /* out: it may call the function that makes a tenant's */
-    int64_t clock_ahead_ms;                 /* out: the server's clock before ours */
+    bool may_make_schemas;  /* out: it may call the function that makes a tenant's */
+    int64_t clock_ahead_ms; /* out: the server's clock before ours */
     void *private_state;
 };
 /* Creates or upgrades, under an advisory lock: safe beside running workers and other migrates. */

@@ -29,6 +29,7 @@ struct vectors_options {
     uint32_t dimension_count;
     struct text host; /* Pinecone: https://index-host; none: looked up by index_name */
     struct text index_name;
+    struct text controller;  /* Pinecone's control plane, for that: https://api.pinecone.io */
     struct text api_key;     /* secret */
     struct text api_version; /* X-Pinecone-Api-Version */
     uint32_t requests_max;   /* at once */

@@ -104,6 +104,7 @@ static bool open_vectors(struct app *app, struct error *err)
         .dimension_count = config->embedding_dimensions,
         .host = config->pinecone_index_host,
         .index_name = config->pinecone_index_name,
+        .controller = config->pinecone_controller,
         .api_key = config->pinecone_api_key,
         .api_version = config->pinecone_api_version,
         .requests_max = config->store_requests,
