@@ -41,7 +41,9 @@ int cmd_work(struct invocation *invocation);
 int cmd_dev(struct invocation *invocation);
 int cmd_migrate(struct invocation *invocation);
 int cmd_check(struct invocation *invocation);
+int cmd_dlq(struct invocation *invocation);
 int cmd_search(struct invocation *invocation);
+int cmd_status(struct invocation *invocation);
 
 /* When no database is configured: the environment of a running `dev`, if there is one. False: which
  * of several? It has been said. cmd_load_config() begins with it. */

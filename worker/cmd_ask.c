@@ -14,6 +14,7 @@ struct wait wait_on(struct loop *loop)
 void wait_done(struct wait *wait, const struct error *err)
 {
     wait->is_done = true;
+    loop_stop(wait->loop); /* what is done before a turn waits ends that turn */
     wait->has_failed = err != NULL;
     if (err)
         wait->err = *err;
@@ -23,6 +24,7 @@ static void on_late(struct timer *timer)
 {
     struct wait *wait = container_of(timer, struct wait, timer);
     wait->is_late = true;
+    loop_stop(wait->loop);
 }
 
 bool wait_for(struct wait *wait, uint64_t timeout_ms, struct error *err)
@@ -95,22 +97,4 @@ bool ask_tenant(struct app *app, const char *word, struct tenant *ret_tenant, st
         return error_set(err, ERR_NOT_FOUND, "there is no user %s", word);
     *ret_tenant = tenant_from_user_id(user);
     return true;
-}
-
-/* ---- rows ------------------------------------------------------------------------------------ */
-
-uint64_t row_number(const struct pg_result *rows, size_t row, size_t column)
-{
-    uint64_t value;
-    return pg_value_u64(rows, row, column, &value) ? value : 0;
-}
-
-struct text file_of_key(struct text key)
-{
-    struct text rest = key;
-    if (!text_starts_with(key, TEXT("users/")))
-        return key;
-    (void)text_cut(rest, '/', &rest);
-    (void)text_cut(rest, '/', &rest);
-    return rest.bytes ? rest : key;
 }

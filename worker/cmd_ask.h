@@ -37,8 +37,4 @@ bool ask_tenant(struct app *app, const char *word, struct tenant *ret_tenant,
 /* The id alone, nobody is asked. ERR_USAGE. */
 bool ask_user_id(const char *word, struct uuid *ret_user, struct error *err) MUST_CHECK;
 
-uint64_t row_number(const struct pg_result *rows, size_t row, size_t column); /* 0: null */
-/* The name inside its tenant's prefix: what people call the file. */
-struct text file_of_key(struct text key);
-
 #endif

@@ -10,6 +10,7 @@
 #include "worker/cmd.h"
 #include "worker/cmd_ask.h"
 #include "worker/excerpt.h"
+#include "worker/rows.h"
 #include "worker/term.h"
 
 #define NEEDS (NEED_EMBED | NEED_VECTORS | NEED_DATABASE)

@@ -23,6 +23,12 @@ static const struct command COMMANDS[] = {
      "  TENANT    the user's id, or demo: whose files lie outside users/ in the folder of `dev`\n"
      "  --top N   show the N best chunks, 1 to 100 [5]\n",
      true, cmd_search},
+    {"status", "[JOB] [--user ID] [--watch]", "the jobs, or one of them: what failed, and why",
+     "  --user ID   the jobs of this user only (or of demo)\n"
+     "  --watch     again each second; with JOB until it is final\n",
+     true, cmd_status},
+    {"dlq", "ls [--user ID]", "dead letters: events that can never become a document",
+     "  --user ID   those that name this user only\n", true, cmd_dlq},
     {"check", "[--no-cost]", "look at the configuration and everything it names, one line each",
      "  --no-cost   leave out the embedding of one token\n", true, cmd_check},
     {"migrate", "", "create or upgrade the database schema", NULL, false, cmd_migrate},

@@ -8,6 +8,7 @@
 
 #define COLUMNS_USUAL 80
 #define CELL_COLUMNS_MAX 60
+#define TABLE_BYTES_MAX ((size_t)64 << 20)
 
 struct term term_on(FILE *out, bool no_color)
 {
@@ -155,16 +156,21 @@ static void append_row(const struct term_table *table, size_t row, struct buffer
     }
 }
 
-void term_table_print(const struct term_table *table, struct term *term)
+void term_table_append(const struct term_table *table, const struct term *term, struct buffer *out)
 {
-    AUTO_BUFFER struct buffer line = buffer_new(64 * 1024);
     for (size_t row = 0; row < table->cell_count / table->column_count; row++) {
         AUTO_BUFFER struct buffer cells = buffer_new(32 * 1024);
-        buffer_clear(&line);
         append_row(table, row, &cells);
-        term_append(&line, term, row == 0 ? TERM_BOLD : TERM_PLAIN, buffer_text(&cells));
-        fprintf(term->out, "%s\n", buffer_string(&line));
+        term_append(out, term, row == 0 ? TERM_BOLD : TERM_PLAIN, buffer_text(&cells));
+        buffer_append_char(out, '\n');
     }
+}
+
+void term_table_print(const struct term_table *table, struct term *term)
+{
+    AUTO_BUFFER struct buffer lines = buffer_new(TABLE_BYTES_MAX);
+    term_table_append(table, term, &lines);
+    fwrite(lines.data, 1, lines.bytes, term->out);
 }
 
 void term_table_release(struct term_table *table)

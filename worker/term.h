@@ -44,6 +44,7 @@ struct term_table {
     size_t cell_count;
 };
 void term_table_add(struct term_table *table, struct text cell);
+void term_table_append(const struct term_table *table, const struct term *term, struct buffer *out);
 void term_table_print(const struct term_table *table, struct term *term);
 void term_table_release(struct term_table *table);
 

@@ -1,0 +1,340 @@
+#include "worker/job_show.h"
+
+#include "worker/base/signals.h"
+#include "worker/rows.h"
+
+#define LOOK_MS 1000
+#define ITEMS_MAX 10000
+#define LIST_MAX 50 /* for people; programs get up to ITEMS_MAX */
+#define OUT_BYTES_MAX ((size_t)64 << 20)
+#define INDENT 4
+
+static const struct row_field JOB_FIELDS[] = {
+    [JOB_ID] = {"job", ROW_TEXT},
+    [JOB_USER] = {"user", ROW_TEXT},
+    [JOB_EMAIL] = {"email", ROW_TEXT},
+    [JOB_TYPE] = {"type", ROW_TEXT},
+    [JOB_STATUS] = {"status", ROW_TEXT},
+    [JOB_CONTROL] = {"control", ROW_TEXT},
+    [JOB_TOTAL] = {"documents", ROW_NUMBER},
+    [JOB_PROCESSED] = {"processed", ROW_NUMBER},
+    [JOB_FAILED] = {"failed", ROW_NUMBER},
+    [JOB_CANCELLED] = {"cancelled", ROW_NUMBER},
+    [JOB_PAGES] = {"pages", ROW_NUMBER},
+    [JOB_CHUNKS] = {"chunks", ROW_NUMBER},
+    [JOB_TOKENS] = {"tokens", ROW_NUMBER},
+    [JOB_BYTES_DONE] = {"bytes_done", ROW_NUMBER},
+    [JOB_BYTES_TOTAL] = {"bytes_total", ROW_NUMBER},
+    [JOB_MESSAGE] = {"error", ROW_TEXT},
+    [JOB_CREATED] = {"created_at", ROW_TEXT},
+    [JOB_STARTED] = {"started_at", ROW_TEXT},
+    [JOB_COMPLETED] = {"completed_at", ROW_TEXT},
+    [JOB_SECONDS] = {"seconds", ROW_NUMBER},
+    [JOB_SECONDS_LEFT] = {"seconds_left", ROW_NUMBER},
+};
+static const struct row_field ITEM_FIELDS[] = {
+    [ITEM_DOCUMENT] = {"document", ROW_TEXT}, [ITEM_TITLE] = {"title", ROW_TEXT},
+    [ITEM_KEY] = {"key", ROW_TEXT},           [ITEM_OUTCOME] = {"outcome", ROW_TEXT},
+    [ITEM_CODE] = {"code", ROW_TEXT},         [ITEM_MESSAGE] = {"message", ROW_TEXT},
+    [ITEM_PAGES] = {"pages", ROW_NUMBER},     [ITEM_CHUNKS] = {"chunks", ROW_NUMBER},
+    [ITEM_BYTES] = {"bytes", ROW_NUMBER},     [ITEM_FINISHED] = {"finished_at", ROW_TEXT},
+    [ITEM_DUE] = {"due", ROW_TEXT},
+};
+
+static struct term term_of(const struct app *app, FILE *out)
+{
+    return term_on(out, environment_get(app->config->environment, "NO_COLOR") != NULL);
+}
+
+static void print(FILE *out, const struct buffer *buffer)
+{
+    fwrite(buffer->data, 1, buffer->bytes, out);
+    fflush(out);
+}
+
+/* ---- one job --------------------------------------------------------------------------------- */
+
+struct showing {
+    const struct job_view *view;
+    struct term term;
+    struct buffer out;
+    bool is_missing;
+};
+
+static void append_indent(struct buffer *out)
+{
+    for (size_t i = 0; i < INDENT; i++)
+        buffer_append_char(out, ' ');
+}
+
+static void append_head(struct showing *showing, const struct pg_result *rows)
+{
+    struct buffer *out = &showing->out;
+    struct text status = pg_value(rows, 0, JOB_STATUS), message = pg_value(rows, 0, JOB_MESSAGE);
+    double seconds;
+    buffer_format(out, "job     %.*s\n", TEXT_ARGS(pg_value(rows, 0, JOB_ID)));
+    buffer_format(out, "tenant  %.*s  ", TEXT_ARGS(pg_value(rows, 0, JOB_USER)));
+    term_append_foreign(out, pg_value(rows, 0, JOB_EMAIL), 100);
+    buffer_format(out, "\nstatus  ");
+    term_append(out, &showing->term, TERM_BOLD, status);
+    if (text_parse_double(pg_value(rows, 0, JOB_SECONDS), &seconds))
+        buffer_format(out, "  %.1f s", seconds);
+    if (message.bytes) {
+        buffer_append_text(out, TEXT("  "));
+        term_append_foreign(out, message, 400);
+    }
+    buffer_append_char(out, '\n');
+    job_append_progress(out, &showing->term, rows, 0);
+    buffer_append_char(out, '\n');
+}
+
+static void on_job(void *arg, const struct pg_result *rows)
+{
+    struct showing *showing = arg;
+    showing->is_missing = pg_row_count(rows) == 0;
+    if (showing->is_missing)
+        return;
+    if (!showing->view->is_json) {
+        append_head(showing, rows);
+        return;
+    }
+    row_append_json(&showing->out, "job", JOB_FIELDS, COUNT_OF(JOB_FIELDS), rows, 0);
+    buffer_append_char(&showing->out, '\n');
+}
+
+static void append_failure(struct showing *showing, const struct pg_result *rows, size_t row)
+{
+    struct buffer *out = &showing->out;
+    buffer_append_text(out, TEXT("\n"));
+    term_append(out, &showing->term, TERM_BAD, pg_value(rows, row, ITEM_OUTCOME));
+    buffer_append_text(out, TEXT("  "));
+    term_append_foreign(out, file_of_key(pg_value(rows, row, ITEM_KEY)), TENANT_KEY_BYTES_MAX);
+    buffer_append_char(out, '\n');
+    append_indent(out);
+    /* sentence, particulars and remedy, as the worker wrote them */
+    term_append_foreign(out, pg_value(rows, row, ITEM_MESSAGE), 1000);
+    buffer_append_char(out, '\n');
+}
+
+static void on_items(void *arg, const struct pg_result *rows)
+{
+    struct showing *showing = arg;
+    for (size_t row = 0; row < pg_row_count(rows); row++) {
+        struct text outcome = pg_value(rows, row, ITEM_OUTCOME);
+        if (showing->view->is_json) {
+            row_append_json(&showing->out, "document", ITEM_FIELDS, COUNT_OF(ITEM_FIELDS), rows,
+                            row);
+            buffer_append_char(&showing->out, '\n');
+        } else if (outcome.bytes && !text_equal(outcome, TEXT("success")) &&
+                   !text_equal(outcome, TEXT("skipped"))) {
+            append_failure(showing, rows, row);
+        }
+    }
+}
+
+static bool is_missing(const struct job_view *view, struct error *err)
+{
+    char id[UUID_TEXT_BYTES];
+    return error_set(err, ERR_NOT_FOUND, "there is no job %s", uuid_format(view->job, id));
+}
+
+bool job_show(const struct job_view *view, struct error *err)
+{
+    struct showing showing = {
+        .view = view, .term = term_of(view->app, stdout), .out = buffer_new(OUT_BYTES_MAX)};
+    struct report job = {.kind = REPORT_JOB, .has_id = true, .id = view->job, .row_max = 1};
+    struct report items = {
+        .kind = REPORT_JOB_ITEMS, .has_id = true, .id = view->job, .row_max = ITEMS_MAX};
+    bool is_good = ask_report(view->app, job, (struct ask){on_job, &showing}, err) &&
+                   (!showing.is_missing || is_missing(view, err)) &&
+                   ask_report(view->app, items, (struct ask){on_items, &showing}, err);
+    if (is_good)
+        print(stdout, &showing.out);
+    buffer_release(&showing.out);
+    return is_good;
+}
+
+/* ---- until it is final ----------------------------------------------------------------------- */
+
+struct watching {
+    const struct job_view *view;
+    struct term term; /* stderr */
+    struct job_end end;
+    struct wait pause;  /* ended by a signal */
+    struct buffer said; /* the last line: without a terminal nothing is said twice */
+    bool is_missing, is_interrupted, is_away;
+};
+
+static void on_signal(void *arg, unsigned count)
+{
+    struct watching *watching = arg;
+    (void)count;
+    watching->is_interrupted = true;
+    wait_done(&watching->pause, NULL);
+}
+
+static void on_progress(void *arg, const struct pg_result *rows)
+{
+    struct watching *watching = arg;
+    AUTO_BUFFER struct buffer line = buffer_new(4096);
+    watching->is_missing = pg_row_count(rows) == 0;
+    if (watching->is_missing)
+        return;
+    watching->end.is_final = job_is_final(rows, 0);
+    watching->end.has_failures = row_number(rows, 0, JOB_FAILED) > 0;
+    job_append_progress(&line, &watching->term, rows, 0);
+    buffer_append_char(&line, '\n');
+    if (!watching->term.is_terminal && text_equal(buffer_text(&line), buffer_text(&watching->said)))
+        return;
+    term_redraw(&watching->term, buffer_text(&line));
+    buffer_clear(&watching->said);
+    buffer_append_text(&watching->said, buffer_text(&line));
+}
+
+/* False, and says so once, when the database does not answer for the moment. */
+static bool look(struct watching *watching, struct report report, struct ask ask, struct error *err)
+{
+    bool is_there = ask_report(watching->view->app, report, ask, err);
+    if (!is_there && error_disposition(err->code) != DISPOSITION_RETRY)
+        return false;
+    if (!is_there && !watching->is_away) {
+        term_keep(&watching->term);
+        fprintf(stderr, "waiting for the database: %s\n", err->message);
+    }
+    watching->is_away = !is_there;
+    return true;
+}
+
+static bool pause_or_stop(struct watching *watching)
+{
+    struct error err;
+    if (watching->is_interrupted)
+        return false;
+    watching->pause = wait_on(watching->view->app->loop);
+    return !wait_for(&watching->pause, LOOK_MS, &err); /* its time is over, or a signal came */
+}
+
+static bool watch_until_final(struct watching *watching, struct error *err)
+{
+    struct report job = {
+        .kind = REPORT_JOB, .has_id = true, .id = watching->view->job, .row_max = 1};
+    do {
+        if (!look(watching, job, (struct ask){on_progress, watching}, err))
+            return false;
+        if (watching->is_missing)
+            return is_missing(watching->view, err);
+    } while (!watching->end.is_final && pause_or_stop(watching));
+    return true;
+}
+
+static void open_watching(struct watching *watching, const struct job_view *view, FILE *out)
+{
+    *watching = (struct watching){
+        .view = view, .term = term_of(view->app, out), .said = buffer_new(OUT_BYTES_MAX)};
+}
+
+bool job_watch(const struct job_view *view, struct job_end *ret_end, struct error *err)
+{
+    struct watching watching;
+    open_watching(&watching, view, stderr);
+    struct signals *signals = signals_open(view->app->loop, on_signal, &watching);
+    bool is_good = watch_until_final(&watching, err);
+    signals_close(signals);
+    buffer_release(&watching.said);
+    if (is_good)
+        *ret_end = watching.end;
+    return is_good;
+}
+
+/* ---- the list -------------------------------------------------------------------------------- */
+
+static void append_date(struct term_table *table, struct text time)
+{
+    char shown[32]; /* 2026-11-21 07:15 */
+    (void)text_format(shown, sizeof(shown), "%.*s %.*s", TEXT_ARGS(text_slice(time, 0, 10)),
+                      TEXT_ARGS(text_slice(time, 11, 16)));
+    term_table_add(table, text_from(shown));
+}
+
+static void append_list(struct buffer *out, const struct term *term, const struct pg_result *rows)
+{
+    static const char *const heads[] = {"job", "tenant", "status", "done",
+                                        "of",  "failed", "pages",  "created (UTC)"};
+    struct term_table table = {.column_count = COUNT_OF(heads), .right_aligned = 0x78};
+    for (size_t i = 0; i < COUNT_OF(heads); i++)
+        term_table_add(&table, text_from(heads[i]));
+    for (size_t row = 0; row < pg_row_count(rows); row++) {
+        char done[24];
+        (void)text_format(done, sizeof(done), "%llu",
+                          (unsigned long long)(row_number(rows, row, JOB_PROCESSED) +
+                                               row_number(rows, row, JOB_FAILED) +
+                                               row_number(rows, row, JOB_CANCELLED)));
+        term_table_add(&table, pg_value(rows, row, JOB_ID));
+        term_table_add(&table, row_tenant_name(pg_value(rows, row, JOB_USER)));
+        term_table_add(&table, pg_value(rows, row, JOB_STATUS));
+        term_table_add(&table, text_from(done));
+        term_table_add(&table, pg_value(rows, row, JOB_TOTAL));
+        term_table_add(&table, pg_value(rows, row, JOB_FAILED));
+        term_table_add(&table, pg_value(rows, row, JOB_PAGES));
+        append_date(&table, pg_value(rows, row, JOB_CREATED));
+    }
+    term_table_append(&table, term, out);
+    term_table_release(&table);
+}
+
+static void on_list(void *arg, const struct pg_result *rows)
+{
+    struct watching *watching = arg;
+    AUTO_BUFFER struct buffer out = buffer_new(OUT_BYTES_MAX);
+    for (size_t row = 0; watching->view->is_json && row < pg_row_count(rows); row++) {
+        row_append_json(&out, "job", JOB_FIELDS, COUNT_OF(JOB_FIELDS), rows, row);
+        buffer_append_char(&out, '\n');
+    }
+    if (pg_row_count(rows) == 0)
+        fputs("millrace: there are no jobs\n", stderr);
+    else if (!watching->view->is_json)
+        append_list(&out, &watching->term, rows);
+    term_redraw(&watching->term, buffer_text(&out));
+    if (watching->view->is_json)
+        term_keep(&watching->term);
+    if (!watching->view->is_json && pg_row_count(rows) == LIST_MAX)
+        fprintf(stderr, "millrace: these are the newest %d; --json shows up to %d\n", LIST_MAX,
+                ITEMS_MAX);
+}
+
+static struct report list_report(const struct uuid *user, bool is_json)
+{
+    return (struct report){
+        .kind = REPORT_JOBS,
+        .has_id = user != NULL,
+        .id = user ? *user : UUID_NIL,
+        .row_max = is_json ? ITEMS_MAX : LIST_MAX,
+    };
+}
+
+bool job_list(struct app *app, const struct uuid *user, bool is_json, struct error *err)
+{
+    struct job_view view = {.app = app, .is_json = is_json};
+    struct watching watching;
+    open_watching(&watching, &view, stdout);
+    bool is_good =
+        ask_report(app, list_report(user, is_json), (struct ask){on_list, &watching}, err);
+    buffer_release(&watching.said);
+    return is_good;
+}
+
+bool job_list_watch(struct app *app, const struct uuid *user, bool is_json, struct error *err)
+{
+    struct job_view view = {.app = app, .is_json = is_json};
+    struct watching watching;
+    open_watching(&watching, &view, stdout);
+    struct signals *signals = signals_open(app->loop, on_signal, &watching);
+    bool is_good;
+    do
+        is_good =
+            look(&watching, list_report(user, is_json), (struct ask){on_list, &watching}, err);
+    while (is_good && pause_or_stop(&watching));
+    signals_close(signals);
+    buffer_release(&watching.said);
+    return is_good;
+}
