@@ -8,6 +8,7 @@
 #include "worker/base/memory.h"
 
 #define FILE_BYTES_MAX ((size_t)1024 * 1024)
+#define BYTE_ORDER_MARK TEXT("\xef\xbb\xbf") /* some editors begin a file with it */
 
 static struct variable *find(const struct environment *environment, struct text name)
 {
@@ -52,16 +53,36 @@ void environment_add_all(struct environment *environment, char *const *environ_l
     }
 }
 
+/* The quote that closes a value is the first with nothing but a comment behind it. */
+static bool find_closing_quote(struct text value, size_t *ret_at)
+{
+    char quote = value.bytes ? value.start[0] : '\0';
+    for (size_t i = 1; i < value.bytes && (quote == '"' || quote == '\''); i++) {
+        struct text rest = text_trim(text_slice(value, i + 1, value.bytes));
+        if (value.start[i] == quote && (rest.bytes == 0 || rest.start[0] == '#')) {
+            *ret_at = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A comment begins with a # behind white space: passwords and colours may hold one. */
+static struct text without_comment(struct text value)
+{
+    for (size_t i = 1; i < value.bytes; i++)
+        if (value.start[i] == '#' && (value.start[i - 1] == ' ' || value.start[i - 1] == '\t'))
+            return text_slice(value, 0, i);
+    return value;
+}
+
 static struct text unquoted(struct text value)
 {
-    value = text_trim(value);
-    if (value.bytes >= 2 && (value.start[0] == '"' || value.start[0] == '\'') &&
-        value.start[value.bytes - 1] == value.start[0])
-        return text_slice(value, 1, value.bytes - 1);
-    size_t comment;
-    if (text_find(value, TEXT(" #"), &comment))
-        return text_trim(text_slice(value, 0, comment));
-    return value;
+    size_t end;
+    struct text trimmed = text_trim(value);
+    if (find_closing_quote(trimmed, &end))
+        return text_slice(trimmed, 1, end);
+    return text_trim(without_comment(value));
 }
 
 static bool add_line(struct environment *environment, struct text line)
@@ -89,7 +110,8 @@ bool environment_read_file(const char *path, struct buffer *ret_content, struct 
     for (;;) {
         char *at = buffer_reserve(ret_content, 4096);
         if (!at)
-            return error_set(err, ERR_CONFIG, "%s: larger than 1 MiB", path);
+            return error_set(err, ERR_CONFIG, "%s: larger than %zu KiB", path,
+                             ret_content->bytes_max / 1024);
         ssize_t bytes = read(fd, at, 4096);
         if (bytes < 0)
             return error_set_errno(err, ERR_CONFIG, errno, path);
@@ -99,19 +121,25 @@ bool environment_read_file(const char *path, struct buffer *ret_content, struct 
     }
 }
 
+bool environment_add_text(struct environment *environment, struct text content, struct error *err)
+{
+    if (text_starts_with(content, BYTE_ORDER_MARK))
+        content = text_slice(content, BYTE_ORDER_MARK.bytes, content.bytes);
+    for (unsigned line_no = 1; content.bytes; line_no++)
+        if (!add_line(environment, text_cut(content, '\n', &content)))
+            return error_set(err, ERR_CONFIG, "line %u: write it as NAME=value", line_no);
+    return true;
+}
+
 bool environment_add_file(struct environment *environment, const char *path, struct error *err)
 {
     AUTO_BUFFER struct buffer content = buffer_new(FILE_BYTES_MAX);
-    if (!environment_read_file(path, &content, err))
-        return false;
-    struct text rest = buffer_text(&content);
-    for (unsigned line_no = 1; rest.bytes; line_no++) {
-        struct text line = text_cut(rest, '\n', &rest);
-        if (!add_line(environment, line))
-            return error_set(err, ERR_CONFIG, "%s line %u: write it as NAME=value", path, line_no);
-    }
-    secret_wipe(content.data, content.bytes);
-    return true;
+    bool is_good = environment_read_file(path, &content, err) &&
+                   (environment_add_text(environment, buffer_text(&content), err) ||
+                    error_wrap(err, "%s", path));
+    if (content.data)
+        secret_wipe(content.data, content.bytes);
+    return is_good;
 }
 
 const char *environment_get(const struct environment *environment, const char *name)

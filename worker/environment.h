@@ -23,6 +23,8 @@ struct environment {
 void environment_add_all(struct environment *environment, char *const *environ_list);
 /* NAME=value lines, `export ` allowed, # comments, single or double quotes. ERR_CONFIG with the
  * line. */
+bool environment_add_text(struct environment *environment, struct text content,
+                          struct error *err) MUST_CHECK;
 bool environment_add_file(struct environment *environment, const char *path,
                           struct error *err) MUST_CHECK;
 /* A whole small file: secrets of <NAME>_FILE. ERR_CONFIG. */
