@@ -130,7 +130,6 @@ static bool read_secret_file(const struct environment *environment, const struct
         buffer_format(problems, "%s: %s\n", name, err.message);
         return false;
     }
-    ret_value->bytes = text_trim(buffer_text(ret_value)).bytes;
     return true;
 }
 
@@ -140,21 +139,23 @@ static bool load_row(const struct environment *environment, const struct row *ro
     const char *given = environment_get(environment, row->name);
     struct text value = given && given[0] ? text_trim(text_from(given)) : text_from(row->fallback);
     AUTO_BUFFER struct buffer secret = buffer_new(64 * 1024);
+    bool is_read = true;
     if (row->kind == KIND_SECRET && !(given && given[0])) {
-        if (!read_secret_file(environment, row, &secret, problems))
-            return false;
-        if (secret.bytes)
-            value = buffer_text(&secret);
+        is_read = read_secret_file(environment, row, &secret, problems);
+        if (is_read && secret.bytes)
+            value = text_trim(buffer_text(&secret));
     }
     bool is_good = set_value(row, value, config);
     if (!is_good) {
         buffer_format(problems, "%s=%.*s: must be ", row->name, TEXT_ARGS(value));
         describe_bounds(row, problems);
         buffer_append_char(problems, '\n');
+        /* What is checked next shall not complain about a value that nobody gave. */
+        (void)set_value(row, text_from(row->fallback), config);
     }
     if (secret.data)
         secret_wipe(secret.data, secret.bytes);
-    return is_good;
+    return is_read && is_good;
 }
 
 /* ---- what is missing ----------------------------------------------------------------------------
