@@ -35,7 +35,7 @@ static bool find_root(const struct environment *environment, char ret_root[STATE
     return fits || error_set(err, ERR_CONFIG, "the path of the state folder is too long");
 }
 
-/* mkdir -p; only the last folder is private. */
+/* mkdir -p; the unprivileged PostgreSQL must get through, and makes its own folder private. */
 static bool make_folders(char *path, struct error *err)
 {
     for (char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
@@ -83,10 +83,11 @@ static bool take_lock(struct dev_state *state, struct error *err)
     state->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (state->lock_fd < 0)
         return error_set_errno(err, ERR_CONFIG, errno, path);
-    if (flock(state->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return error_set(err, ERR_CONFIG, "another `millrace dev` is at %s already",
-                         state->directory);
-    return true;
+    if (flock(state->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    close(state->lock_fd);
+    state->lock_fd = -1; /* nothing here is ours: dev_state_close() must not tidy up */
+    return error_set(err, ERR_CONFIG, "another `millrace dev` is at %s already", state->directory);
 }
 
 bool dev_state_open(struct dev_state *state, const char *directory, bool is_fresh,
