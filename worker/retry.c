@@ -16,7 +16,8 @@ struct retry retry_after(const struct error *err, uint32_t attempt, struct rng *
     uint32_t before = attempt ? attempt - 1 : 0;
     if (before >= RETRY_ATTEMPTS_MAX) {
         uint64_t bound_ms = doubled(PARK_MS_FIRST, before - RETRY_ATTEMPTS_MAX, PARK_MS_MAX);
-        return (struct retry){true, bound_ms / 2 + rng_below(rng, bound_ms / 2)};
+        uint64_t least_ms = bound_ms / 2 < err->retry_after_ms ? err->retry_after_ms : bound_ms / 2;
+        return (struct retry){true, least_ms + rng_below(rng, bound_ms / 2)};
     }
     uint64_t delay_ms = rng_below(rng, doubled(DELAY_MS_FIRST, before, DELAY_MS_MAX)) + 1;
     if (delay_ms < err->retry_after_ms)
