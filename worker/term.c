@@ -68,12 +68,13 @@ static bool is_shown(struct text character)
     uint8_t first = (uint8_t)character.start[0];
     if (character.bytes == 1)
         return first >= 0x20 && first != 0x7f;
-    /* C1 controls (U+0080..9F), and the marks that turn the direction (U+202A..E, U+2066..9) */
+    /* C1 controls (U+0080..9F), line separators (U+2028..9), and the marks that turn the direction
+     * (U+202A..E, U+2066..9) */
     uint8_t second = (uint8_t)character.start[1];
     if (character.bytes == 2)
         return !(first == 0xc2 && second < 0xa0);
     uint8_t third = (uint8_t)character.start[2];
-    return !(first == 0xe2 && ((second == 0x80 && third >= 0xaa && third <= 0xae) ||
+    return !(first == 0xe2 && ((second == 0x80 && third >= 0xa8 && third <= 0xae) ||
                                (second == 0x81 && third >= 0xa6 && third <= 0xa9)));
 }
 
