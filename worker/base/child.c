@@ -13,17 +13,25 @@
 #define LOOK_MS 10
 #define EXIT_NOT_STARTED 127
 
+static bool move(int fd, int to)
+{
+    if (fd < 0 || dup2(fd, to) < 0)
+        return false;
+    if (fd > STDERR_FILENO)
+        close(fd);
+    return true;
+}
+
 static bool redirect(const struct child_options *options)
 {
-    int in = open("/dev/null", O_RDONLY);
-    if (in < 0 || dup2(in, 0) < 0)
+    if (!move(open("/dev/null", O_RDONLY), STDIN_FILENO))
         return false;
     if (options->keeps_output)
         return true;
     setsid(); /* Ctrl-C is ours to handle: the child is stopped in order */
-    int out = open(options->log_path ? options->log_path : "/dev/null",
+    int log = open(options->log_path ? options->log_path : "/dev/null",
                    O_WRONLY | O_CREAT | O_APPEND, 0600);
-    return out >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0;
+    return move(log, STDOUT_FILENO) && dup2(STDOUT_FILENO, STDERR_FILENO) >= 0;
 }
 
 /* Between fork and exec: async-signal-safe calls only. */
