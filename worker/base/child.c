@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -42,6 +43,9 @@ static void become(const struct child_options *options, pid_t parent)
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (!redirect(options))
         _exit(EXIT_NOT_STARTED);
+    /* Ours close by themselves; who started us may have left more. An old kernel cannot: no harm.
+     */
+    (void)close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     if (options->has_user && (setgroups(0, NULL) != 0 || setgid(options->group_id) != 0 ||
                               setuid(options->user_id) != 0))
         _exit(EXIT_NOT_STARTED);
