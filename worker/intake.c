@@ -93,11 +93,11 @@ static struct arrival *newest(const struct object *object)
     return container_of(object->arrivals.head.previous, struct arrival, node);
 }
 
-bool object_has_newer_removal(const struct object *object, const struct arrival *arrival)
+bool object_has_newer(const struct object *object, const struct arrival *arrival, bool is_removal)
 {
     for (const struct list_node *node = list_next(&object->arrivals, &arrival->node); node;
          node = list_next(&object->arrivals, node))
-        if (container_of(node, struct arrival, node)->is_removal)
+        if (container_of(node, struct arrival, node)->is_removal == is_removal)
             return true;
     return false;
 }

@@ -60,8 +60,8 @@ void intake_open_door(struct intake *intake); /* gives credit from now on */
 
 /* The next object by fair share, now in work; NULL: none may go now. */
 struct object *intake_take(struct intake *intake);
-/* A removal of the same object has arrived after this arrival. */
-bool object_has_newer_removal(const struct object *object, const struct arrival *arrival);
+/* A removal (or a put) of the same object has arrived after this arrival. */
+bool object_has_newer(const struct object *object, const struct arrival *arrival, bool is_removal);
 
 /* How the work on object->worked ended. Each takes the object out of work. */
 void intake_final(struct intake *intake, struct arrival *arrival, enum event_outcome outcome);

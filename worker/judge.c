@@ -43,7 +43,7 @@ bool judge_is_suspect(const struct ledger_claim *claim)
 bool judge_may_appear_yet(const struct arrival *arrival, uint64_t wall_ms)
 {
     return !arrival->is_removal && arrival->time_ms && wall_ms < arrival->time_ms + NOT_YET_MS &&
-           !object_has_newer_removal(arrival->object, arrival);
+           !object_has_newer(arrival->object, arrival, true);
 }
 
 bool judge_is_stale(const struct arrival *arrival, struct text etag, uint64_t modified_ms,

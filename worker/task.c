@@ -2,7 +2,7 @@
  * The story of a task. Which stages there are, in order:
  *
  *     UPLOAD     claim ─▶ seat ─▶ fetch ─▶ stream ─▶ finish ─▶ (sweep, on its own)
- *     REMOVAL    claim ─▶ look ─▶ finish
+ *     REMOVAL    claim ─▶ look ─▶ finish        or, if it is still there: seat, as above
  *     DISMISSAL           look ─▶ finish        cancelled, inactive, poisoned: what stays in place?
  *
  * Each stage has one start_ and one on_ function. A stage ends in one of four ways: the next row of
@@ -215,6 +215,17 @@ static void start_fetch(struct task *task)
     objects_send(task->pipeline->objects, &task->get);
 }
 
+/* An object that is there after its removal: put again, or the deletion of a version has uncovered
+ * an older one, which no event of its own will tell. */
+static void on_still_there(struct task *task)
+{
+    bool is_live = task_effect_of_failure(task) == EFFECT_KEEP;
+    if (is_live || object_has_newer(task->object, task->arrival, false))
+        conclude_unchanged(task);
+    else
+        task_enter(task, &UPLOAD[1]);
+}
+
 static void on_looked(struct object_request *get, const struct error *err)
 {
     struct task *task = container_of(get, struct task, get);
@@ -223,8 +234,8 @@ static void on_looked(struct object_request *get, const struct error *err)
         on_gone(task, err);
     else if (err)
         task_fail(task, err);
-    else if (task->arrival->is_removal) /* it is back: its own event brings the new version */
-        conclude_unchanged(task);
+    else if (task->arrival->is_removal)
+        on_still_there(task);
     else
         task_conclude(task, task_effect_of_failure(task), task->conclusion.outcome);
 }
