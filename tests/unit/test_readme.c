@@ -1,6 +1,5 @@
 /* README.md and the program say the same about the options. */
 #include "tests/unit/test.h"
-
 #include "worker/config.h"
 
 static void test_readme__has_the_options_table_of_the_program(void **state)

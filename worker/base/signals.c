@@ -1,9 +1,9 @@
 #include "worker/base/signals.h"
 
-#include "worker/base/memory.h"
-
 #include <signal.h>
 #include <uv.h>
+
+#include "worker/base/memory.h"
 
 static const int CAUGHT[] = {SIGTERM, SIGINT};
 

@@ -10,7 +10,8 @@
 
 struct signals;
 /* on_stop: count 1 for the first signal, 2 for the second ... SIGPIPE is ignored from now on. */
-struct signals *signals_open(struct loop *loop, void (*on_stop)(void *arg, unsigned count), void *arg);
+struct signals *signals_open(struct loop *loop, void (*on_stop)(void *arg, unsigned count),
+                             void *arg);
 void signals_close(struct signals *signals); /* frees itself in a later turn; NULL is allowed */
 
 #endif
