@@ -285,8 +285,8 @@ static inline void check_rebalance(struct bench *bench)
     for (size_t i = 0; i < held; i++)
         settle_at(first, i); /* too late: the partitions are gone */
     WAIT(bench, first->assigned == 2 && second->assigned == 1);
-    assert_true(queue_figures(first->queue).partitions > 0);
-    assert_true(queue_figures(second->queue).partitions > 0);
+    WAIT(bench,
+         queue_figures(first->queue).partitions > 0 && queue_figures(second->queue).partitions > 0);
 
     WAIT(bench, first->count - held + second->count == 80);
     linger(bench, 1500);
