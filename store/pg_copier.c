@@ -120,6 +120,12 @@ static bool take_results(struct pg_copier *copier)
     return true;
 }
 
+/* The server asked for data and has not been told the end of it. */
+static bool is_hungry(const struct pg_copier *copier)
+{
+    return copier->now && copier->is_feeding && !copier->is_ended;
+}
+
 static void on_ready(struct pg_link *link)
 {
     struct pg_copier *copier = container_of(link, struct pg_copier, link);
@@ -129,14 +135,19 @@ static void on_ready(struct pg_link *link)
         fail_link(copier);
         return;
     }
-    if (copier->now && copier->is_feeding && !copier->is_ended && !feed(copier)) {
-        fail_link(copier);
-        return;
-    }
-    if (!pg_link_flush(link, &err))
-        pg_link_fail(link, &err);
-    else
-        pg_copier_pump(copier);
+    /* What the server took between two flushes leaves nothing to wait for: then on with the data,
+     * or nobody would ever ask again. */
+    do {
+        if (is_hungry(copier) && !feed(copier)) {
+            fail_link(copier);
+            return;
+        }
+        if (!pg_link_flush(link, &err)) {
+            pg_link_fail(link, &err);
+            return;
+        }
+    } while (is_hungry(copier) && !link->wants_write);
+    pg_copier_pump(copier);
 }
 
 void pg_copier_pump(struct pg_copier *copier)

@@ -1,4 +1,9 @@
 /* pg.h against a real server: pipelining, timeouts, lost connections, lost names, COPY, scripts. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "store/pg.h"
 #include "tests/contract/pg_cluster.h"
 #include "worker/base/memory.h"
@@ -520,6 +525,46 @@ static void test_pg__copies_large_data_in_one_transaction(void **state)
     assert_false(second.has_failed);
 }
 
+/* Takes a core from everybody else until it is killed. */
+static pid_t start_noise(void)
+{
+    pid_t parent = getpid(), noise = fork();
+    assert_true(noise >= 0);
+    if (noise > 0)
+        return noise;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (getppid() == parent)
+        continue;
+    _exit(0);
+}
+
+static void
+test_pg__no_copy_stalls_when_the_server_catches_up_while_we_wait_for_a_core(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call;
+    pid_t noises[3];
+    run_call(fixture, &call, "create unlogged table sack (n text)");
+    struct buffer AUTO_BUFFER rows = buffer_new(4 << 20); /* far more than a socket holds */
+    buffer_format(&rows, "%0850000d\n%0850000d\n%0850000d\n%0850000d\n", 1, 2, 3, 4);
+
+    for (size_t i = 0; i < COUNT_OF(noises); i++)
+        noises[i] = start_noise();
+    for (int i = 0; i < 100; i++) {
+        struct copy_call copy = {.copy = {.sql = "copy sack from stdin",
+                                          .sql_before = "truncate sack",
+                                          .data = buffer_text(&rows),
+                                          .on_done = on_copied}};
+        pg_run_copy(fixture->pg, &copy.copy);
+        wait_for_copy(fixture, &copy);
+        assert_string_equal(copy.err.message, "");
+    }
+    for (size_t i = 0; i < COUNT_OF(noises); i++) {
+        kill(noises[i], SIGKILL);
+        waitpid(noises[i], NULL, 0);
+    }
+}
+
 static void test_pg__a_script_is_one_transaction(void **state)
 {
     struct fixture *fixture = *state;
@@ -585,6 +630,7 @@ int main(void)
         T(test_pg__refuses_a_url_without_repeating_its_password),
         T(test_pg__closing_answers_everybody),
         T(test_pg__copies_large_data_in_one_transaction),
+        T(test_pg__no_copy_stalls_when_the_server_catches_up_while_we_wait_for_a_core),
         T(test_pg__a_script_is_one_transaction),
         T(test_pg__a_copy_whose_connection_breaks_is_unreachable),
 #undef T
