@@ -1,5 +1,6 @@
 #include "queue/watch.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -332,6 +333,7 @@ static void scan_some(struct later *later)
         }
         if (!watch->scanned)
             continue;
+        assert(watch->stream); /* open as long as a folder is being scanned */
         struct dirent *entry = readdir(watch->stream);
         if (entry)
             visit(watch, watch->scanned, entry);

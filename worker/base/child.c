@@ -84,7 +84,7 @@ static int wait_for(pid_t pid)
 
 bool child_run(const struct child_options *options, struct error *err)
 {
-    pid_t pid;
+    pid_t pid = 0;
     if (!child_start(options, &pid, err))
         return false;
     int status = wait_for(pid);

@@ -95,6 +95,7 @@ static void move_to(struct http_exchange *exchange, struct list *list)
 static void answer(struct http_exchange *exchange)
 {
     struct http *http = exchange->http;
+    assert(http); /* it is answered once */
     struct http_request *request = exchange->request;
     struct error err = exchange->verdict; /* a copy: on_done may release the exchange */
     bool has_failed = exchange->has_verdict;
