@@ -21,7 +21,7 @@ static void end_soon(struct flow_batch *batch)
 
 static void cancel_requests(struct flow_batch *batch)
 {
-    if (batch->state == BATCH_EMBEDDING)
+    if (batch->has_embedding_open)
         embed_cancel(batch->pipeline->embed, &batch->embedding);
     if (batch->has_vectors_open)
         vectors_cancel(batch->pipeline->vectors, &batch->vectors);
@@ -136,6 +136,7 @@ static void start_reserving(struct flow_batch *batch)
 static void on_embedded(struct embed_request *request, const struct error *err)
 {
     struct flow_batch *batch = container_of(request, struct flow_batch, embedding);
+    batch->has_embedding_open = false; /* it has answered: it cannot be cancelled any more */
     batch->result->tokens_billed += request->tokens_billed;
     if (goes_on(batch, err))
         start_reserving(batch);
@@ -153,6 +154,7 @@ static void start_embedding(struct flow_batch *batch)
     struct pipeline *pipeline = batch->pipeline;
     batch->state = BATCH_EMBEDDING;
     batch->answers_open = 1;
+    batch->has_embedding_open = true;
     batch->embedding = (struct embed_request){
         .tenant = batch->input->tenant,
         .purpose = EMBED_DOCUMENT,

@@ -26,7 +26,7 @@ struct flow_batch {
     /* private */
     enum batch_state state;
     unsigned answers_open;
-    bool has_vectors_open, has_failed;
+    bool has_vectors_open, has_embedding_open, has_failed;
     struct error failure;
     int64_t known_no[SLAB_CHUNKS_MAX];
     struct ledger_known known;
