@@ -143,6 +143,11 @@ static void on_chunked(struct work *work)
     flow_step(flow);
 }
 
+static void on_room(struct slab_user *user)
+{
+    flow_step(container_of(user, struct flow, slabs));
+}
+
 static struct flow_batch *free_slot(struct flow *flow)
 {
     for (size_t i = 0; i < BATCHES_MAX; i++)
@@ -160,7 +165,7 @@ static void start_chunking(struct flow *flow)
     struct flow_batch *batch = free_slot(flow);
     struct slab *slab = batch ? slabs_take(flow->pipeline->slabs, &flow->slabs) : NULL;
     if (!slab)
-        return; /* one of our own comes free, and then this is called again */
+        return; /* one comes free, and then this is called again */
     batch->slab = slab;
     flow->filling = batch;
     spool_move(&flow->spool, &flow->taken);
@@ -311,6 +316,7 @@ struct flow *flow_start(struct pipeline *pipeline, const struct flow_input *inpu
             .result = &flow->result,
             .on_over = on_batch_over,
         };
+    flow->slabs.on_room = on_room;
     slabs_join(pipeline->slabs, &flow->slabs);
     flow->chunker = chunker_new(pipeline->chunking, TEXT_NONE);
     flow->is_extracting = true;

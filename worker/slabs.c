@@ -16,6 +16,7 @@ struct slabs {
     uint32_t in_use;
     uint32_t owed; /* users that hold none */
     struct list free;
+    struct list waiting; /* users that hold none and want one, when all are in use */
 };
 
 struct slabs *slabs_new(uint32_t slabs_max, uint32_t dimension_count)
@@ -24,6 +25,7 @@ struct slabs *slabs_new(uint32_t slabs_max, uint32_t dimension_count)
     slabs->slabs_max = slabs_max;
     slabs->dimension_count = dimension_count;
     list_init(&slabs->free);
+    list_init(&slabs->waiting);
     metric_set(METRIC_SLABS_MAX, 0, slabs_max);
     return slabs;
 }
@@ -49,12 +51,13 @@ void slabs_join(struct slabs *slabs, struct slab_user *user)
 {
     user->slab_count = 0;
     slabs->owed++;
-    assert(slabs->in_use + slabs->owed <= slabs->slabs_max);
 }
 
 void slabs_leave(struct slabs *slabs, struct slab_user *user)
 {
     assert(user->slab_count == 0 && slabs->owed > 0);
+    if (list_is_member(&user->waiting))
+        list_remove(&slabs->waiting, &user->waiting);
     slabs->owed--;
 }
 
@@ -74,6 +77,11 @@ struct slab *slabs_take(struct slabs *slabs, struct slab_user *user)
     if (!is_first &&
         (user->slab_count >= SLABS_PER_USER_MAX || slabs->in_use + slabs->owed >= slabs->slabs_max))
         return NULL;
+    if (slabs->in_use >= slabs->slabs_max) {
+        if (!list_is_member(&user->waiting))
+            list_push_back(&slabs->waiting, &user->waiting);
+        return NULL;
+    }
     struct list_node *node = list_pop_front(&slabs->free);
     struct slab *slab =
         node ? container_of(node, struct slab, node) : slab_new(slabs->dimension_count);
@@ -83,6 +91,15 @@ struct slab *slabs_take(struct slabs *slabs, struct slab_user *user)
     slabs->owed -= is_first;
     metric_set(METRIC_SLABS, 0, slabs->in_use);
     return slab;
+}
+
+static void wake_waiting(struct slabs *slabs)
+{
+    while (slabs->in_use < slabs->slabs_max && slabs->waiting.count) {
+        struct list_node *node = list_pop_front(&slabs->waiting);
+        struct slab_user *user = container_of(node, struct slab_user, waiting);
+        user->on_room(user);
+    }
 }
 
 void slabs_give(struct slabs *slabs, struct slab_user *user, struct slab *slab)
@@ -101,4 +118,5 @@ void slabs_give(struct slabs *slabs, struct slab_user *user, struct slab *slab)
         for (struct list_node *last;
              slabs->free.count > 1 && (last = list_pop_front(&slabs->free));)
             slab_destroy(container_of(last, struct slab, node));
+    wake_waiting(slabs);
 }
