@@ -169,6 +169,17 @@ static void on_gone(struct task *task, const struct error *err)
     task_conclude_because(task, EFFECT_GONE, OUTCOME_SKIPPED, err);
 }
 
+/* A 304 speaks of the live version, and need not say how old it is. */
+static bool is_stale(const struct task *task)
+{
+    const struct object_request *get = &task->get;
+    uint64_t wall_ms = loop_wall_ms(task->pipeline->loop);
+    if (!get->is_unchanged)
+        return judge_is_stale(task->arrival, text_from(get->etag), get->modified_ms, wall_ms);
+    return judge_is_stale(task->arrival, text_from(task->claim.live_etag),
+                          get->modified_ms ? get->modified_ms : 1, wall_ms);
+}
+
 static void conclude_unchanged(struct task *task)
 {
     struct error err;
@@ -184,11 +195,10 @@ static void on_fetched(struct object_request *get, const struct error *err)
         on_gone(task, err);
     } else if (err) {
         task_fail(task, err);
+    } else if (is_stale(task)) {
+        task_fail(task, error_of(&reason, ERR_NOT_YET));
     } else if (get->is_unchanged) {
         conclude_unchanged(task);
-    } else if (judge_is_stale(task->arrival, text_from(get->etag), get->modified_ms,
-                              loop_wall_ms(task->pipeline->loop))) {
-        task_fail(task, error_of(&reason, ERR_NOT_YET));
     } else if (get->body_bytes == 0) {
         task_fail(task, error_of(&reason, ERR_EMPTY));
     } else {
