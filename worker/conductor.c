@@ -253,7 +253,7 @@ void conductor_drain(struct conductor *conductor, void (*on_drained)(void *arg, 
 
 void conductor_hurry(struct conductor *conductor)
 {
-    if (conductor->is_draining && !conductor->is_cancelling)
+    if (conductor->is_draining && !conductor->is_cancelling && !conductor->has_drained)
         on_drain_overdue(&conductor->drain_deadline);
 }
 
