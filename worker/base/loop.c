@@ -275,6 +275,22 @@ static bool virtual_turn(struct loop *loop)
     return true;
 }
 
+uint64_t loop_virtual_next_ms(const struct loop *loop)
+{
+    assert(loop->is_virtual);
+    if (has_urgent(loop))
+        return loop->virtual_ms;
+    return loop->heap_count ? loop->heap[1]->due_ms : UINT64_MAX;
+}
+
+void loop_virtual_turn(struct loop *loop, uint64_t now_ms)
+{
+    assert(loop->is_virtual && now_ms >= loop->virtual_ms);
+    loop->virtual_ms = now_ms;
+    run_due_timers(loop);
+    run_later(loop);
+}
+
 void loop_run(struct loop *loop)
 {
     loop->is_stopping = false;

@@ -26,6 +26,12 @@ void loop_stop(struct loop *loop);
 /* One turn: a real loop waits for at most timeout_ms. For tests and closing down. */
 void loop_run_once(struct loop *loop, uint64_t timeout_ms);
 
+/* For a simulation that keeps several virtual loops on one clock: when this one has something to do
+ * (now, when it is urgent; UINT64_MAX: never), and one turn at now_ms, which does not move by
+ * itself. */
+uint64_t loop_virtual_next_ms(const struct loop *loop);
+void loop_virtual_turn(struct loop *loop, uint64_t now_ms);
+
 struct uv_loop_s *loop_uv(struct loop *loop); /* for handles; never on a virtual loop */
 struct rng *loop_rng(struct loop *loop);
 uint64_t loop_now_ms(const struct loop *loop);  /* monotonic; constant within a turn */

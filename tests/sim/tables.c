@@ -1,0 +1,433 @@
+/* The document protocol in plain C: what store/statements/ means, one request at a time. */
+#include <string.h>
+
+#include "tests/sim/world.h"
+#include "worker/base/memory.h"
+
+#define BARE_DUE_MS 3600000u
+#define DIRTY_MS 120000u
+#define TAKEN_DUE_MS 60000u
+#define PARKED_MAX_MS 86400000u
+
+/* ---- claim --------------------------------------------------------------------------------- */
+
+static bool exists(const struct world *world, const struct sim_tenant *tenant)
+{
+    return tenant->exists_from_ms <= world->now_ms;
+}
+
+static struct item *open_item(struct world *world, unsigned place)
+{
+    for (unsigned i = 0; i < world->item_count; i++) {
+        struct item *item = &world->items[i];
+        if (item->place == place && !item->is_closed && !job_find(world, item->job)->is_cancelled)
+            return item;
+    }
+    return NULL;
+}
+
+/* claim_jobs, claim_documents */
+static void make_bare_rows(struct world *world, const struct ledger_claim *claim,
+                           struct place *place)
+{
+    unsigned number = place_number(world, place);
+    if (!absorbed_find(world, claim->job) && !open_item(world, number) &&
+        !job_find(world, claim->job)) {
+        job_add(world, claim->job, place->tenant)->total = 1;
+        item_add(world, claim->job, number, world->now_ms + BARE_DUE_MS);
+    }
+    if (place->row.exists)
+        return;
+    place->row.exists = true;
+    place->row.job = claim->job;
+}
+
+static struct item *item_of_claim(struct world *world, const struct ledger_claim *claim,
+                                  unsigned place)
+{
+    struct item *item = item_find(world, claim->job, place);
+    if (item || !claim->is_bare)
+        return item;
+    struct absorbed *absorbed = absorbed_find(world, claim->job);
+    return absorbed ? item_find(world, absorbed->job, place) : open_item(world, place);
+}
+
+static enum claim_verdict judge(struct world *world, const struct ledger_claim *claim,
+                                const struct place *place, const struct item *item)
+{
+    const struct document_row *row = &place->row;
+    bool is_removal = uuid_is_nil(claim->job);
+    if (!exists(world, &world->tenants[place->tenant]))
+        return CLAIM_NO_TENANT;
+    if (!is_removal && !item)
+        return CLAIM_NO_ITEM;
+    if ((item && item->is_closed) || !row->exists ||
+        (is_removal && !row->has_gen && !row->has_lease))
+        return CLAIM_DONE;
+    if (row->fence != claim->fence && row->has_lease && row->leased_until_ms > world->now_ms)
+        return CLAIM_BUSY;
+    if (item && item->parked_until_ms > world->now_ms)
+        return CLAIM_PARKED;
+    return CLAIM_GO;
+}
+
+static void tell(struct world *world, struct ledger_claim *claim, const struct place *place,
+                 const struct item *item)
+{
+    const struct document_row *row = &place->row;
+    const struct job *job = item ? job_find(world, item->job) : NULL;
+    claim->item_job = item ? item->job : UUID_NIL;
+    claim->has_live = row->has_gen;
+    claim->live_gen = row->has_gen ? row->gen : 0;
+    (void)text_format(claim->live_etag, sizeof(claim->live_etag), "%s",
+                      row->has_gen ? row->etag : "");
+    claim->is_live_current = row->has_gen;
+    claim->live_chunk_count = row->chunk_count;
+    claim->is_stopped = job && job->is_cancelled;
+    claim->is_paused = job && job->is_paused;
+    claim->is_tenant_active = world->tenants[place->tenant].is_active;
+    claim->is_over_quota = world->tenants[place->tenant].is_over_quota;
+    claim->busy_ms =
+        row->leased_until_ms > world->now_ms ? row->leased_until_ms - world->now_ms : 0;
+}
+
+void table_claim(struct world *world, struct ledger_claim *claim)
+{
+    struct place *place = place_find(world, claim->document->id);
+    unsigned number = place_number(world, place);
+    struct document_row *row = &place->row;
+    if (claim->is_bare && exists(world, &world->tenants[place->tenant]))
+        make_bare_rows(world, claim, place);
+    struct item *item = uuid_is_nil(claim->job) ? NULL : item_of_claim(world, claim, number);
+    claim->verdict = judge(world, claim, place, item);
+    tell(world, claim, place, item);
+    world_trace(world, "claim of place %u by %llx: verdict %d, starts %u", number,
+                (unsigned long long)claim->fence, (int)claim->verdict, row->starts);
+    if (claim->verdict != CLAIM_GO && claim->verdict != CLAIM_PARKED)
+        return;
+    if (claim->is_bare && !uuid_equal(item->job, claim->job) && !absorbed_find(world, claim->job))
+        world->absorbed[world->absorbed_count++] = (struct absorbed){claim->job, item->job};
+    if (claim->verdict == CLAIM_PARKED)
+        return;
+    row->starts += row->fence != claim->fence;
+    row->starts_most = row->starts > row->starts_most ? row->starts : row->starts_most;
+    row->fence = claim->fence;
+    row->has_lease = true;
+    row->leased_until_ms = world->now_ms + LEASE_MS;
+    row->claimed_ms = world->now_ms;
+    row->status = ROW_PROCESSING;
+    if (item)
+        row->job = item->job;
+    claim->starts = row->starts;
+}
+
+/* ---- intend -------------------------------------------------------------------------------- */
+
+void table_intend(struct world *world, struct ledger_intend *intend)
+{
+    struct place *place = place_find(world, intend->document->id);
+    struct document_row *row = &place->row;
+    intend->answer = INTEND_LOST;
+    if (!row->exists || row->fence != intend->fence || !row->has_lease)
+        return;
+    const struct job *job = job_find(world, row->job);
+    bool is_stopped = (job && job->is_cancelled) || !world->tenants[place->tenant].is_active;
+    intend->answer = is_stopped ? INTEND_STOP : INTEND_GO;
+    row->leased_until_ms = world->now_ms + LEASE_MS;
+    if (!intend->reserved || world->has_rows || world->sabotage == SABOTAGE_NO_RESERVE)
+        return;
+    unsigned number = place_number(world, place);
+    struct litter_row *litter = litter_find(world, number, intend->fence);
+    if (!litter) {
+        litter_add(world, &(struct litter_row){.place = number, .gen = intend->fence});
+        litter = &world->litter[world->litter_count - 1];
+    }
+    litter->n = intend->reserved > litter->n ? intend->reserved : litter->n;
+    litter->quiet_ms = world->now_ms + DIRTY_MS;
+}
+
+/* ---- stage and known ----------------------------------------------------------------------- */
+
+void table_stage(struct world *world, const struct ledger_stage *stage)
+{
+    unsigned number = place_number(world, place_find(world, stage->document->id));
+    struct stored *staged = stored_find(world->staged, world->staged_count, number, stage->fence);
+    if (!staged) {
+        assert(world->staged_count < STORED_MAX);
+        staged = &world->staged[world->staged_count++];
+        *staged = (struct stored){.place = number, .gen = stage->fence};
+    }
+    bool is_lost = world->sabotage == SABOTAGE_LOSE_ROWS && world_chance(world, 5);
+    for (size_t i = is_lost; i < stage->chunk_count; i++) {
+        const struct chunk *chunk = stage->chunks[i];
+        struct chunk_row *row = rows_at(&staged->chunks, chunk->no);
+        row->is_there = true;
+        row->user = stage->tenant->id;
+        memcpy(row->hash, chunk->hash, SHA256_BYTES);
+        if (world->has_rows)
+            memcpy(row->vector, chunk->vector, sizeof(row->vector));
+    }
+}
+
+static void drop_staged(struct world *world, struct stored *staged)
+{
+    rows_release(&staged->chunks);
+    *staged = world->staged[--world->staged_count];
+}
+
+void table_known(struct world *world, struct ledger_known *known)
+{
+    const struct document_row *row = &place_find(world, known->document->id)->row;
+    bool is_live = row->has_gen && row->gen == known->live_gen;
+    for (size_t i = 0; i < known->chunk_count; i++) {
+        known->known_no[i] = -1;
+        for (uint32_t no = 0; is_live && no < row->chunks.count; no++)
+            if (memcmp(row->chunks.rows[no].hash, known->chunks[i]->hash, SHA256_BYTES) == 0)
+                known->known_no[i] = no;
+    }
+}
+
+/* ---- finish -------------------------------------------------------------------------------- */
+
+static bool has_all_rows(const struct stored *staged, uint32_t count)
+{
+    if (count == 0)
+        return true;
+    if (!staged || staged->chunks.count < count)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (!staged->chunks.rows[i].is_there)
+            return false;
+    return true;
+}
+
+static void move_rows(struct world *world, struct document_row *row, struct stored *staged,
+                      const struct ledger_finish *finish)
+{
+    if (finish->effect == EFFECT_KEEP)
+        return;
+    rows_release(&row->chunks);
+    if (finish->effect == EFFECT_LIVE && staged) {
+        row->chunks = staged->chunks;
+        row->chunks.count = finish->chunk_count;
+        staged->chunks = (struct chunk_rows){0};
+    }
+    if (staged)
+        drop_staged(world, staged);
+}
+
+static void note_litter(struct world *world, unsigned number, const struct document_row *row,
+                        const struct ledger_finish *finish)
+{
+    struct litter_row *own = litter_find(world, number, finish->fence);
+    if (own && finish->effect == EFFECT_LIVE)
+        litter_drop(world, own);
+    else if (own)
+        own->quiet_ms = world->now_ms + (finish->is_dirty ? DIRTY_MS : 0);
+    if (world->has_rows || !row->has_gen || finish->effect == EFFECT_KEEP || !row->chunk_count)
+        return;
+    uint64_t quiet_ms = row->processed_ms + DIRTY_MS;
+    litter_add(world, &(struct litter_row){
+                          .place = number,
+                          .gen = row->gen,
+                          .n = row->chunk_count,
+                          .quiet_ms = quiet_ms > world->now_ms ? quiet_ms : world->now_ms,
+                      });
+}
+
+static void count_usage(struct sim_tenant *tenant, const struct document_row *row, int64_t sign)
+{
+    if (!row->has_gen)
+        return;
+    tenant->documents += sign;
+    tenant->bytes += sign * (int64_t)row->size_bytes;
+    tenant->vectors += sign * (int64_t)row->chunk_count;
+}
+
+static enum status status_of(enum document_outcome outcome)
+{
+    return outcome == OUTCOME_SUCCESS   ? ROW_SUCCESS
+           : outcome == OUTCOME_SKIPPED ? ROW_SKIPPED
+           : outcome == OUTCOME_FAILED  ? ROW_FAILED
+                                        : ROW_CANCELLED;
+}
+
+static void apply(struct world *world, struct document_row *row, const struct ledger_finish *finish)
+{
+    bool is_keep = finish->effect == EFFECT_KEEP, is_live = finish->effect == EFFECT_LIVE;
+    row->has_lease = false;
+    row->starts = 0;
+    row->finished_claimed_ms = row->claimed_ms;
+    row->status = is_live || is_keep ? ROW_SUCCESS : status_of(finish->outcome);
+    if (is_keep)
+        return;
+    row->has_gen = is_live;
+    row->gen = is_live ? finish->fence : 0;
+    row->chunk_count = is_live ? finish->chunk_count : 0;
+    row->size_bytes = finish->size_bytes;
+    row->processed_ms = world->now_ms;
+    row->is_deleted = finish->effect == EFFECT_GONE;
+    row->has_code = !is_live && finish->has_code;
+    row->code = finish->code;
+    (void)text_format(row->etag, sizeof(row->etag), "%.*s", TEXT_ARGS(finish->etag));
+}
+
+static void close_item(struct world *world, const struct ledger_finish *finish, unsigned number)
+{
+    struct item *item = item_find(world, finish->job, number);
+    if (!item || item->is_closed)
+        return;
+    struct job *job = job_find(world, item->job);
+    item->is_closed = true;
+    item->outcome = finish->outcome;
+    item->due_ms = item->parked_until_ms = 0;
+    job->processed += finish->outcome == OUTCOME_SUCCESS || finish->outcome == OUTCOME_SKIPPED;
+    job->failed += finish->outcome == OUTCOME_FAILED;
+    job->cancelled += finish->outcome == OUTCOME_CANCELLED;
+}
+
+void table_finish(struct world *world, struct ledger_finish *finish)
+{
+    struct place *place = place_find(world, finish->document->id);
+    struct document_row *row = &place->row;
+    struct sim_tenant *tenant = &world->tenants[place->tenant];
+    unsigned number = place_number(world, place);
+    bool is_mine = row->fence == finish->fence && row->has_lease;
+    if (!is_mine && world->sabotage != SABOTAGE_FINISH_UNFENCED) {
+        bool was_mine = row->fence == finish->fence || (row->has_gen && row->gen == finish->fence);
+        finish->answer = was_mine ? FINISH_OK : FINISH_LOST;
+        return;
+    }
+    struct stored *staged = stored_find(world->staged, world->staged_count, number, finish->fence);
+    if (finish->effect == EFFECT_LIVE && world->sabotage != SABOTAGE_LOSE_ROWS &&
+        !has_all_rows(staged, finish->chunk_count)) {
+        finish->answer = FINISH_RESTAGE;
+        return;
+    }
+    finish->answer = FINISH_OK;
+    world_trace(world, "finish of place %u by %llx: %s %s, etag %.*s", number,
+                (unsigned long long)finish->fence, effect_name(finish->effect),
+                outcome_name(finish->outcome), TEXT_ARGS(finish->etag));
+    note_litter(world, number, row, finish);
+    count_usage(tenant, row, -1);
+    move_rows(world, row, staged, finish);
+    apply(world, row, finish);
+    count_usage(tenant, row, 1);
+    close_item(world, finish, number);
+}
+
+/* ---- release ------------------------------------------------------------------------------- */
+
+void table_release(struct world *world, struct ledger_release *release)
+{
+    struct place *place = place_find(world, release->document->id);
+    struct document_row *row = &place->row;
+    unsigned number = place_number(world, place);
+    bool is_holder = release->fence == 0 || row->fence == release->fence;
+    struct item *item = item_find(world, release->job, number);
+    if (item && item->is_closed)
+        item = NULL;
+    bool is_paused = item && job_find(world, item->job)->is_paused;
+    release->was_parked = false;
+    release->is_exhausted = release->is_parked && item && item->parked_ms && !is_paused &&
+                            item->parked_ms + PARKED_MAX_MS < world->now_ms;
+    if (release->is_exhausted)
+        return;
+    if (row->fence == release->fence && row->has_lease) {
+        row->has_lease = false;
+        row->starts -= row->starts > 0;
+        row->status = row->has_gen ? ROW_SUCCESS : ROW_PENDING;
+        struct litter_row *litter = litter_find(world, number, release->fence);
+        if (litter)
+            litter->quiet_ms = world->now_ms + DIRTY_MS;
+    }
+    if (!item || !release->is_parked || !is_holder)
+        return;
+    item->due_ms = item->parked_until_ms = world->now_ms + release->due_ms;
+    item->parked_ms = item->parked_ms ? item->parked_ms : world->now_ms;
+    release->was_parked = true;
+}
+
+/* ---- dead letters, litter, due items ------------------------------------------------------- */
+
+void table_bury(struct world *world, struct ledger_burial *burial)
+{
+    burial->is_new = true;
+    for (unsigned i = 0; i < world->letter_count; i++)
+        if (world->letters[i].partition == burial->partition &&
+            world->letters[i].offset == burial->offset &&
+            world->letters[i].event_no == burial->event_no)
+            burial->is_new = false;
+    if (burial->is_new)
+        world->letters[world->letter_count++] =
+            (struct letter){burial->partition, burial->offset, burial->event_no};
+}
+
+static bool is_dead(const struct world *world, const struct litter_row *litter)
+{
+    const struct document_row *row = &world->places[litter->place].row;
+    return !(row->has_gen && row->gen == litter->gen) &&
+           !(row->fence == litter->gen && row->has_lease);
+}
+
+void table_dead(struct world *world, struct ledger_dead *dead)
+{
+    bool is_any = uuid_is_nil(dead->document);
+    dead->litter_count = 0;
+    for (unsigned i = 0; i < world->litter_count && dead->litter_count < dead->litter_max; i++) {
+        const struct litter_row *litter = &world->litter[i];
+        const struct place *place = &world->places[litter->place];
+        if (!is_dead(world, litter) || (!is_any && !uuid_equal(dead->document, place->document.id)))
+            continue;
+        dead->litter[dead->litter_count++] = (struct litter){
+            .document = place->document.id,
+            .user_id = world->tenants[place->tenant].tenant.id,
+            .gen = litter->gen,
+            .vector_count = litter->n,
+            .as_of_us = (int64_t)world->now_ms * 1000,
+        };
+    }
+}
+
+void table_swept(struct world *world, const struct litter *litter)
+{
+    unsigned number = place_number(world, place_find(world, litter->document));
+    struct litter_row *row = litter_find(world, number, litter->gen);
+    bool is_quiet = row && ((int64_t)row->quiet_ms * 1000 <= litter->as_of_us ||
+                            world->sabotage == SABOTAGE_SWEEP_AT_ONCE);
+    if (is_quiet && is_dead(world, row))
+        litter_drop(world, row);
+}
+
+static void sweep_staged(struct world *world)
+{
+    for (unsigned i = world->staged_count; i-- > 0;) {
+        const struct document_row *row = &world->places[world->staged[i].place].row;
+        if (row->fence != world->staged[i].gen || !row->has_lease)
+            drop_staged(world, &world->staged[i]);
+    }
+}
+
+void table_due(struct world *world, struct ledger_due *due)
+{
+    due->item_count = due->parked_count = 0;
+    sweep_staged(world);
+    for (unsigned i = 0; i < world->item_count && due->item_count < due->item_max; i++) {
+        struct item *item = &world->items[i];
+        struct place *place = &world->places[item->place];
+        if (item->is_closed || !item->due_ms || item->due_ms > world->now_ms ||
+            job_find(world, item->job)->is_paused ||
+            (place->row.has_lease && place->row.leased_until_ms >= world->now_ms))
+            continue;
+        struct due_item *found = &due->items[due->item_count++];
+        *found = (struct due_item){
+            .job = item->job,
+            .document = place->document.id,
+            .user_id = world->tenants[place->tenant].tenant.id,
+            .is_overdue = item->parked_ms && item->parked_ms + PARKED_MAX_MS < world->now_ms,
+        };
+        (void)text_format(found->bucket, sizeof(found->bucket), SIM_BUCKET);
+        (void)text_format(found->key, sizeof(found->key), "%s", place->key);
+        item->due_ms = world->now_ms + TAKEN_DUE_MS;
+    }
+}
