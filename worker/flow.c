@@ -7,9 +7,8 @@
 #include "worker/flow_batch.h"
 #include "worker/spool.h"
 
-#define CREDIT_BYTES                                                                        \
-    ((uint64_t)256 * 1024)             /* what a fresh extraction has, and the step of more \
-                                        */
+/* What a fresh extraction has, and the step of more. */
+#define CREDIT_BYTES ((int64_t)256 * 1024)
 #define FEED_BYTES ((size_t)64 * 1024) /* page text given to the chunker before it is asked */
 #define BATCHES_MAX 8
 
@@ -18,8 +17,8 @@ struct flow {
     struct flow_input input;
     struct extract_request extraction;
     bool is_extracting, has_all_pages;
-    uint64_t credit_bytes; /* granted to extraction and not used */
-    struct spool spool;    /* pages that no chunking has taken yet */
+    int64_t credit_bytes; /* granted to extraction and not used; below 0: overdrawn by a page */
+    struct spool spool;   /* pages that no chunking has taken yet */
     struct chunker *chunker;
     struct work chunking; /* at most one at a time; owns the fields below while it runs */
     struct spool taken;
@@ -178,17 +177,26 @@ static void start_chunking(struct flow *flow)
 /* ---- extraction ---------------------------------------------------------------------------------
  */
 
+/* Credit counts as spooled before its text comes; a debt does not. */
+static void add_credit(struct flow *flow, int64_t bytes)
+{
+    int64_t before = flow->credit_bytes > 0 ? flow->credit_bytes : 0;
+    flow->credit_bytes += bytes;
+    int64_t after = flow->credit_bytes > 0 ? flow->credit_bytes : 0;
+    flow->pipeline->spool_bytes += (uint64_t)(after - before);
+}
+
 /* A flow always has credit for one step; more comes out of what all flows share. */
 static void grant_credit(struct flow *flow)
 {
     struct pipeline *pipeline = flow->pipeline;
     while (flow->is_extracting && flow->credit_bytes < CREDIT_BYTES) {
         bool is_starved =
-            flow->credit_bytes == 0 && flow->spool.text_bytes + flow->taken_bytes == 0;
-        if (!is_starved && pipeline->spool_bytes + CREDIT_BYTES > pipeline->limits.spool_bytes_max)
+            flow->credit_bytes <= 0 && flow->spool.text_bytes + flow->taken_bytes == 0;
+        if (!is_starved &&
+            pipeline->spool_bytes + (uint64_t)CREDIT_BYTES > pipeline->limits.spool_bytes_max)
             return;
-        flow->credit_bytes += CREDIT_BYTES;
-        pipeline->spool_bytes += CREDIT_BYTES;
+        add_credit(flow, CREDIT_BYTES);
         extract_credit(pipeline->extract, &flow->extraction, CREDIT_BYTES);
     }
 }
@@ -207,9 +215,8 @@ static void on_pages(struct extract_request *request, const struct page *pages, 
         return;
     for (size_t i = 0; i < count; i++) {
         uint64_t bytes = pages[i].text.bytes;
-        uint64_t paid = bytes < flow->credit_bytes ? bytes : flow->credit_bytes;
-        flow->credit_bytes -= paid;
-        flow->pipeline->spool_bytes += bytes - paid; /* the last page may overdraw */
+        add_credit(flow, -(int64_t)bytes); /* the last page may overdraw */
+        flow->pipeline->spool_bytes += bytes;
         flow->result.text_bytes += bytes;
         keep_text(flow, &pages[i]);
         spool_add(&flow->spool, &pages[i]);
@@ -235,7 +242,8 @@ static void on_extracted(struct extract_request *request, const struct extract_s
     struct flow *flow = container_of(request, struct flow, extraction);
     flow->is_extracting = false;
     flow->has_all_pages = err == NULL;
-    return_spool_bytes(flow, flow->credit_bytes);
+    if (flow->credit_bytes > 0)
+        return_spool_bytes(flow, (uint64_t)flow->credit_bytes);
     flow->credit_bytes = 0;
     if (summary)
         note_summary(flow, summary);
@@ -320,8 +328,7 @@ struct flow *flow_start(struct pipeline *pipeline, const struct flow_input *inpu
     slabs_join(pipeline->slabs, &flow->slabs);
     flow->chunker = chunker_new(pipeline->chunking, TEXT_NONE);
     flow->is_extracting = true;
-    flow->credit_bytes = CREDIT_BYTES;
-    pipeline->spool_bytes += CREDIT_BYTES;
+    add_credit(flow, CREDIT_BYTES);
     flow->extraction = (struct extract_request){
         .body_fd = input->body_fd,
         .body_bytes = input->body_bytes,
