@@ -34,7 +34,7 @@ static void on_reply(struct timer *timer)
     struct ask *ask = container_of(timer, struct ask, reply);
     const struct error *err = ask->has_failed ? &ask->err : NULL;
     ask->worker->open_calls--;
-    ask->worker->open_intends -= ask->kind == ASK_INTEND;
+    ask->worker->open_asides -= ask->kind == ASK_INTEND;
 #define ANSWER(which, type)                                        \
     case which:                                                    \
         ((struct type *)ask->request)->on_done(ask->request, err); \
@@ -144,7 +144,7 @@ static void ask(struct ledger *ledger, enum ask_kind kind, void *request)
     *asked = (struct ask){.worker = worker, .kind = kind, .request = request};
     asked->start_ms = worker->world->now_ms;
     worker->open_calls++;
-    worker->open_intends += kind == ASK_INTEND;
+    worker->open_asides += kind == ASK_INTEND;
     if (worker->is_dead)
         reply(asked, ERR_UNREACHABLE);
     else

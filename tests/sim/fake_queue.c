@@ -344,6 +344,7 @@ void topic_append(struct world *world, struct record *record)
 }
 
 struct mirroring {
+    struct worker *worker;
     struct timer timer;
     struct topic_record *record;
     bool has_failed;
@@ -354,6 +355,8 @@ static void on_mirrored(struct timer *timer)
     struct mirroring *mirroring = container_of(timer, struct mirroring, timer);
     struct error err;
     error_set(&err, ERR_UNREACHABLE, "no broker");
+    mirroring->worker->open_calls--;
+    mirroring->worker->open_asides--;
     mirroring->record->on_done(mirroring->record, mirroring->has_failed ? &err : NULL);
     xfree(mirroring);
 }
@@ -362,7 +365,10 @@ void topic_produce(struct topic *topic, struct topic_record *record)
 {
     struct worker *worker = topic->worker;
     struct mirroring *mirroring = xcalloc(1, sizeof(*mirroring));
+    mirroring->worker = worker;
     mirroring->record = record;
+    worker->open_calls++;
+    worker->open_asides++;
     mirroring->has_failed = worker->is_dead || world_fault(worker->world, FAULT_DUPLICATES, 10);
     worker_timer(worker, &mirroring->timer, 1 + world_below(worker->world, 50), on_mirrored);
 }

@@ -86,9 +86,9 @@ static void on_drained(void *arg, bool is_complete)
     struct worker *worker = arg;
     worker->has_drained = true;
     worker->is_drain_complete = is_complete;
-    if (is_complete && worker->open_calls > worker->open_intends)
+    if (is_complete && worker->open_calls > worker->open_asides)
         world_fail(worker->world, "worker %u has drained with %zu requests under way",
-                   worker->number, worker->open_calls - worker->open_intends);
+                   worker->number, worker->open_calls - worker->open_asides);
 }
 
 static void worker_drain(struct worker *worker)

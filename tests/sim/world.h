@@ -123,6 +123,7 @@ struct place { /* one key of the bucket, and its row */
         uint64_t at_ms;
     } history[HISTORY_MAX];
     unsigned history_count;
+    int seen; /* so many of them were shown at least once */
     struct document_row row;
 };
 
@@ -242,7 +243,7 @@ struct worker {
     struct ledger ledger;
     bool is_dead, is_draining, has_drained, is_drain_complete;
     uint64_t frozen_until_ms;
-    size_t open_calls, open_intends; /* the second are among the first */
+    size_t open_calls, open_asides; /* asides: of these, those that no drain waits for */
     struct list_node node;
 };
 
