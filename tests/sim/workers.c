@@ -1,6 +1,7 @@
 /* Workers come, are killed, stopped, frozen, and lose their partitions. */
 #include "tests/sim/world.h"
 #include "worker/base/memory.h"
+#include "worker/slabs.h"
 
 #define FAULT_BETWEEN_MS 12000
 #define GHOST_TURNS_MAX 1000000
