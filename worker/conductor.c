@@ -231,6 +231,7 @@ static void on_drain_overdue(struct timer *timer)
     LOG_INFO("drain_cancelled_tasks", FIELD_U64("tasks", conductor->task_count));
     conductor->is_cancelling = true;
     for_each_task(conductor, task_cancel);
+    control_cancel(conductor->control);
     timer_start(conductor->pipeline->loop, timer, CANCEL_MS, on_cancel_overdue);
     step_soon(conductor);
 }

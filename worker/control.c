@@ -22,7 +22,8 @@ struct sweep {
     struct document document; /* its id is all there is */
     struct vectors_request deletion;
     struct ledger_swept swept;
-    struct list_node node; /* of waiting */
+    bool is_deleting;      /* deletion is under way */
+    struct list_node node; /* of waiting, then of running */
 };
 
 struct control {
@@ -30,7 +31,7 @@ struct control {
     struct intake *intake;
     struct timer janitor;
     struct list waiting; /* sweeps of single documents */
-    size_t running;
+    struct list running;
     bool is_stopped, has_due_open;
     bool is_litter_open; /* the janitor's own sweep runs */
     struct ledger_due due;
@@ -47,8 +48,8 @@ static void end_sweep(struct sweep *sweep)
     struct control *control = sweep->control;
     if (uuid_is_nil(sweep->dead.document))
         control->is_litter_open = false;
+    list_remove(&control->running, &sweep->node);
     xfree(sweep);
-    control->running--;
     next_sweep(control);
 }
 
@@ -66,6 +67,7 @@ static void on_swept(struct ledger_swept *swept, const struct error *err)
 static void on_deleted(struct vectors_request *deletion, const struct error *err)
 {
     struct sweep *sweep = container_of(deletion, struct sweep, deletion);
+    sweep->is_deleting = false;
     if (err) { /* the row stays: the janitor comes again */
         LOG_WARN("litter_not_deleted", FIELD_ERROR(err));
         sweep->at++;
@@ -96,6 +98,7 @@ static void sweep_next_litter(struct sweep *sweep)
         .no_end = litter->vector_count,
         .on_done = on_deleted,
     };
+    sweep->is_deleting = true;
     vectors_delete(sweep->control->pipeline->vectors, &sweep->deletion);
 }
 
@@ -114,7 +117,7 @@ static void on_dead(struct ledger_dead *dead, const struct error *err)
 
 static void start_sweep(struct sweep *sweep)
 {
-    sweep->control->running++;
+    list_push_back(&sweep->control->running, &sweep->node);
     sweep->dead.litter = sweep->litter;
     sweep->dead.litter_max = LITTER_MAX;
     sweep->dead.on_done = on_dead;
@@ -131,7 +134,7 @@ static struct sweep *sweep_new(struct control *control, struct uuid document)
 
 static void next_sweep(struct control *control)
 {
-    while (!control->is_stopped && control->running < SWEEPS_MAX && control->waiting.count) {
+    while (!control->is_stopped && control->running.count < SWEEPS_MAX && control->waiting.count) {
         struct list_node *node = list_pop_front(&control->waiting);
         start_sweep(container_of(node, struct sweep, node));
     }
@@ -204,6 +207,7 @@ struct control *control_new(struct pipeline *pipeline, struct intake *intake)
     control->pipeline = pipeline;
     control->intake = intake;
     list_init(&control->waiting);
+    list_init(&control->running);
     return control;
 }
 
@@ -221,9 +225,20 @@ void control_stop(struct control *control)
         xfree(container_of(node, struct sweep, node));
 }
 
+void control_cancel(struct control *control)
+{
+    assert(control->is_stopped);
+    LIST_FOR_EACH(&control->running, node)
+    {
+        struct sweep *sweep = container_of(node, struct sweep, node);
+        if (sweep->is_deleting)
+            vectors_cancel(control->pipeline->vectors, &sweep->deletion);
+    }
+}
+
 bool control_is_idle(const struct control *control)
 {
-    return control->running == 0 && !control->has_due_open;
+    return control->running.count == 0 && !control->has_due_open;
 }
 
 void control_free(struct control *control)

@@ -20,6 +20,8 @@ struct control *control_new(struct pipeline *pipeline, struct intake *intake);
 void control_start(struct control *control);
 void control_sweep(struct control *control, struct uuid document); /* soon */
 void control_stop(struct control *control);                        /* starts nothing more */
+/* Once stopped: gives up the deletions under way; the next janitor repeats them. */
+void control_cancel(struct control *control);
 bool control_is_idle(const struct control *control);
 void control_free(struct control *control); /* stopped and idle */
 
