@@ -177,8 +177,8 @@ static void on_due_items(struct ledger_due *due, const struct error *err)
 
 static void look_for_due(struct control *control)
 {
-    if (control->has_due_open || control->is_stopped)
-        return;
+    if (control->has_due_open || control->is_stopped || !intake_has_room(control->intake))
+        return; /* what is due stays due */
     control->has_due_open = true;
     control->due = (struct ledger_due){
         .items = control->due_items,

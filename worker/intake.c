@@ -355,6 +355,11 @@ static void on_assigned(void *arg, uint32_t partition_count)
     LOG_INFO("assignment_received", FIELD_U64("partitions", partition_count));
 }
 
+bool intake_has_room(const struct intake *intake)
+{
+    return intake->waiting_count < intake->pipeline->limits.waiting_max;
+}
+
 bool intake_add_due(struct intake *intake, const struct due_item *item)
 {
     struct tenant tenant;

@@ -69,6 +69,7 @@ void intake_again(struct intake *intake, struct object *object, uint64_t delay_m
 /* Writes the dead letter (for as long as it takes), then the event is final. */
 void intake_dead_letter(struct intake *intake, struct arrival *arrival, const struct error *err);
 
+bool intake_has_room(const struct intake *intake); /* for more that waits */
 /* An open item past due: waits like an event. False: its object is known here already. */
 bool intake_add_due(struct intake *intake, const struct due_item *item);
 

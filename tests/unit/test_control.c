@@ -16,7 +16,7 @@ struct vectors {
     unsigned cancel_count;
 };
 struct intake {
-    size_t due_count;
+    size_t due_count, room;
 };
 
 void ledger_dead(struct ledger *ledger, struct ledger_dead *dead)
@@ -55,10 +55,16 @@ void vectors_cancel(struct vectors *vectors, struct vectors_request *request)
     vectors->cancel_count++;
 }
 
+bool intake_has_room(const struct intake *intake)
+{
+    return intake->room > 0;
+}
+
 bool intake_add_due(struct intake *intake, const struct due_item *item)
 {
     (void)item;
     intake->due_count++;
+    intake->room -= intake->room > 0;
     return true;
 }
 
@@ -73,7 +79,7 @@ struct bench {
 static int set_up(void **state)
 {
     static struct bench bench;
-    bench = (struct bench){0};
+    bench = (struct bench){.intake.room = 1000};
     bench.pipeline = (struct pipeline){
         .loop = loop_new_virtual(1),
         .ledger = &bench.ledger,
@@ -213,6 +219,19 @@ static void test_control__looks_again_while_as_much_is_due_as_it_can_take(void *
     control_stop(bench->control);
 }
 
+/* A job of a million parked items goes on: they wait in their rows, not in memory. */
+static void test_control__takes_no_more_due_items_than_may_wait(void **state)
+{
+    struct bench *bench = *state;
+    run_janitor_once(bench);
+    size_t item_max = bench->ledger.due->item_max;
+    bench->intake.room = item_max;
+    answer_due(bench, item_max);
+    assert_null(bench->ledger.due);
+    assert_true(control_is_idle(bench->control));
+    control_stop(bench->control);
+}
+
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -223,6 +242,7 @@ int main(void)
         WITH_BENCH(test_control__a_cancel_gives_up_the_deletion_under_way),
         WITH_BENCH(test_control__a_cancel_leaves_alone_what_only_the_ledger_answers),
         WITH_BENCH(test_control__looks_again_while_as_much_is_due_as_it_can_take),
+        WITH_BENCH(test_control__takes_no_more_due_items_than_may_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
