@@ -162,28 +162,40 @@ static void count_down(void *arg)
     --*(unsigned *)arg;
 }
 
-/* Closes one service and waits for it: later ones may still need what earlier ones stand on. */
-#define CLOSE(service, close)                        \
-    do {                                             \
-        unsigned open_count = (service) ? 1 : 0;     \
-        if (service)                                 \
-            close(service, count_down, &open_count); \
-        while (open_count)                           \
-            loop_run_once(app->loop, 1000);          \
-        (service) = NULL;                            \
-    } while (0)
+/* Later services may still need what earlier ones stand on: one is closed, then the next. */
+static void wait_until_closed(struct app *app, const unsigned *open_count)
+{
+    while (*open_count)
+        loop_run_once(app->loop, 1000);
+}
+
+static void close_services(struct app *app)
+{
+    unsigned open_count = 0;
+    if (app->extract && ++open_count)
+        extract_close(app->extract, count_down, &open_count);
+    wait_until_closed(app, &open_count);
+    if (app->embed && ++open_count)
+        embed_close(app->embed, count_down, &open_count);
+    wait_until_closed(app, &open_count);
+    if (app->vectors && ++open_count)
+        vectors_close(app->vectors, count_down, &open_count);
+    wait_until_closed(app, &open_count);
+    if (app->objects && ++open_count)
+        objects_close(app->objects, count_down, &open_count);
+    wait_until_closed(app, &open_count);
+    if (app->ledger)
+        ledger_close(app->ledger);
+    if (app->pg && ++open_count)
+        pg_close(app->pg, count_down, &open_count);
+    wait_until_closed(app, &open_count);
+}
 
 void app_close(struct app *app)
 {
     if (!app->loop)
         return;
-    CLOSE(app->extract, extract_close);
-    CLOSE(app->embed, embed_close);
-    CLOSE(app->vectors, vectors_close);
-    CLOSE(app->objects, objects_close);
-    if (app->ledger)
-        ledger_close(app->ledger);
-    CLOSE(app->pg, pg_close);
+    close_services(app);
     loop_free(app->loop);
     *app = (struct app){0};
 }

@@ -296,23 +296,28 @@ static void find_changes(struct dev_view *view, const struct pg_result *rows)
     ask(view, REPORT_JOB_ITEMS, &view->changes[--view->change_count]);
 }
 
+static void print_change(const struct dev_view *view, const struct pg_result *rows, size_t row)
+{
+    AUTO_BUFFER struct buffer line = buffer_new(4096);
+    struct text outcome = pg_value(rows, row, ITEM_OUTCOME);
+    bool is_success = text_equal(outcome, TEXT("success"));
+    bool is_good = is_success || text_equal(outcome, TEXT("skipped"));
+    term_append_foreign(&line, file_name(pg_value(rows, row, ITEM_KEY)), 60);
+    buffer_append_text(&line, TEXT("  "));
+    term_append(&line, &view->term, is_good ? TERM_GOOD : TERM_BAD, outcome);
+    if (is_success)
+        buffer_format(&line, "  %.*s pages, %.*s chunks",
+                      TEXT_ARGS(pg_value(rows, row, ITEM_PAGES)),
+                      TEXT_ARGS(pg_value(rows, row, ITEM_CHUNKS)));
+    else
+        buffer_format(&line, "  %.*s", TEXT_ARGS(pg_value(rows, row, ITEM_MESSAGE)));
+    fprintf(view->term.out, "%s\n", buffer_string(&line));
+}
+
 static void show_change(struct dev_view *view, const struct pg_result *rows)
 {
-    for (size_t row = 0; row < pg_row_count(rows); row++) {
-        AUTO_BUFFER struct buffer line = buffer_new(4096);
-        struct text outcome = pg_value(rows, row, ITEM_OUTCOME);
-        bool is_good = text_equal(outcome, TEXT("success")) || text_equal(outcome, TEXT("skipped"));
-        term_append_foreign(&line, file_name(pg_value(rows, row, ITEM_KEY)), 60);
-        buffer_append_text(&line, TEXT("  "));
-        term_append(&line, &view->term, is_good ? TERM_GOOD : TERM_BAD, outcome);
-        if (text_equal(outcome, TEXT("success")))
-            buffer_format(&line, "  %.*s pages, %.*s chunks",
-                          TEXT_ARGS(pg_value(rows, row, ITEM_PAGES)),
-                          TEXT_ARGS(pg_value(rows, row, ITEM_CHUNKS)));
-        else
-            buffer_format(&line, "  %.*s", TEXT_ARGS(pg_value(rows, row, ITEM_MESSAGE)));
-        fprintf(view->term.out, "%s\n", buffer_string(&line));
-    }
+    for (size_t row = 0; row < pg_row_count(rows); row++)
+        print_change(view, rows, row);
     if (view->change_count) {
         ask(view, REPORT_JOB_ITEMS, &view->changes[--view->change_count]);
         return;

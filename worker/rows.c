@@ -69,20 +69,24 @@ void job_append_progress(struct buffer *out, const struct term *term, const stru
         append_time_left(out, seconds_left);
 }
 
+static void write_field(struct json_writer *writer, const struct row_field *field,
+                        struct text value)
+{
+    if (!value.start)
+        json_write_null(writer, field->name);
+    else if (field->kind == ROW_NUMBER)
+        json_write_raw(writer, field->name, value); /* PostgreSQL's numbers are JSON's */
+    else
+        json_write_text(writer, field->name, value);
+}
+
 void row_append_json(struct buffer *out, const char *what, const struct row_field *fields,
                      size_t field_count, const struct pg_result *rows, size_t row)
 {
     struct json_writer writer = json_writer_new(out);
     json_open_object(&writer, NULL);
     json_write_text(&writer, "kind", text_from(what));
-    for (size_t i = 0; i < field_count; i++) {
-        struct text value = pg_value(rows, row, i);
-        if (!value.start)
-            json_write_null(&writer, fields[i].name);
-        else if (fields[i].kind == ROW_NUMBER)
-            json_write_raw(&writer, fields[i].name, value); /* PostgreSQL's numbers are JSON's */
-        else
-            json_write_text(&writer, fields[i].name, value);
-    }
+    for (size_t i = 0; i < field_count; i++)
+        write_field(&writer, &fields[i], pg_value(rows, row, i));
     json_close_object(&writer);
 }

@@ -25,7 +25,8 @@ void spool_add(struct spool *spool, const struct page *page)
         memcpy(copy->bytes, page->marks, mark_bytes);
     if (page->text.bytes)
         memcpy(copy->bytes + mark_bytes, page->text.start, page->text.bytes);
-    copy->page.marks = (const struct mark *)(const void *)copy->bytes;
+    void *marks = copy->bytes; /* aligned: behind a struct of pointers */
+    copy->page.marks = marks;
     copy->page.text.start = copy->bytes + mark_bytes;
     list_push_back(&spool->pages, &copy->node);
     spool->text_bytes += page->text.bytes;

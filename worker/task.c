@@ -42,6 +42,14 @@ const struct step TASK_FINISH[] = {{STAGE_FINISH, start_finish}};
 
 /* ---- claim: lease, fence and start count, before a byte of the document is touched ---- */
 
+void task_dismiss(struct task *task, enum error_code code, enum document_outcome outcome)
+{
+    task->conclusion.has_code = true;
+    task->conclusion.outcome = outcome;
+    error_of(&task->conclusion.err, code);
+    task_enter(task, DISMISSAL);
+}
+
 static void on_claim_go(struct task *task)
 {
     struct judgement judgement = judge_claim(&task->claim, task->arrival);
@@ -56,10 +64,7 @@ static void on_claim_go(struct task *task)
         task_go_on(task);
         return;
     case JUDGED_DISMISS:
-        task->conclusion.has_code = true;
-        task->conclusion.outcome = judgement.outcome;
-        error_of(&task->conclusion.err, judgement.code);
-        task_enter(task, DISMISSAL);
+        task_dismiss(task, judgement.code, judgement.outcome);
         return;
     case JUDGED_PARK:
         task_leave(task, error_of(&err, judgement.code), (struct retry){true, judgement.park_ms},

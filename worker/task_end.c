@@ -88,9 +88,7 @@ static void on_released(struct ledger_release *release, const struct error *err)
 {
     struct task *task = container_of(release, struct task, release);
     if (!err && release->is_exhausted) {
-        /* The item was tried for as long as allowed: claim it once more, to finish it. */
-        task->arrival->is_overdue = true;
-        task_end_again(task, 0, false);
+        task_dismiss(task, ERR_GAVE_UP, OUTCOME_FAILED); /* the lease was kept for that */
     } else if (!err && release->was_parked) {
         task_end_final(task, EVENT_OUTCOME_PARKED);
     } else {

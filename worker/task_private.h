@@ -52,6 +52,8 @@ void task_conclude_because(struct task *task, enum document_effect effect,
 void task_fail(struct task *task, const struct error *err);
 /* Gives the lease back, to come again, or to wait in the item's row. */
 void task_leave(struct task *task, const struct error *err, struct retry retry, bool is_failure);
+/* No work any more: what is in the bucket decides what stays in place. */
+void task_dismiss(struct task *task, enum error_code code, enum document_outcome outcome);
 /* Without a trace in the database. */
 void task_end(struct task *task, enum task_end how);
 void task_end_final(struct task *task, enum event_outcome outcome);

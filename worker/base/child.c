@@ -75,7 +75,7 @@ bool child_start(const struct child_options *options, pid_t *ret_pid, struct err
 
 static int wait_for(pid_t pid)
 {
-    int status;
+    int status = -1;
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return -1;

@@ -59,13 +59,9 @@ bool log_is_on(enum log_level level);
 void log_write(enum log_level level, const char *event, const struct field *fields,
                size_t field_count);
 
-#define LOG_AT(level, event, ...)                                      \
-    do {                                                               \
-        if (log_is_on(level)) {                                        \
-            const struct field log_fields[] = {__VA_ARGS__};           \
-            log_write(level, event, log_fields, COUNT_OF(log_fields)); \
-        }                                                              \
-    } while (0)
+#define LOG_AT(level, event, ...)                                \
+    log_write(level, event, (const struct field[]){__VA_ARGS__}, \
+              sizeof((const struct field[]){__VA_ARGS__}) / sizeof(struct field))
 #define LOG_DEBUG(event, ...) LOG_AT(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
 #define LOG_INFO(event, ...) LOG_AT(LOG_LEVEL_INFO, event, __VA_ARGS__)
 #define LOG_WARN(event, ...) LOG_AT(LOG_LEVEL_WARN, event, __VA_ARGS__)
