@@ -229,8 +229,10 @@ static bool watch_until_final(struct watching *watching, struct error *err)
 
 static void open_watching(struct watching *watching, const struct job_view *view, FILE *out)
 {
-    *watching = (struct watching){
-        .view = view, .term = term_of(view->app, out), .said = buffer_new(OUT_BYTES_MAX)};
+    *watching = (struct watching){.view = view,
+                                  .term = term_of(view->app, out),
+                                  .said = buffer_new(OUT_BYTES_MAX),
+                                  .pause = wait_on(view->app->loop)}; /* signals end it early */
 }
 
 bool job_watch(const struct job_view *view, struct job_end *ret_end, struct error *err)

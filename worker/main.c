@@ -19,6 +19,11 @@ static const struct command COMMANDS[] = {
      "  --use     services of the environment to use instead of the local ones: one or more of\n"
      "            kafka,postgres,embeddings,store\n",
      false, cmd_dev},
+    {"submit", "TENANT FILE... [--id UUID] [--wait]", "upload files of a tenant as one job",
+     "  TENANT      the user's id\n"
+     "  --id UUID   the job's id: the same again is the same job, and goes on where it stopped\n"
+     "  --wait      until the job is final, with a bar; exit code 1 when documents failed\n",
+     true, cmd_submit},
     {"search", "TENANT QUESTION... [--top N]", "ask a tenant's documents",
      "  TENANT    the user's id, or demo: whose files lie outside users/ in the folder of `dev`\n"
      "  --top N   show the N best chunks, 1 to 100 [5]\n",

@@ -1,0 +1,295 @@
+"""The commands that people type: search, status, dlq, check, submit; their output and exit codes.
+
+`Dev` asks a running `millrace dev`, `Real` the services of production.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+import uuid
+
+import harness
+import pdf
+from make_demo import DEMO, ENCRYPTED, PLAIN, TENANT_A, TENANT_B, TRUNCATED
+from services import common
+
+NOBODY = "00000000-0000-4000-8000-00000000dead"
+EMPTY = "00000000-0000-4000-8000-0000000000e0"  # a tenant without a readable file
+DONE, SOME_FAILED, USAGE, NOT_FOUND, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5
+
+
+def lines(done):
+    """What a program reads: one JSON object a line."""
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class Asking:
+    """What both worlds must answer alike. Subclasses: cls.world, with TENANT_A's files settled."""
+
+    def run_one(self, *arguments, code=DONE):
+        done = self.world.millrace(*arguments)
+        self.assertEqual(code, done.returncode, done.stdout + done.stderr)
+        return done
+
+    def assert_refused(self, code, words, *arguments):
+        done = self.run_one(*arguments, code=code)
+        self.assertEqual("", done.stdout)
+        self.assertIn(words, done.stderr)
+
+    def test_search_refuses_what_is_wrong(self):
+        self.assert_refused(USAGE, "no user id", "search", "nobody", "what?")
+        self.assert_refused(USAGE, "needs a tenant and a question", "search", TENANT_A)
+        self.assert_refused(USAGE, "--top takes", "search", TENANT_A, "what?", "--top", "0")
+        self.assert_refused(USAGE, "no option --tip", "search", TENANT_A, "what?", "--tip", "1")
+        self.assert_refused(USAGE, "empty", "search", TENANT_A, " ")
+        self.assert_refused(NOT_FOUND, f"no user {NOBODY}", "search", NOBODY, "what?")
+
+    def test_status_refuses_what_is_wrong(self):
+        self.assert_refused(USAGE, "no job id", "status", "123")
+        self.assert_refused(NOT_FOUND, f"no job {NOBODY}", "status", NOBODY)
+        self.assert_refused(NOT_FOUND, f"no user {NOBODY}", "status", "--user", NOBODY)
+        self.assert_refused(USAGE, "one verb", "dlq")
+
+    def test_status_lists_the_jobs_of_one_user(self):
+        jobs = lines(self.run_one("status", "--json"))
+        mine = lines(self.run_one("status", "--json", "--user", TENANT_A))
+        self.assertTrue(mine)
+        self.assertEqual([job for job in jobs if job["user"] == TENANT_A], mine)
+        for job in jobs:
+            self.assertEqual(job["documents"], job["processed"] + job["failed"], job)
+        table = self.run_one("status").stdout
+        for job in jobs:
+            self.assertIn(job["job"], table)
+
+    def test_status_watches_the_list_until_it_is_interrupted(self):
+        child = subprocess.Popen(
+            [harness.BINARY, "status", "--watch", "--json"],
+            env={**os.environ, **self.world.environment()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        with child:
+            json.loads(child.stdout.readline())
+            child.send_signal(signal.SIGINT)
+            child.stdout.read()
+            self.assertEqual(INTERRUPTED, child.wait(10))
+
+    def test_check_says_ok_of_everything(self):
+        found = lines(self.run_one("check", "--json"))
+        self.assertEqual([], [line for line in found if line["result"] == "FAIL"])
+        things = {line["thing"].split()[0] for line in found}
+        self.assertLessEqual(
+            {"configuration", "sandbox", "database", "clock", "schema", "tenant", "vectors"}
+            | {"embeddings", "bucket", "topic"},
+            things,
+        )
+
+    def test_every_command_has_its_help(self):
+        for name in "work dev submit search status dlq check migrate".split():
+            self.assertIn(f"usage: millrace {name}", self.run_one(name, "--help").stdout)
+
+
+class Dev(Asking, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = cls.enterClassContext(harness.DevWorld())
+        for tenant in (TENANT_A, TENANT_B):
+            cls.world.add_tenant(tenant)
+        keys = [*PLAIN, TRUNCATED, ENCRYPTED]
+        for key in keys:
+            cls.world.put(key, (DEMO / key).read_bytes())
+        cls.world.put(f"users/{EMPTY}/broken.pdf", (DEMO / TRUNCATED).read_bytes())
+        cls.world.start_worker()
+        cls.world.settle(until=lambda: len(cls.world.documents()) == len(keys) + 1)
+
+    def test_it_says_that_it_uses_the_dev_that_runs(self):
+        done = self.run_one("status")
+        self.assertIn(f"using the running `millrace dev {self.world.folder}`", done.stderr)
+
+    def test_search_finds_the_page(self):
+        done = self.run_one(
+            "search", TENANT_A, "how", "are", "the", "millstones", "dressed", "--json"
+        )
+        first = lines(done)[0]
+        self.assertEqual(1, first["rank"])
+        self.assertEqual("water-mill-handbook.pdf", first["file"])
+        self.assertEqual(2, first["page"])
+        self.assertIn("Dressing the millstones", " ".join(first["text"].split()))
+        shown = self.run_one("search", TENANT_A, "how are the millstones dressed", "--top", "1")
+        head, excerpt = shown.stdout.split("\n", 1)
+        self.assertRegex(head, r"^ 1  0\.\d{3}  water-mill-handbook\.pdf  page 2$")
+        self.assertIn("Dressing the millstones", " ".join(excerpt.split()))
+        self.assertLessEqual(max(map(len, excerpt.splitlines())), 80)
+
+    def test_search_stays_within_the_tenant(self):
+        done = self.run_one("search", TENANT_B, "how are the millstones dressed", "--json")
+        for hit in lines(done):
+            self.assertTrue(hit["key"].startswith(f"users/{TENANT_B}/"), hit)
+
+    def test_search_that_finds_nothing_says_so(self):
+        done = self.run_one("search", EMPTY, "what?")
+        self.assertEqual("", done.stdout)
+        self.assertIn("nothing found", done.stderr)
+
+    def test_status_shows_what_failed_and_why(self):
+        [job] = lines(self.run_one("status", "--user", TENANT_B, "--json"))
+        self.assertEqual(("partial", 1), (job["status"], job["failed"]))
+        shown = self.run_one("status", job["job"]).stdout
+        self.assertIn("vertraulich.pdf", shown)
+        self.assertIn("Upload it without the password.", shown)
+        documents = lines(self.run_one("status", job["job"], "--json"))[1:]
+        self.assertEqual(job["documents"], len(documents))
+        self.assertEqual("needs_password", documents[0]["code"])
+        self.run_one("status", job["job"], "--watch", code=SOME_FAILED)
+
+    def test_submit_leaves_the_folder_alone(self):
+        path = self.world.run_dir / "new.pdf"
+        path.write_bytes(pdf.document([["# New"]]))
+        self.assert_refused(
+            USAGE, f"{self.world.folder}/users/{TENANT_A}/", "submit", TENANT_A, str(path)
+        )
+
+    def test_dlq_is_empty(self):
+        done = self.run_one("dlq", "ls")
+        self.assertEqual("", done.stdout)
+        self.assertIn("no dead letters", done.stderr)
+
+
+class Nothing(unittest.TestCase):
+    """Where nothing runs: what is missing is said."""
+
+    def run_one(self, *arguments, **settings):
+        with tempfile.TemporaryDirectory() as state:
+            return subprocess.run(
+                [harness.BINARY, *arguments],
+                env={"XDG_STATE_HOME": state, "PATH": os.environ["PATH"], **settings},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+
+    def test_what_is_missing_is_named(self):
+        done = self.run_one("search", "demo", "what?")
+        self.assertEqual(USAGE, done.returncode)
+        self.assertIn("DATABASE_URL", done.stderr)
+        done = self.run_one("check")
+        self.assertEqual(SOME_FAILED, done.returncode)
+        self.assertRegex(done.stdout, r"(?m)^FAIL +configuration +KAFKA_BROKERS")
+
+    def test_services_that_are_down_are_told_one_by_one(self):
+        down = f"127.0.0.1:{common.free_port()}"
+        settings = {
+            "KAFKA_BROKERS": down,
+            "KAFKA_TOPIC": "uploads",
+            "S3_BUCKET": "docs",
+            "S3_ENDPOINT": f"http://{down}",
+            "AWS_ACCESS_KEY_ID": "a",
+            "AWS_SECRET_ACCESS_KEY": "b",
+            "OPENAI_API_KEY": "c",
+            "OPENAI_BASE_URL": f"http://{down}/v1",
+            "PINECONE_API_KEY": "d",
+            "PINECONE_INDEX_HOST": f"http://{down}",
+            "DATABASE_URL": f"postgresql://{down}/x",
+        }
+        done = self.run_one("check", "--json", "--no-cost", **settings)
+        self.assertEqual(SOME_FAILED, done.returncode, done.stderr)
+        failed = {line["thing"] for line in lines(done) if line["result"] == "FAIL"}
+        self.assertEqual({"database", "vectors", "bucket docs", "kafka"}, failed)
+        self.assertEqual(UNREACHABLE, self.run_one("status", **settings).returncode)
+
+
+class Real(Asking, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if harness.WANTS_DEV:
+            raise unittest.SkipTest("--dev")
+        cls.world = cls.enterClassContext(harness.RealWorld())
+        cls.world.add_tenant(TENANT_A)
+        cls.world.start_worker()
+        cls.world.put(cls.world.key(0, "first.pdf"), pdf.document([["# First", "A word. " * 20]]))
+        cls.world.settle(until=cls.world.documents)  # its event makes the topic
+        cls.folder = cls.world.run_dir / "files"
+        cls.folder.mkdir()
+        cls.job = str(uuid.uuid4())
+        cls.good = cls.write("good.pdf", pdf.document([["# Good", "A page of words. " * 20]]))
+        cls.bad = cls.write("bad.pdf", b"%PDF-1.4 broken off")
+        done = cls.world.millrace("submit", TENANT_A, cls.good, cls.bad, "--wait", "--json")
+        cls.submitted = done
+
+    @classmethod
+    def write(cls, name, data):
+        path = cls.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return str(path)
+
+    def jobs(self):
+        return {job["job"] for job in lines(self.run_one("status", "--json"))}
+
+    def test_submit_waits_and_tells_what_failed(self):
+        done = self.submitted
+        self.assertEqual(SOME_FAILED, done.returncode, done.stdout + done.stderr)
+        first, job, *documents = lines(done)
+        self.assertEqual((2, 2, True), (first["documents"], first["uploaded"], first["was_new"]))
+        self.assertEqual((first["job"], "partial"), (job["job"], job["status"]))
+        self.assertEqual(
+            [("failed", "damaged"), ("success", None)],
+            [(document["outcome"], document["code"]) for document in documents],
+        )
+        self.assertEqual({first["job"]}, self.jobs() & {first["job"]})
+        self.world.settle()
+        self.assertEqual([], self.world.faults())
+
+    def test_the_same_id_is_the_same_job(self):
+        job = str(uuid.uuid4())
+        file = self.write("twice.pdf", pdf.document([["# Twice", "Only once. " * 20]]))
+        arguments = ("submit", TENANT_A, file, "--id", job, "--wait", "--json")
+        first = lines(self.run_one(*arguments))
+        before = self.jobs()
+        second = lines(self.run_one(*arguments))
+        self.assertEqual((True, False), (first[0]["was_new"], second[0]["was_new"]))
+        self.assertEqual(0, second[0]["uploaded"])
+        self.assertEqual(before, self.jobs())
+        self.assert_refused(USAGE, "other files", "submit", TENANT_A, self.good, "--id", job)
+
+    def test_nothing_is_done_when_something_is_wrong(self):
+        before, objects = self.jobs(), set(self.world.objects())
+        twin = self.write("other/good.pdf", b"%PDF-1.4 another")
+        empty = self.write("empty.pdf", b"")
+        missing = str(self.folder / "missing.pdf")
+        for words, *arguments in (
+            ("No such file", TENANT_A, self.good, missing),
+            ("not a file", TENANT_A, str(self.folder)),
+            ("it is empty", TENANT_A, empty),
+            ("the same document", TENANT_A, self.good, twin),
+            ("--id takes", TENANT_A, self.good, "--id", "7"),
+            ("needs a tenant and files", TENANT_A),
+        ):
+            self.assert_refused(USAGE, words, "submit", *arguments)
+        self.assert_refused(NOT_FOUND, NOBODY, "submit", NOBODY, self.good)
+        self.assertEqual((before, objects), (self.jobs(), set(self.world.objects())))
+
+    def test_dlq_lists_the_event_of_nobody(self):
+        self.world.bucket.put("loose.pdf", b"%PDF-1.4 whose?")
+        self.world.wait_for(lambda: lines(self.world.millrace("dlq", "ls", "--json")), 60)
+        [letter] = lines(self.run_one("dlq", "ls", "--json"))
+        self.assertEqual(("bad_key", "uploads"), (letter["code"], letter["topic"]))
+        self.assertIn("Upload below users/<uuid>/", self.run_one("dlq", "ls").stdout)
+
+    def test_check_tells_a_missing_topic_and_bucket(self):
+        settings = self.world.settings
+        self.world.settings = {**settings, "KAFKA_TOPIC": "nothing", "S3_BUCKET": "nowhere"}
+        try:
+            done = self.run_one("check", "--json", code=SOME_FAILED)
+        finally:
+            self.world.settings = settings
+        failed = {line["thing"] for line in lines(done) if line["result"] == "FAIL"}
+        self.assertEqual({"topic nothing", "bucket nowhere"}, failed)
+
+
+if __name__ == "__main__":
+    harness.main()
