@@ -151,9 +151,9 @@ static void on_buried(struct ledger_burial *burial, const struct error *err)
     struct parcel *parcel = burying->parcel;
     if (err && !parcels->is_closing) {
         struct loop *loop = parcels->pipeline->loop;
-        struct retry retry = retry_after(err, ++burying->attempts, loop_rng(loop));
-        LOG_WARN("dead_letter_delayed", FIELD_ERROR(err), FIELD_U64("delay_ms", retry.delay_ms));
-        timer_start(loop, &burying->again, retry.delay_ms, try_burial);
+        uint64_t delay_ms = retry_rest_ms(retry_after(err, ++burying->attempts, loop_rng(loop)));
+        LOG_WARN("dead_letter_delayed", FIELD_ERROR(err), FIELD_U64("delay_ms", delay_ms));
+        timer_start(loop, &burying->again, delay_ms, try_burial);
         return;
     }
     if (err) {

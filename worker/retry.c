@@ -24,3 +24,8 @@ struct retry retry_after(const struct error *err, uint32_t attempt, struct rng *
         delay_ms = err->retry_after_ms + rng_below(rng, DELAY_MS_FIRST);
     return (struct retry){delay_ms > 2 * DELAY_MS_MAX, delay_ms};
 }
+
+uint64_t retry_rest_ms(struct retry retry)
+{
+    return retry.is_parked && retry.delay_ms > REST_MS_MAX ? REST_MS_MAX : retry.delay_ms;
+}

@@ -13,6 +13,7 @@
 #include "worker/base/rng.h"
 
 #define RETRY_ATTEMPTS_MAX 6
+#define REST_MS_MAX 30000 /* of what has no row to wait in */
 
 struct retry {
     bool is_parked; /* in its row, not in memory */
@@ -21,5 +22,8 @@ struct retry {
 
 /* attempt: 1 for the first failure. */
 struct retry retry_after(const struct error *err, uint32_t attempt, struct rng *rng);
+/* How long it waits in memory when it has no row to park in: an outage that has lasted for hours
+ * must not be followed by half an hour of rest. */
+uint64_t retry_rest_ms(struct retry retry);
 
 #endif

@@ -92,7 +92,7 @@ static void on_no_tenant(struct task *task)
     }
     struct retry retry = retry_after(error_of(&err, ERR_NO_TENANT), task->object->attempts + 1,
                                      loop_rng(pipeline->loop));
-    task_end_again(task, retry.is_parked ? REST_MS_MAX : retry.delay_ms, true);
+    task_end_again(task, retry_rest_ms(retry), true);
 }
 
 static void on_claimed(struct ledger_claim *claim, const struct error *err)
@@ -103,7 +103,8 @@ static void on_claimed(struct ledger_claim *claim, const struct error *err)
     task->events->on_claimed(task->events->arg, task, is_go);
     if (err) {
         task->verdict.err = *err;
-        task_end_again(task, retry_after(err, task->object->attempts + 1, rng).delay_ms, true);
+        task_end_again(task, retry_rest_ms(retry_after(err, task->object->attempts + 1, rng)),
+                       true);
         return;
     }
     switch (claim->verdict) {

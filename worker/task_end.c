@@ -103,7 +103,7 @@ void task_leave(struct task *task, const struct error *err, struct retry retry, 
     if (!is_item && retry.delay_ms > REST_MS_MAX)
         retry.delay_ms = REST_MS_MAX;
     task->verdict.err = *err;
-    task->verdict.delay_ms = retry.delay_ms;
+    task->verdict.delay_ms = retry_rest_ms(retry);
     task->verdict.is_failure = is_failure;
     task->release = (struct ledger_release){
         .document = &task->object->document,
@@ -123,7 +123,7 @@ void task_leave(struct task *task, const struct error *err, struct retry retry, 
              FIELD_BOOL("is_parked", task->release.is_parked));
     metric_add(METRIC_RETRIES, err->code, 1);
     if (err->code == ERR_LOST) { /* not ours to give back */
-        task_end_again(task, retry.delay_ms, false);
+        task_end_again(task, task->verdict.delay_ms, false);
         return;
     }
     route_enter(task->route, &task->traveller, STAGE_RELEASE);

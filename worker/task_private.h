@@ -10,8 +10,6 @@
 #include "worker/retry.h"
 #include "worker/task.h"
 
-#define REST_MS_MAX 30000 /* of what has no row to wait in */
-
 struct step {
     enum stage stage;
     void (*start)(struct task *task);

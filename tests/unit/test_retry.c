@@ -62,6 +62,17 @@ static void test_retry__the_zeroth_attempt_is_as_good_as_the_first(void **state)
     assert_spread(0, 0, false, 1, 500);
 }
 
+/* A claim or a burial that the database does not take: it comes soon after the database is back. */
+static void test_retry__what_has_no_row_does_not_rest_for_long(void **state)
+{
+    struct rng rng = rng_seeded(1);
+    struct error err = error_with(0);
+    (void)state;
+    for (uint32_t attempt = 1; attempt < 50; attempt++)
+        assert_in_range(retry_rest_ms(retry_after(&err, attempt, &rng)), 1, REST_MS_MAX);
+    assert_int_equal(retry_rest_ms((struct retry){false, 45000}), 45000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -70,6 +81,7 @@ int main(void)
         cmocka_unit_test(test_retry__never_comes_sooner_than_the_peer_asked),
         cmocka_unit_test(test_retry__a_long_wish_of_the_peer_is_waited_for_in_the_row),
         cmocka_unit_test(test_retry__the_zeroth_attempt_is_as_good_as_the_first),
+        cmocka_unit_test(test_retry__what_has_no_row_does_not_rest_for_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
