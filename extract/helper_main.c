@@ -1,9 +1,9 @@
 /*
  * helper_main.c - millrace-extract: the zygote that forks a sandboxed child for each document.
  *
- * The worker executes it with an empty environment, descriptor 3 as the control socket and its own
- * process id as the only argument. It loads poppler once, reads only a PDF of its own, and never
- * touches a byte of a user's. When the socket closes it ends its children and itself.
+ * The worker executes it without its own environment, with descriptor 3 as the control socket and
+ * its own process id as the only argument. It loads poppler once, reads only a PDF of its own, and
+ * never touches a byte of a user's. When the socket closes it ends its children and itself.
  */
 #include <errno.h>
 #include <fcntl.h>

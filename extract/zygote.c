@@ -34,14 +34,19 @@ struct zygote {
 
 /* ---- the process ----------------------------------------------------------------------------- */
 
-/* Nothing but the control socket goes over: no environment, no descriptors, default signals, and a
- * session of its own, so that Ctrl-C at the worker's terminal is the worker's business. */
+/* poppler frees the thousands of small things of a page at once and makes them anew for the next:
+ * glibc's cache of each size holds 7, and 2,000 make reading a fifth faster. Others ignore it. */
+static char tunables[] = "GLIBC_TUNABLES=glibc.malloc.tcache_count=2000";
+
+/* Nothing but the control socket goes over: no descriptors, default signals, none of the worker's
+ * environment, and a session of its own, so that Ctrl-C at the worker's terminal is the worker's
+ * business. */
 static int spawn(const char *path, int socket_fd, pid_t *ret_pid)
 {
     char parent[24];
     text_format(parent, sizeof(parent), "%lld", (long long)getpid());
     char *arguments[] = {"millrace-extract", parent, NULL};
-    char *no_environment[] = {NULL};
+    char *environment[] = {tunables, NULL};
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);
@@ -61,8 +66,7 @@ static int spawn(const char *path, int socket_fd, pid_t *ret_pid)
 #endif
     failed |= posix_spawn_file_actions_addclosefrom_np(&actions, CONTROL_FD + 1);
     int errno_value =
-        failed ? ENOMEM
-               : posix_spawn(ret_pid, path, &actions, &attributes, arguments, no_environment);
+        failed ? ENOMEM : posix_spawn(ret_pid, path, &actions, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return errno_value;
