@@ -50,7 +50,8 @@ begin
     if found <> wanted::regtype then -- pgvector came later
         execute format('alter table %I.chunks alter column embedding type %s using embedding::%2$s', place, wanted);
     end if;
-    execute format('alter table %I.chunks alter column embedding set storage external', place);
+    -- A row with a vector of a few hundred dimensions stays in one piece: a search reads all of them.
+    execute format('alter table %I.chunks alter column embedding set storage external, set (toast_tuple_target = 4064)', place);
     execute format('create or replace view %I.documents with (security_barrier) as
         select id, job_id, user_id, title, file_path, file_source_type, file_size, mime_type, status, tags, extracted_text,
                processing_metadata, error_code, error_message, chunk_count, page_count, token_count, etag, processed_at,
