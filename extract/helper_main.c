@@ -221,9 +221,14 @@ static void serve(struct nursery *nursery)
     }
 }
 
+/* A service manager or a terminal tells every process to end. The worker drains, and ends us when
+ * it needs us no more: a reader that obeyed would look like one that its document has crashed. */
 static bool open_signals(struct error *err)
 {
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
     sigset_t signals;
+    for (size_t i = 0; i < COUNT_OF(ignored); i++)
+        signal(ignored[i], SIG_IGN); /* the readers inherit it */
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL);

@@ -160,6 +160,26 @@ static void test_extract__leaves_out_the_page_that_crashes(void **state)
     assert_int_equal(probe.summary.pages_skipped, 1);
 }
 
+/* A service manager tells every process of a service to end; it is the worker that ends the others.
+ */
+static void test_extract__reads_on_when_everybody_is_told_to_end(void **state)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    (void)state;
+    await_starving_child();
+    pid_t zygote = zygote_pid();
+    for (size_t i = 0; i < COUNT_OF(signals); i++) {
+        kill(first_child_of(zygote), signals[i]);
+        kill(zygote, signals[i]);
+    }
+    extract_credit(extract, &probe.request, 4 << 20);
+    probe_await(&probe, loop);
+    assert_true(probe.is_ok);
+    assert_int_equal(probe.page_count, 200);
+    assert_int_equal(probe.summary.pages_skipped, 0);
+    assert_int_equal(zygote_pid(), zygote);
+}
+
 static void test_extract__does_not_go_on_after_a_forbidden_call(void **state)
 {
     (void)state;
@@ -269,6 +289,7 @@ int main(void)
         EACH(test_extract__cancels_what_waits),
         EACH(test_extract__answers_when_the_child_is_killed),
         EACH(test_extract__leaves_out_the_page_that_crashes),
+        EACH(test_extract__reads_on_when_everybody_is_told_to_end),
         EACH(test_extract__does_not_go_on_after_a_forbidden_call),
         EACH(test_extract__outlives_its_zygote),
         EACH(test_extract__answers_all_when_it_closes),
