@@ -30,6 +30,7 @@ static const struct row_field FIELDS[] = {
     [LETTER_KEY] = {"key", ROW_TEXT},          [LETTER_USER] = {"user", ROW_TEXT},
     [LETTER_BURIED] = {"buried_at", ROW_TEXT},
 };
+static const struct row_format FORMAT = {"dead_letter", FIELDS, COUNT_OF(FIELDS)};
 
 struct letters {
     struct app app;
@@ -67,7 +68,7 @@ static void on_letters(void *arg, const struct pg_result *rows)
     AUTO_BUFFER struct buffer out = buffer_new(OUT_BYTES_MAX);
     for (size_t row = 0; row < pg_row_count(rows); row++) {
         if (letters->is_json) {
-            row_append_json(&out, "dead_letter", FIELDS, COUNT_OF(FIELDS), rows, row);
+            row_append_json(&out, &FORMAT, rows, row);
             buffer_append_char(&out, '\n');
         } else {
             append_letter(&out, letters, rows, row);

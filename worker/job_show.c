@@ -32,6 +32,7 @@ static const struct row_field JOB_FIELDS[] = {
     [JOB_SECONDS] = {"seconds", ROW_NUMBER},
     [JOB_SECONDS_LEFT] = {"seconds_left", ROW_NUMBER},
 };
+static const struct row_format JOB_FORMAT = {"job", JOB_FIELDS, COUNT_OF(JOB_FIELDS)};
 static const struct row_field ITEM_FIELDS[] = {
     [ITEM_DOCUMENT] = {"document", ROW_TEXT}, [ITEM_TITLE] = {"title", ROW_TEXT},
     [ITEM_KEY] = {"key", ROW_TEXT},           [ITEM_OUTCOME] = {"outcome", ROW_TEXT},
@@ -40,6 +41,7 @@ static const struct row_field ITEM_FIELDS[] = {
     [ITEM_BYTES] = {"bytes", ROW_NUMBER},     [ITEM_FINISHED] = {"finished_at", ROW_TEXT},
     [ITEM_DUE] = {"due", ROW_TEXT},
 };
+static const struct row_format ITEM_FORMAT = {"document", ITEM_FIELDS, COUNT_OF(ITEM_FIELDS)};
 
 static struct term term_of(const struct app *app, FILE *out)
 {
@@ -98,7 +100,7 @@ static void on_job(void *arg, const struct pg_result *rows)
         append_head(showing, rows);
         return;
     }
-    row_append_json(&showing->out, "job", JOB_FIELDS, COUNT_OF(JOB_FIELDS), rows, 0);
+    row_append_json(&showing->out, &JOB_FORMAT, rows, 0);
     buffer_append_char(&showing->out, '\n');
 }
 
@@ -122,8 +124,7 @@ static void on_items(void *arg, const struct pg_result *rows)
     for (size_t row = 0; row < pg_row_count(rows); row++) {
         struct text outcome = pg_value(rows, row, ITEM_OUTCOME);
         if (showing->view->is_json) {
-            row_append_json(&showing->out, "document", ITEM_FIELDS, COUNT_OF(ITEM_FIELDS), rows,
-                            row);
+            row_append_json(&showing->out, &ITEM_FORMAT, rows, row);
             buffer_append_char(&showing->out, '\n');
         } else if (outcome.bytes && !text_equal(outcome, TEXT("success")) &&
                    !text_equal(outcome, TEXT("skipped"))) {
@@ -289,7 +290,7 @@ static void on_list(void *arg, const struct pg_result *rows)
     struct watching *watching = arg;
     AUTO_BUFFER struct buffer out = buffer_new(OUT_BYTES_MAX);
     for (size_t row = 0; watching->view->is_json && row < pg_row_count(rows); row++) {
-        row_append_json(&out, "job", JOB_FIELDS, COUNT_OF(JOB_FIELDS), rows, row);
+        row_append_json(&out, &JOB_FORMAT, rows, row);
         buffer_append_char(&out, '\n');
     }
     if (pg_row_count(rows) == 0)

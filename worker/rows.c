@@ -80,13 +80,13 @@ static void write_field(struct json_writer *writer, const struct row_field *fiel
         json_write_text(writer, field->name, value);
 }
 
-void row_append_json(struct buffer *out, const char *what, const struct row_field *fields,
-                     size_t field_count, const struct pg_result *rows, size_t row)
+void row_append_json(struct buffer *out, const struct row_format *format,
+                     const struct pg_result *rows, size_t row)
 {
     struct json_writer writer = json_writer_new(out);
     json_open_object(&writer, NULL);
-    json_write_text(&writer, "kind", text_from(what));
-    for (size_t i = 0; i < field_count; i++)
-        write_field(&writer, &fields[i], pg_value(rows, row, i));
+    json_write_text(&writer, "kind", text_from(format->kind));
+    for (size_t i = 0; i < format->field_count; i++)
+        write_field(&writer, &format->fields[i], pg_value(rows, row, i));
     json_close_object(&writer);
 }

@@ -63,9 +63,14 @@ struct row_field {
     const char *name;
     enum row_kind kind;
 };
-/* One JSON object with the row's first columns under these names, on one line; what says what it
- * is: "job". SQL null becomes null. */
-void row_append_json(struct buffer *out, const char *what, const struct row_field *fields,
-                     size_t field_count, const struct pg_result *rows, size_t row);
+struct row_format {
+    const char *kind; /* says what it is: "job" */
+    const struct row_field *fields;
+    size_t field_count;
+};
+/* One JSON object with the row's first columns under these names, on one line. SQL null becomes
+ * null. */
+void row_append_json(struct buffer *out, const struct row_format *format,
+                     const struct pg_result *rows, size_t row);
 
 #endif
