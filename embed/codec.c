@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "embed/pull.h"
+#include "worker/base/json_pull.h"
 
 /* ---- the request ------------------------------------------------------------------------------
  */
@@ -65,7 +65,7 @@ void codec_end(struct buffer *out, uint32_t dimension_count, bool is_base64)
  */
 
 struct reader {
-    struct pull pull;
+    struct json_pull pull;
     const struct codec_rows *rows;
     struct codec_reply *reply;
     struct error *err;
@@ -120,7 +120,7 @@ static bool decode_base64(const uint8_t values[256], struct text text, uint8_t *
 static bool read_base64(struct reader *reader, float *row)
 {
     struct text text;
-    if (!pull_string(&reader->pull, &text))
+    if (!json_pull_string(&reader->pull, &text))
         return false;
     for (int i = 0; i < 2 && text.bytes && text.start[text.bytes - 1] == '='; i++)
         text.bytes--;
@@ -140,14 +140,14 @@ static bool read_base64(struct reader *reader, float *row)
 
 static bool read_floats(struct reader *reader, float *row)
 {
-    struct pull *pull = &reader->pull;
+    struct json_pull *pull = &reader->pull;
     size_t count = 0;
     bool is_first = true;
-    while (pull_item(pull, &is_first)) {
+    while (json_pull_item(pull, &is_first)) {
         double value = NAN; /* null, NaN or a string: the row is bad, the reply is still readable */
-        char c = pull_peek(pull);
+        char c = json_pull_peek(pull);
         bool is_number = c == '-' || (c >= '0' && c <= '9');
-        if (is_number ? !pull_number(pull, &value) : !pull_skip(pull))
+        if (is_number ? !json_pull_number(pull, &value) : !json_pull_skip(pull))
             break;
         if (count < reader->rows->width)
             row[count] = (float)value;
@@ -167,7 +167,7 @@ static enum codec_row judge(const float *row, uint32_t width)
 }
 
 /* embedding: where the value stands; the index may come before or after it. */
-static bool read_row(struct reader *reader, struct pull embedding, double index)
+static bool read_row(struct reader *reader, struct json_pull embedding, double index)
 {
     const struct codec_rows *rows = reader->rows;
     if (!(index >= 0) || index >= (double)rows->count || index != floor(index))
@@ -178,7 +178,7 @@ static bool read_row(struct reader *reader, struct pull embedding, double index)
     float *row = rows->floats + at * rows->width;
     reader->pull = embedding;
     bool is_read =
-        pull_peek(&embedding) == '"' ? read_base64(reader, row) : read_floats(reader, row);
+        json_pull_peek(&embedding) == '"' ? read_base64(reader, row) : read_floats(reader, row);
     if (!is_read)
         return false;
     rows->states[at] = judge(row, rows->width);
@@ -189,23 +189,23 @@ static bool read_row(struct reader *reader, struct pull embedding, double index)
 static bool read_item(struct reader *reader)
 {
     struct text name;
-    struct pull embedding = {.is_broken = true};
+    struct json_pull embedding = {.is_broken = true};
     double index = -1;
     bool is_first = true;
-    while (pull_member(&reader->pull, &is_first, &name)) {
+    while (json_pull_member(&reader->pull, &is_first, &name)) {
         if (text_equal(name, TEXT("index"))) {
-            pull_number(&reader->pull, &index);
+            json_pull_number(&reader->pull, &index);
             continue;
         }
         if (text_equal(name, TEXT("embedding")))
             embedding = reader->pull;
-        pull_skip(&reader->pull);
+        json_pull_skip(&reader->pull);
     }
     if (reader->pull.is_broken)
         return false;
     if (embedding.is_broken)
         return error_set(reader->err, ERR_PROTOCOL, "an item without embedding");
-    struct pull after = reader->pull;
+    struct json_pull after = reader->pull;
     bool is_read = read_row(reader, embedding, index);
     if (is_read)
         reader->pull = after;
@@ -216,7 +216,7 @@ static bool read_data(struct reader *reader)
 {
     size_t count = 0;
     bool is_first = true;
-    for (; pull_item(&reader->pull, &is_first); count++)
+    for (; json_pull_item(&reader->pull, &is_first); count++)
         if (!read_item(reader))
             return false;
     if (reader->pull.is_broken || count == reader->rows->count)
@@ -229,12 +229,12 @@ static void read_usage(struct reader *reader)
 {
     struct text name;
     bool is_first = true;
-    while (pull_member(&reader->pull, &is_first, &name)) {
+    while (json_pull_member(&reader->pull, &is_first, &name)) {
         double tokens = 0;
         bool is_total = text_equal(name, TEXT("total_tokens"));
-        if (!is_total || pull_peek(&reader->pull) == 'n')
-            pull_skip(&reader->pull);
-        else if (pull_number(&reader->pull, &tokens) && tokens >= 0 && tokens < 1e15)
+        if (!is_total || json_pull_peek(&reader->pull) == 'n')
+            json_pull_skip(&reader->pull);
+        else if (json_pull_number(&reader->pull, &tokens) && tokens >= 0 && tokens < 1e15)
             reader->reply->tokens = (uint64_t)tokens;
     }
 }
@@ -243,8 +243,8 @@ static bool read_reply(struct reader *reader, bool *ret_has_data)
 {
     struct text name;
     bool is_first = true;
-    while (pull_member(&reader->pull, &is_first, &name)) {
-        char c = pull_peek(&reader->pull);
+    while (json_pull_member(&reader->pull, &is_first, &name)) {
+        char c = json_pull_peek(&reader->pull);
         if (text_equal(name, TEXT("data")) && c == '[' && !*ret_has_data) {
             *ret_has_data = true;
             if (!read_data(reader))
@@ -252,7 +252,7 @@ static bool read_reply(struct reader *reader, bool *ret_has_data)
         } else if (text_equal(name, TEXT("usage")) && c == '{') {
             read_usage(reader);
         } else {
-            pull_skip(&reader->pull);
+            json_pull_skip(&reader->pull);
         }
     }
     return !reader->pull.is_broken;
@@ -263,7 +263,7 @@ bool codec_read(struct text reply, const struct codec_rows *rows, struct codec_r
 {
     struct error fault = {0};
     struct reader reader = {
-        .pull = pull_new(reply), .rows = rows, .reply = ret_reply, .err = &fault};
+        .pull = json_pull_new(reply), .rows = rows, .reply = ret_reply, .err = &fault};
     bool has_data = false;
     *ret_reply = (struct codec_reply){0};
     memset(rows->states, 0, rows->count * sizeof(*rows->states));
@@ -286,21 +286,21 @@ struct member {
 };
 
 /* A string as it is, a number as it is written (some servers give the status as code). */
-static void read_word(struct pull *pull, const struct member *member)
+static void read_word(struct json_pull *pull, const struct member *member)
 {
     struct text raw;
-    if (pull_peek(pull) == '"') {
-        if (pull_string(pull, &raw))
-            pull_unescape(raw, member->buffer, member->buffer_bytes);
+    if (json_pull_peek(pull) == '"') {
+        if (json_pull_string(pull, &raw))
+            json_pull_unescape(raw, member->buffer, member->buffer_bytes);
         return;
     }
     const char *start = pull->at;
-    if (pull_skip(pull) && *start >= '0' && *start <= '9')
-        pull_unescape((struct text){start, (size_t)(pull->at - start)}, member->buffer,
-                      member->buffer_bytes);
+    if (json_pull_skip(pull) && *start >= '0' && *start <= '9')
+        json_pull_unescape((struct text){start, (size_t)(pull->at - start)}, member->buffer,
+                           member->buffer_bytes);
 }
 
-static void read_error(struct pull *pull, struct codec_refusal *refusal, unsigned depth)
+static void read_error(struct json_pull *pull, struct codec_refusal *refusal, unsigned depth)
 {
     const struct member members[] = {
         {"code", refusal->code, sizeof(refusal->code)},
@@ -312,8 +312,8 @@ static void read_error(struct pull *pull, struct codec_refusal *refusal, unsigne
     };
     struct text name;
     bool is_first = true;
-    while (pull_member(pull, &is_first, &name)) {
-        char c = pull_peek(pull);
+    while (json_pull_member(pull, &is_first, &name)) {
+        char c = json_pull_peek(pull);
         if (c == '{' && depth == 0 && text_equal(name, TEXT("error"))) {
             read_error(pull, refusal, depth + 1);
             continue;
@@ -325,15 +325,15 @@ static void read_error(struct pull *pull, struct codec_refusal *refusal, unsigne
         if (found)
             read_word(pull, found);
         else
-            pull_skip(pull);
+            json_pull_skip(pull);
     }
 }
 
 void codec_read_refusal(struct text reply, struct codec_refusal *ret_refusal)
 {
     *ret_refusal = (struct codec_refusal){0};
-    struct pull pull = pull_new(reply);
-    if (pull_peek(&pull) == '{')
+    struct json_pull pull = json_pull_new(reply);
+    if (json_pull_peek(&pull) == '{')
         read_error(&pull, ret_refusal, 0);
     if (ret_refusal->message[0] == '\0') {
         struct text start = text_utf8_prefix(text_trim(reply), CODEC_MESSAGE_BYTES - 1);

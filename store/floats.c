@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/base/json_pull.h"
+
 /* 10^k for k = POWER_MIN .. POWER_MAX as 64-bit significands, rounded up: 10^k lies in
  * (g - 1, g] x 2^(power_exponent(k) - 63). Made with exact fractions; the exhaustive test would
  * find a wrong digit. */
@@ -328,4 +330,21 @@ bool float_parse(struct text text, size_t *ret_bytes, float *ret_value)
     *ret_bytes = number.bytes;
     *ret_value = value;
     return true;
+}
+
+bool floats_read(struct text array, float *ret_values, size_t count)
+{
+    struct json_pull pull = json_pull_new(array);
+    bool is_first = true;
+    size_t read_count = 0;
+    for (; json_pull_item(&pull, &is_first); read_count++) {
+        size_t bytes;
+        json_pull_peek(&pull);
+        struct text rest = {pull.at, (size_t)(pull.end - pull.at)};
+        if (read_count == count || !float_parse(rest, &bytes, &ret_values[read_count]))
+            return false;
+        pull.at += bytes;
+    }
+    json_pull_peek(&pull);
+    return read_count == count && !pull.is_broken && pull.at == pull.end;
 }

@@ -22,5 +22,7 @@ size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX]);
  * how many bytes it has. False: no JSON number stands there, it has more than 400 bytes, or it is
  * too large for a float32. */
 bool float_parse(struct text text, size_t *ret_bytes, float *ret_value) MUST_CHECK;
+/* Reads "[1, 2.5, ...]" of exactly count such numbers, and nothing behind it. */
+bool floats_read(struct text array, float *ret_values, size_t count) MUST_CHECK;
 
 #endif

@@ -5,7 +5,6 @@
 #include "store/driver.h"
 #include "store/floats.h"
 #include "store/pinecone_codec.h"
-#include "store/scan.h"
 #include "worker/base/memory.h"
 
 /* Vectors that are rows: the tenant's chunks table holds those of the live generation alone. A
@@ -294,7 +293,7 @@ static void fill_row(struct operation *operation, size_t at, struct text hash, s
     char expected[SHA256_BYTES * 2 + 1];
     hex_format(chunk->hash, sizeof(chunk->hash), expected);
     if (chunk->vector || !text_equal(hash, text_from(expected)) ||
-        !scan_floats(values, row, dimension_count) || !vector_is_usable(row, dimension_count))
+        !floats_read(values, row, dimension_count) || !vector_is_usable(row, dimension_count))
         return;
     chunk->vector = row;
     request->fetched_count++;

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "store/floats.h"
-#include "store/scan.h"
 #include "worker/base/json.h"
+#include "worker/base/json_pull.h"
 #include "worker/base/memory.h"
 
 bool vector_is_usable(const float *vector, uint32_t dimension_count)
@@ -214,17 +214,19 @@ struct record { /* of a fetch: raw pieces of the reply */
     struct text sha; /* hex */
 };
 
-static struct text scan_sha(struct scan *scan)
+static struct text read_sha(struct json_pull *pull)
 {
     struct text sha = TEXT_NONE, name;
     bool is_first = true;
-    if (!scan_open(scan))
+    if (json_pull_peek(pull) != '{') {
+        json_pull_skip(pull);
         return sha;
-    while (scan_member(scan, &is_first, &name)) {
-        if (text_equal(name, TEXT("sha")))
-            sha = scan_string(scan);
+    }
+    while (json_pull_member(pull, &is_first, &name)) {
+        if (text_equal(name, TEXT("sha")) && json_pull_peek(pull) == '"')
+            json_pull_string(pull, &sha);
         else
-            (void)scan_value(scan);
+            json_pull_skip(pull);
     }
     return sha;
 }
@@ -240,7 +242,7 @@ static void fill_rows(const struct record *record, struct vectors_request *reque
         hex_format(chunk->hash, sizeof(chunk->hash), sha);
         float *row = request->vectors + i * dimension_count;
         if (!text_equal(record->sha, text_from(sha)) ||
-            !scan_floats(record->values, row, dimension_count) ||
+            !floats_read(record->values, row, dimension_count) ||
             !vector_is_usable(row, dimension_count))
             continue; /* not what Postgres believes: it is embedded anew */
         chunk->vector = row;
@@ -248,25 +250,27 @@ static void fill_rows(const struct record *record, struct vectors_request *reque
     }
 }
 
-static void read_record(struct scan *scan, struct text id, struct vectors_request *request,
+static void read_record(struct json_pull *pull, struct text id, struct vectors_request *request,
                         uint32_t dimension_count)
 {
     struct record record = {0};
     struct text name;
     bool is_first = true;
-    if (!scan_open(scan))
+    if (json_pull_peek(pull) != '{') {
+        json_pull_skip(pull);
         return;
-    while (scan_member(scan, &is_first, &name)) {
+    }
+    while (json_pull_member(pull, &is_first, &name)) {
         if (text_equal(name, TEXT("values")))
-            record.values = scan_value(scan);
+            record.values = json_pull_value(pull);
         else if (text_equal(name, TEXT("metadata")))
-            record.sha = scan_sha(scan);
+            record.sha = read_sha(pull);
         else
-            (void)scan_value(scan);
+            json_pull_skip(pull);
     }
     struct uuid document;
     uint64_t gen = 0;
-    if (!scan->is_bad && vector_id_parse(id, &document, &gen, &record.no) &&
+    if (!pull->is_broken && vector_id_parse(id, &document, &gen, &record.no) &&
         uuid_equal(document, request->document->id) && gen == request->gen)
         fill_rows(&record, request, dimension_count);
 }
@@ -274,24 +278,20 @@ static void read_record(struct scan *scan, struct text id, struct vectors_reques
 bool pinecone_read_vectors(struct text reply, struct vectors_request *request,
                            uint32_t dimension_count, struct error *err)
 {
-    struct scan scan = scan_new(reply);
+    struct json_pull pull = json_pull_new(reply);
     struct text name, id;
-    bool is_first = true, is_first_vector = true;
-    if (!scan_open(&scan))
-        return error_set(err, ERR_PROTOCOL, "answer to a fetch: not a JSON object");
-    while (scan_member(&scan, &is_first, &name)) {
-        if (!text_equal(name, TEXT("vectors"))) {
-            (void)scan_value(&scan);
+    bool is_first = true;
+    while (json_pull_member(&pull, &is_first, &name)) {
+        bool is_first_vector = true;
+        if (!text_equal(name, TEXT("vectors")) || json_pull_peek(&pull) != '{') {
+            json_pull_skip(&pull);
             continue;
         }
-        if (!scan_open(&scan))
-            continue;
-        while (scan_member(&scan, &is_first_vector, &id))
-            read_record(&scan, id, request, dimension_count);
+        while (json_pull_member(&pull, &is_first_vector, &id))
+            read_record(&pull, id, request, dimension_count);
     }
-    if (scan.is_bad)
-        return error_set(err, ERR_PROTOCOL, "answer to a fetch: not JSON");
-    return true;
+    return !pull.is_broken ||
+           error_set(err, ERR_PROTOCOL, "answer to a fetch: not a JSON object, or cut off");
 }
 
 bool pinecone_read_upserted(struct text reply, size_t count, struct error *err)

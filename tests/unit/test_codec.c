@@ -1,7 +1,6 @@
 #include <math.h>
 
 #include "embed/codec.h"
-#include "embed/pull.h"
 #include "tests/unit/test.h"
 #include "worker/base/rng.h"
 
@@ -141,8 +140,8 @@ static void test_codec__refuses_what_is_no_reply(void **state)
         "{\"data\":[{\"index\":0",
         "{\"data\":[{\"index\":0,\"embedding\":\"AACAPwAAAMA",
         "{\"data\":[1,2]}",
-        "{\"data\":[{\"index\":0,\"embedding\":\"AACAPwAA*MA=\"},{\"index\":1,\"embedding\":[1,2]}]"
-        "}",
+        ("{\"data\":[{\"index\":0,\"embedding\":\"AACAPwAA*MA=\"},"
+         "{\"index\":1,\"embedding\":[1,2]}]}"),
         "{\"data\":[{\"index\":0,\"embedding\":{}},{\"index\":1,\"embedding\":[1,2]}]}",
     };
     for (size_t i = 0; i < COUNT_OF(GARBAGE); i++) {
@@ -174,34 +173,6 @@ static void test_codec__reads_refusals_of_many_servers(void **state)
     assert_string_equal(refusal.message, "Bad Gateway");
 }
 
-static void test_pull__reads_numbers_as_the_libc_does(void **state)
-{
-    (void)state;
-    struct rng rng = rng_seeded(7);
-    for (int i = 0; i < 20000; i++) {
-        char number[64];
-        double expected = (rng_unit(&rng) - 0.5) * pow(10, (double)rng_below(&rng, 40) - 25);
-        (void)text_format(number, sizeof(number), "%.*g", (int)(1 + rng_below(&rng, 18)), expected);
-        struct pull pull = pull_new(text_from(number));
-        double value;
-        assert_true(pull_number(&pull, &value));
-        assert_true(value == strtod(number, NULL));
-    }
-}
-
-static void test_pull__skips_values_of_any_shape_but_not_of_any_depth(void **state)
-{
-    (void)state;
-    struct pull pull = pull_new(TEXT("{\"a\":[1,{\"b\\\"\":null},\"]\"],\"c\":{}} x"));
-    char deep[200];
-    memset(deep, '[', sizeof(deep));
-
-    assert_true(pull_skip(&pull));
-    assert_int_equal(pull_peek(&pull), 'x');
-    pull = pull_new((struct text){deep, sizeof(deep)});
-    assert_false(pull_skip(&pull));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,8 +185,6 @@ int main(void)
         cmocka_unit_test(test_codec__says_how_wide_the_vectors_were),
         cmocka_unit_test(test_codec__refuses_what_is_no_reply),
         cmocka_unit_test(test_codec__reads_refusals_of_many_servers),
-        cmocka_unit_test(test_pull__reads_numbers_as_the_libc_does),
-        cmocka_unit_test(test_pull__skips_values_of_any_shape_but_not_of_any_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -210,6 +210,23 @@ static void test_floats__refuse_what_is_no_json_number(void **state)
     assert_refused(longest);
 }
 
+static void test_floats__reads_exactly_as_many_as_are_wanted(void **state)
+{
+    (void)state;
+    float values[3];
+    assert_true(floats_read(TEXT("[1, -2.5,\n3e2 ]"), values, 3));
+    assert_true(values[0] == 1.0f && values[1] == -2.5f && values[2] == 300.0f);
+    assert_true(floats_read(TEXT(" [] "), values, 0));
+    assert_false(floats_read(TEXT("[1,2]"), values, 3));
+    assert_false(floats_read(TEXT("[1,2,3,4]"), values, 3));
+    assert_false(floats_read(TEXT("[1,2,3,]"), values, 3));
+    assert_false(floats_read(TEXT("[1,2,null]"), values, 3));
+    assert_false(floats_read(TEXT("[1,2,NaN]"), values, 3));
+    assert_false(floats_read(TEXT("[1,2,3] x"), values, 3));
+    assert_false(floats_read(TEXT("[1,2,3"), values, 3));
+    assert_false(floats_read(TEXT("{\"a\":1}"), values, 3));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +238,7 @@ int main(void)
         cmocka_unit_test(test_floats__between_two_neighbours_are_rounded_to_even),
         cmocka_unit_test(test_floats__end_where_the_number_ends),
         cmocka_unit_test(test_floats__refuse_what_is_no_json_number),
+        cmocka_unit_test(test_floats__reads_exactly_as_many_as_are_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,23 +1,21 @@
-#include "embed/pull.h"
+#include "worker/base/json_pull.h"
 
 #include <string.h>
 
-#define DEPTH_MAX 64
-
-struct pull pull_new(struct text json)
+struct json_pull json_pull_new(struct text json)
 {
     const char *start = json.start ? json.start : "";
-    return (struct pull){.at = start, .end = start + json.bytes};
+    return (struct json_pull){.at = start, .end = start + json.bytes};
 }
 
-static bool broken(struct pull *pull)
+static bool broken(struct json_pull *pull)
 {
     pull->is_broken = true;
     pull->at = pull->end;
     return false;
 }
 
-char pull_peek(struct pull *pull)
+char json_pull_peek(struct json_pull *pull)
 {
     while (pull->at < pull->end &&
            (*pull->at == ' ' || *pull->at == '\n' || *pull->at == '\r' || *pull->at == '\t'))
@@ -27,17 +25,17 @@ char pull_peek(struct pull *pull)
     return *pull->at;
 }
 
-bool pull_expect(struct pull *pull, char c)
+bool json_pull_expect(struct json_pull *pull, char c)
 {
-    if (pull_peek(pull) != c || pull->at == pull->end)
+    if (json_pull_peek(pull) != c || pull->at == pull->end)
         return broken(pull);
     pull->at++;
     return true;
 }
 
-bool pull_string(struct pull *pull, struct text *ret_raw)
+bool json_pull_string(struct json_pull *pull, struct text *ret_raw)
 {
-    if (!pull_expect(pull, '"'))
+    if (!json_pull_expect(pull, '"'))
         return false;
     const char *start = pull->at;
     for (const char *from = start;;) {
@@ -106,7 +104,7 @@ static size_t resolve_escape(struct text raw, size_t *at, uint8_t out[3])
     return 1;
 }
 
-void pull_unescape(struct text raw, char *buffer, size_t buffer_bytes)
+void json_pull_unescape(struct text raw, char *buffer, size_t buffer_bytes)
 {
     size_t written = 0;
     for (size_t at = 0; at < raw.bytes;) {
@@ -114,12 +112,15 @@ void pull_unescape(struct text raw, char *buffer, size_t buffer_bytes)
         size_t bytes = 1;
         if (out[0] == '\\' && at < raw.bytes)
             bytes = resolve_escape(raw, &at, out);
-        if (written + bytes >= buffer_bytes)
+        if (written + bytes >= buffer_bytes) {
+            buffer[written] = (char)out[0]; /* shows whether the cut falls into a sequence */
+            written = text_utf8_prefix((struct text){buffer, written + 1}, written).bytes;
             break;
+        }
         memcpy(buffer + written, out, bytes);
         written += bytes;
     }
-    buffer[text_utf8_prefix((struct text){buffer, written}, written).bytes] = '\0';
+    buffer[written] = '\0';
 }
 
 /* 10^0 .. 10^22 are exact in a double. */
@@ -164,9 +165,9 @@ static const char *exponent_end(const char *at, const char *end, int *ret_expone
 }
 
 /* Up to 2^53 and 10^22 one multiplication or division is exact (Clinger 1990); else the libc. */
-bool pull_number(struct pull *pull, double *ret_number)
+bool json_pull_number(struct json_pull *pull, double *ret_number)
 {
-    pull_peek(pull);
+    json_pull_peek(pull);
     const char *start = pull->at;
     const char *at = start + (start < pull->end && *start == '-');
     struct decimal decimal = {0};
@@ -191,7 +192,7 @@ bool pull_number(struct pull *pull, double *ret_number)
     return true;
 }
 
-static bool skip_word(struct pull *pull)
+static bool skip_word(struct json_pull *pull)
 {
     const char *start = pull->at;
     while (pull->at < pull->end &&
@@ -201,51 +202,67 @@ static bool skip_word(struct pull *pull)
     return pull->at > start || broken(pull);
 }
 
-/* Brackets are counted, not matched: what is skipped is not believed either. */
-bool pull_skip(struct pull *pull)
+/* Objects and arrays: to the bracket that closes the first one. The kinds are not matched: what is
+ * skipped is not believed either. */
+static bool skip_nested(struct json_pull *pull)
 {
-    unsigned depth = 0;
+    size_t depth = 0;
     do {
-        char c = pull_peek(pull);
+        if (pull->at == pull->end)
+            return broken(pull);
+        char c = *pull->at;
         struct text ignored;
-        if (c == '{' || c == '[') {
-            if (++depth > DEPTH_MAX)
-                return broken(pull);
-            pull->at++;
-        } else if (c == '}' || c == ']') {
-            if (depth == 0)
-                return broken(pull);
-            depth--;
-            pull->at++;
-        } else if ((c == ',' || c == ':') && depth) {
-            pull->at++;
-        } else if (!(c == '"' ? pull_string(pull, &ignored) : skip_word(pull))) {
-            return false;
+        if (c == '"') {
+            if (!json_pull_string(pull, &ignored))
+                return false;
+            continue;
         }
+        depth += c == '[' || c == '{';
+        depth -= c == ']' || c == '}';
+        pull->at++;
     } while (depth);
     return true;
 }
 
-/* The start of the next element; false after the last one. */
-static bool next(struct pull *pull, char open, char close, bool *is_first)
+bool json_pull_skip(struct json_pull *pull)
 {
-    if (*is_first && !pull_expect(pull, open))
+    struct text ignored;
+    char c = json_pull_peek(pull);
+    if (c == '"')
+        return json_pull_string(pull, &ignored);
+    return c == '[' || c == '{' ? skip_nested(pull) : skip_word(pull);
+}
+
+struct text json_pull_value(struct json_pull *pull)
+{
+    json_pull_peek(pull);
+    const char *start = pull->at;
+    if (!json_pull_skip(pull))
+        return TEXT_NONE;
+    return (struct text){start, (size_t)(pull->at - start)};
+}
+
+/* The start of the next element; false after the last one. */
+static bool next(struct json_pull *pull, char open, char close, bool *is_first)
+{
+    if (*is_first && !json_pull_expect(pull, open))
         return false;
-    if (pull_peek(pull) == close && !pull->is_broken) {
+    if (json_pull_peek(pull) == close && !pull->is_broken) {
         pull->at++;
         return false;
     }
-    bool has_comma = *is_first || pull_expect(pull, ',');
+    bool has_comma = *is_first || json_pull_expect(pull, ',');
     *is_first = false;
     return has_comma;
 }
 
-bool pull_member(struct pull *pull, bool *is_first, struct text *ret_name)
+bool json_pull_member(struct json_pull *pull, bool *is_first, struct text *ret_name)
 {
-    return next(pull, '{', '}', is_first) && pull_string(pull, ret_name) && pull_expect(pull, ':');
+    return next(pull, '{', '}', is_first) && json_pull_string(pull, ret_name) &&
+           json_pull_expect(pull, ':');
 }
 
-bool pull_item(struct pull *pull, bool *is_first)
+bool json_pull_item(struct json_pull *pull, bool *is_first)
 {
     return next(pull, '[', ']', is_first);
 }
