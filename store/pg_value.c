@@ -55,7 +55,7 @@ static uint32_t array_type(uint32_t element_type)
     case PG_UUID:
         return 2951;
     default:
-        assert(!"an element type that has no row here");
+        assert(false && "an element type that has no row here");
         return 0;
     }
 }
