@@ -60,8 +60,10 @@ struct dev_feed {
     struct job_document *documents;
     struct tenant tenant;
     size_t producing;
+    size_t asking; /* the database: what it answers comes to a feed that still is there */
     uint64_t sequence;
-    bool is_scanned, is_registered;
+    uint64_t broker_lag; /* when last told, and what was produced since */
+    bool is_scanned, is_registered, is_closing, is_watch_closed;
     void (*on_closed)(void *arg);
     void *closed_arg;
 };
@@ -113,7 +115,7 @@ static void on_produced(struct topic_record *record, const struct error *err)
     struct sending *sending = container_of(record, struct sending, record);
     struct dev_feed *feed = sending->feed;
     feed->producing--;
-    if (err)
+    if (err && !feed->is_closing)
         feed->events.on_failed(feed->events.arg, err);
     xfree(sending->key);
     xfree(sending);
@@ -170,16 +172,57 @@ static void produce(struct dev_feed *feed, const struct feed_file *file)
     topic_produce(feed->topic, &sending->record);
 }
 
-void dev_feed_pump(struct dev_feed *feed, uint64_t broker_lag)
+static void pump(struct dev_feed *feed)
 {
-    while (feed->is_registered && feed->producing < RECORDS_MAX && broker_lag++ < LAG_MAX) {
+    while (feed->is_registered && !feed->is_closing && feed->producing < RECORDS_MAX &&
+           feed->broker_lag < LAG_MAX) {
         struct list_node *node = list_pop_front(&feed->waiting);
         if (!node)
             return;
         struct feed_file *file = container_of(node, struct feed_file, node);
+        feed->broker_lag++;
         produce(feed, file);
         xfree(file);
     }
+}
+
+void dev_feed_pump(struct dev_feed *feed, uint64_t broker_lag)
+{
+    feed->broker_lag = broker_lag;
+    pump(feed);
+}
+
+/* ---- closing: nothing may answer afterwards
+ * ------------------------------------------------------- */
+
+static void on_topic_closed(void *arg)
+{
+    struct dev_feed *feed = arg;
+    for (struct list_node *node; (node = list_pop_front(&feed->waiting));)
+        xfree(container_of(node, struct feed_file, node));
+    for (size_t i = 0; i < feed->file_count; i++)
+        xfree(feed->files[i]);
+    xfree(feed->files);
+    xfree(feed->jobs);
+    xfree(feed->users);
+    xfree(feed->documents);
+    feed->on_closed(feed->closed_arg);
+    xfree(feed);
+}
+
+static void close_when_quiet(struct dev_feed *feed)
+{
+    if (feed->is_watch_closed && feed->asking == 0)
+        topic_close(feed->topic, on_topic_closed, feed);
+}
+
+/* False: the feed closes, nobody wants the answer. */
+static bool is_answer_wanted(struct dev_feed *feed)
+{
+    feed->asking--;
+    if (feed->is_closing)
+        close_when_quiet(feed);
+    return !feed->is_closing;
 }
 
 /* ---- the first scan: users, one job for each, what is gone
@@ -267,6 +310,8 @@ static void on_known_key(struct users_request *request, struct uuid user, struct
 static void on_known_keys(struct users_request *request, const struct error *err)
 {
     struct dev_feed *feed = container_of(request, struct dev_feed, users_request);
+    if (!is_answer_wanted(feed))
+        return;
     if (err)
         fail(feed, err);
     else
@@ -280,6 +325,8 @@ static void on_registered(struct jobs_register *registration, const struct error
     struct dev_feed *feed = container_of(registration, struct dev_feed, registration);
     xfree(feed->documents);
     feed->documents = NULL;
+    if (!is_answer_wanted(feed))
+        return;
     if (err) {
         fail(feed, err);
         return;
@@ -295,6 +342,7 @@ static void register_next_job(struct dev_feed *feed)
             qsort(feed->files, feed->file_count, sizeof(*feed->files), compare_keys);
         feed->users_request = (struct users_request){
             .bucket = TEXT(DEV_BUCKET), .on_key = on_known_key, .on_done = on_known_keys};
+        feed->asking++;
         users_list_keys(feed->app->pg, &feed->users_request);
         return;
     }
@@ -324,12 +372,15 @@ static void register_next_job(struct dev_feed *feed)
         .due_ms = SCAN_DUE_MS,
         .on_done = on_registered,
     };
+    feed->asking++;
     jobs_register(feed->app->pg, feed->app->loop, &feed->registration);
 }
 
 static void on_users_made(struct users_request *request, const struct error *err)
 {
     struct dev_feed *feed = container_of(request, struct dev_feed, users_request);
+    if (!is_answer_wanted(feed))
+        return;
     if (err)
         fail(feed, err);
     else
@@ -339,10 +390,13 @@ static void on_users_made(struct users_request *request, const struct error *err
 static void on_scanned(void *arg)
 {
     struct dev_feed *feed = arg;
+    if (feed->is_closing)
+        return;
     feed->is_scanned = true;
     group_files(feed);
     feed->users_request = (struct users_request){
         .ids = feed->users, .id_count = feed->user_count, .on_done = on_users_made};
+    feed->asking++;
     users_ensure(feed->app->pg, &feed->users_request);
 }
 
@@ -359,18 +413,26 @@ struct new_user { /* a users row, made before the first event of a tenant that j
 static void on_user_made(struct users_request *request, const struct error *err)
 {
     struct new_user *user = container_of(request, struct new_user, request);
-    if (err)
-        fail(user->feed, err);
-    list_push_back(&user->feed->waiting, &user->file->node);
-    dev_feed_pump(user->feed, 0);
+    struct dev_feed *feed = user->feed;
+    list_push_back(&feed->waiting, &user->file->node);
     xfree(user);
+    if (!is_answer_wanted(feed))
+        return;
+    if (err)
+        fail(feed, err);
+    else
+        pump(feed);
 }
 
 static void feed_change(struct dev_feed *feed, struct feed_file *file)
 {
+    if (feed->is_closing) {
+        xfree(file);
+        return;
+    }
     if (!add_user(feed, file->user)) {
         list_push_back(&feed->waiting, &file->node);
-        dev_feed_pump(feed, 0);
+        pump(feed);
         return;
     }
     struct new_user *user = xcalloc(1, sizeof(*user));
@@ -379,6 +441,7 @@ static void feed_change(struct dev_feed *feed, struct feed_file *file)
     user->id = file->user;
     user->request =
         (struct users_request){.ids = &user->id, .id_count = 1, .on_done = on_user_made};
+    feed->asking++;
     users_ensure(feed->app->pg, &user->request);
 }
 
@@ -462,29 +525,16 @@ bool dev_feed_is_idle(const struct dev_feed *feed)
     return feed->is_registered && feed->waiting.count == 0 && feed->producing == 0;
 }
 
-static void on_topic_closed(void *arg)
-{
-    struct dev_feed *feed = arg;
-    for (struct list_node *node; (node = list_pop_front(&feed->waiting));)
-        xfree(container_of(node, struct feed_file, node));
-    for (size_t i = 0; i < feed->file_count; i++)
-        xfree(feed->files[i]);
-    xfree(feed->files);
-    xfree(feed->jobs);
-    xfree(feed->users);
-    xfree(feed->documents);
-    feed->on_closed(feed->closed_arg);
-    xfree(feed);
-}
-
 static void on_watch_closed(void *arg)
 {
     struct dev_feed *feed = arg;
-    topic_close(feed->topic, on_topic_closed, feed);
+    feed->is_watch_closed = true;
+    close_when_quiet(feed);
 }
 
 void dev_feed_close(struct dev_feed *feed, void (*on_closed)(void *arg), void *arg)
 {
+    feed->is_closing = true;
     feed->on_closed = on_closed;
     feed->closed_arg = arg;
     if (feed->watch)
