@@ -10,10 +10,11 @@
 
 #define LOOK_MS 200
 #define PLAIN_MS 1000 /* between two lines where nothing can be redrawn */
-#define JOBS_MAX 1000
+#define JOBS_MAX 1000 /* besides those of the scan */
 #define ITEMS_MAX 10000
 #define BAR_COLUMNS 32
 #define TIME_BYTES 40
+#define MESSAGE_COLUMNS_MAX 640
 
 /* Columns of REPORT_JOBS, REPORT_JOB_ITEMS, REPORT_TENANTS: store/report.h. */
 enum {
@@ -59,11 +60,17 @@ struct dev_view {
 };
 
 static void ask(struct dev_view *view, enum report_kind kind, const struct uuid *id);
+static void send_question(struct dev_view *view);
 
 static void look_again(struct timer *timer)
 {
     struct dev_view *view = container_of(timer, struct dev_view, look);
     ask(view, REPORT_JOBS, NULL);
+}
+
+static void ask_again(struct timer *timer)
+{
+    send_question(container_of(timer, struct dev_view, look));
 }
 
 static void look_later(struct dev_view *view)
@@ -309,8 +316,10 @@ static void print_change(const struct dev_view *view, const struct pg_result *ro
         buffer_format(&line, "  %.*s pages, %.*s chunks",
                       TEXT_ARGS(pg_value(rows, row, ITEM_PAGES)),
                       TEXT_ARGS(pg_value(rows, row, ITEM_CHUNKS)));
-    else
-        buffer_format(&line, "  %.*s", TEXT_ARGS(pg_value(rows, row, ITEM_MESSAGE)));
+    if (!is_success) {
+        buffer_append_text(&line, TEXT("  "));
+        term_append_foreign(&line, pg_value(rows, row, ITEM_MESSAGE), MESSAGE_COLUMNS_MAX);
+    }
     fprintf(view->term.out, "%s\n", buffer_string(&line));
 }
 
@@ -339,7 +348,7 @@ static void on_rows(struct report *report, const struct pg_result *rows, const s
         return;
     }
     if (err) { /* the database is away for a moment: the picture stands still */
-        look_later(view);
+        timer_start(view->app->loop, &view->look, LOOK_MS, ask_again);
         return;
     }
     switch (view->phase) {
@@ -361,17 +370,22 @@ static void on_rows(struct report *report, const struct pg_result *rows, const s
     }
 }
 
-static void ask(struct dev_view *view, enum report_kind kind, const struct uuid *id)
+static void send_question(struct dev_view *view)
 {
     view->is_asking = true;
+    report_run(view->app->pg, view->app->loop, &view->report);
+}
+
+static void ask(struct dev_view *view, enum report_kind kind, const struct uuid *id)
+{
     view->report = (struct report){
         .kind = kind,
         .has_id = id != NULL,
         .id = id ? *id : UUID_NIL,
-        .row_max = kind == REPORT_JOB_ITEMS ? ITEMS_MAX : JOBS_MAX,
+        .row_max = kind == REPORT_JOB_ITEMS ? ITEMS_MAX : JOBS_MAX + (uint32_t)view->job_count,
         .on_done = on_rows,
     };
-    report_run(view->app->pg, view->app->loop, &view->report);
+    send_question(view);
 }
 
 struct dev_view *dev_view_new(struct app *app, bool is_json, void (*on_scan_finished)(void *arg),
