@@ -184,6 +184,8 @@ static void close_services(struct app *app)
     if (app->objects && ++open_count)
         objects_close(app->objects, count_down, &open_count);
     wait_until_closed(app, &open_count);
+    while (app->ledger && ledger_waiting_count(app->ledger)) /* the last pulse of an ended lease */
+        loop_run_once(app->loop, 1000);
     if (app->ledger)
         ledger_close(app->ledger);
     if (app->pg && ++open_count)

@@ -4,6 +4,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "queue/kafka_broker.h"
 #include "worker/base/child.h"
@@ -338,6 +339,19 @@ static void run_loop(struct dev *dev)
         loop_run(dev->app.loop);
 }
 
+/* What hangs may hang: the leases run out by themselves. Only what would outlive us is stopped. */
+static _Noreturn void abandon(struct dev *dev)
+{
+    if (dev->then_pid)
+        child_stop(dev->then_pid, SIGTERM, THEN_STOP_MS);
+    if (dev->has_failed)
+        (void)cmd_fail(&dev->failure);
+    fputs("millrace dev: not everything ended in order; the next start goes on with it\n", stderr);
+    dev_cluster_stop(&dev->cluster);
+    dev_state_close(&dev->state);
+    _exit(EXIT_INTERRUPTED);
+}
+
 static int run_dev(struct dev *dev)
 {
     struct error err;
@@ -349,11 +363,12 @@ static int run_dev(struct dev *dev)
         timer_start(dev->app.loop, &dev->pump, PUMP_MS, on_pump);
     }
     run_loop(dev);
+    if (dev->running && !dev->is_complete)
+        abandon(dev);
     bool has_failures = dev->view && dev_view_has_failures(dev->view);
     close_parts(dev);
     signals_close(signals);
-    if (dev->running && dev->is_complete)
-        running_free(dev->running);
+    running_free(dev->running);
     if (dev->has_failed)
         return cmd_fail(&dev->failure);
     if ((dev->is_once || dev->then) && dev->is_interrupted)
