@@ -175,6 +175,15 @@ static void on_fatal(void *arg, const struct error *err)
     running->events.on_fatal(running->events.arg, err);
 }
 
+/* Of a start that failed: nobody hears of it. */
+static void close_mirror(struct running *running)
+{
+    if (running->pipeline.mirror)
+        topic_close(running->pipeline.mirror, on_mirror_closed, running);
+    while (running->pipeline.mirror)
+        loop_run_once(running->app->loop, 1000);
+}
+
 struct running *running_start(struct app *app, const struct queue_options *options,
                               struct running_events events, struct error *err)
 {
@@ -195,6 +204,7 @@ struct running *running_start(struct app *app, const struct queue_options *optio
     running->pipeline.queue =
         queue_open(app->loop, options, conductor_queue_events(running->conductor), err);
     if (!running->pipeline.queue) {
+        close_mirror(running);
         running_free(running);
         return NULL;
     }
