@@ -43,7 +43,8 @@ static bool has_room_for(const struct conductor *conductor, struct task *task)
     if (conductor->seat_count == 0)
         return true;
     return !conductor->lone && !seat->wants_alone && conductor->seat_count < limits->tasks_max &&
-           conductor->reserved_bytes + seat->reserved_bytes <= limits->bytes_max;
+           conductor->reserved_bytes <= limits->bytes_max &&
+           seat->reserved_bytes <= limits->bytes_max - conductor->reserved_bytes;
 }
 
 static void reserve(struct conductor *conductor, struct seat *seat, uint64_t bytes)
