@@ -5,6 +5,7 @@
 #include <glob.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +20,8 @@
 #define START_MS 30000
 #define STOP_MS 10000
 #define LOOK_MS 20
+#define DATA "postgres/data"
+#define DATA_DRAFT "postgres/draft"
 #define SOCKET_NAME ".s.PGSQL.5432"
 
 struct identity {
@@ -74,7 +77,8 @@ static bool make_folder(const char *path, const struct identity *identity, struc
 
 struct places {
     char binaries[256];
-    char run[STATE_PATH_BYTES], data[STATE_PATH_BYTES], version[STATE_PATH_BYTES + 16];
+    char run[STATE_PATH_BYTES], data[STATE_PATH_BYTES], draft[STATE_PATH_BYTES];
+    char version[STATE_PATH_BYTES + 16];
     char log[STATE_PATH_BYTES], socket[STATE_PATH_BYTES + 32];
     struct identity identity;
 };
@@ -83,7 +87,8 @@ static bool find_places(const struct dev_state *state, struct places *places, st
 {
     if (!find_binaries(places->binaries, err) || !find_identity(&places->identity, err) ||
         !dev_state_path(state, "postgres", places->run, err) ||
-        !dev_state_path(state, "postgres/data", places->data, err) ||
+        !dev_state_path(state, DATA, places->data, err) ||
+        !dev_state_path(state, DATA_DRAFT, places->draft, err) ||
         !dev_state_path(state, "postgres.log", places->log, err))
         return false;
     bool fits =
@@ -108,17 +113,23 @@ static struct child_options options_of(const struct places *places, const char *
     };
 }
 
-static bool make_cluster(const struct places *places, struct error *err)
+/* Made aside and put in place whole: a killed initdb leaves what no server starts on. */
+static bool make_cluster(const struct dev_state *state, const struct places *places,
+                         struct error *err)
 {
     char program[300];
-    const char *const argv[] = {program, "-D",   places->data, "-A",
-                                "trust", "-U",   "millrace",   "--locale=C.UTF-8",
-                                "-E",    "UTF8", "--no-sync",  NULL};
+    const char *const argv[] = {program, "-D",   places->draft, "-A",
+                                "trust", "-U",   "millrace",    "--locale=C.UTF-8",
+                                "-E",    "UTF8", "--no-sync",   NULL};
     struct child_options options = options_of(places, argv);
     if (access(places->version, F_OK) == 0)
         return true;
-    return text_format(program, sizeof(program), "%s/initdb", places->binaries) &&
-           child_run(&options, err);
+    (void)text_format(program, sizeof(program), "%s/initdb", places->binaries);
+    if (!dev_state_remove(state, DATA_DRAFT, err) || !dev_state_remove(state, DATA, err) ||
+        !child_run(&options, err))
+        return false;
+    return rename(places->draft, places->data) == 0 ||
+           error_set_errno(err, ERR_IO, errno, places->data);
 }
 
 static bool answers(const char *path)
@@ -162,7 +173,7 @@ bool dev_cluster_start(struct dev_cluster *cluster, const struct dev_state *stat
     struct places places;
     char program[300];
     *cluster = (struct dev_cluster){0};
-    if (!find_places(state, &places, err) || !make_cluster(&places, err))
+    if (!find_places(state, &places, err) || !make_cluster(state, &places, err))
         return false;
     const char *const argv[] = {program,
                                 "-D",

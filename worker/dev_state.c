@@ -68,6 +68,23 @@ static bool empty(const char *folder, struct error *err)
     return true;
 }
 
+static int remove_all(const char *path, const struct stat *status, int kind, struct FTW *at)
+{
+    (void)status;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+bool dev_state_remove(const struct dev_state *state, const char *name, struct error *err)
+{
+    char path[STATE_PATH_BYTES];
+    if (!dev_state_path(state, name, path, err))
+        return false;
+    return nftw(path, remove_all, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT ||
+           error_set_errno(err, ERR_CONFIG, errno, path);
+}
+
 bool dev_state_path(const struct dev_state *state, const char *name,
                     char ret_path[STATE_PATH_BYTES], struct error *err)
 {

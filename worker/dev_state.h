@@ -28,6 +28,9 @@ bool dev_state_open(struct dev_state *state, const char *directory, bool is_fres
                     const struct environment *environment, struct error *err) MUST_CHECK;
 bool dev_state_path(const struct dev_state *state, const char *name,
                     char ret_path[STATE_PATH_BYTES], struct error *err) MUST_CHECK;
+/* A file, or a folder with all that it holds; it need not be there. */
+bool dev_state_remove(const struct dev_state *state, const char *name,
+                      struct error *err) MUST_CHECK;
 /* NAME=value lines for other commands; replaces the file at once. */
 bool dev_state_write_env(const struct dev_state *state, struct text content,
                          struct error *err) MUST_CHECK;

@@ -137,6 +137,22 @@ static void test_dev_state__fresh_empties_it_and_only_fresh(void **state)
     assert_true(exists(&bench->state, "lock"));
 }
 
+static void test_dev_state__removes_what_is_there_and_does_not_mind_what_is_not(void **state)
+{
+    struct bench *bench = *state;
+    char folder[STATE_PATH_BYTES];
+    struct error err;
+    assert_true(open_one(bench, false));
+    assert_true(dev_state_path(&bench->state, "draft", folder, &err));
+    assert_int_equal(mkdir(folder, 0700), 0);
+    make_file(&bench->state, "draft/half");
+    make_file(&bench->state, "data");
+    assert_true(dev_state_remove(&bench->state, "draft", &err));
+    assert_true(dev_state_remove(&bench->state, "draft", &err));
+    assert_false(exists(&bench->state, "draft"));
+    assert_true(exists(&bench->state, "data"));
+}
+
 static void test_dev_state__others_find_the_env_file_while_it_runs(void **state)
 {
     struct bench *bench = *state;
@@ -221,6 +237,7 @@ int main(void)
         WITH_BENCH(test_dev_state__lets_one_at_a_folder_at_a_time),
         WITH_BENCH(test_dev_state__who_comes_second_takes_nothing_from_the_first),
         WITH_BENCH(test_dev_state__fresh_empties_it_and_only_fresh),
+        WITH_BENCH(test_dev_state__removes_what_is_there_and_does_not_mind_what_is_not),
         WITH_BENCH(test_dev_state__others_find_the_env_file_while_it_runs),
         WITH_BENCH(test_dev_state__an_env_file_that_a_crash_left_is_not_believed),
         WITH_BENCH(test_dev_state__counts_those_that_run),
