@@ -18,18 +18,6 @@
 #define EVENT_BYTES_MAX 16384
 #define SCAN_DUE_MS 60000
 
-const struct uuid DEV_TENANT = {{0xde, 0x30, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}};
-const char DEV_SHARED_PREFIX[] = "users/de300000-0000-4000-8000-000000000001/";
-
-struct feed_file {
-    struct list_node node;
-    struct uuid user, job; /* job: of the scan, else nil */
-    uint64_t size_bytes;
-    char etag[ETAG_BYTES_MAX];
-    bool is_removed;
-    char key[];
-};
-
 struct sending {
     struct dev_feed *feed;
     struct topic_record record;
@@ -48,8 +36,8 @@ struct dev_feed {
     struct dev_feed_events events;
     struct watch *watch;
     struct topic *topic;
-    struct list waiting;      /* struct feed_file: to be produced */
-    struct feed_file **files; /* of the scan */
+    struct list waiting;     /* struct dev_file: to be produced */
+    struct dev_file **files; /* of the scan */
     size_t file_count, file_max;
     struct scan_job *jobs;
     size_t job_count, job_at;
@@ -70,32 +58,6 @@ struct dev_feed {
 
 /* ---- files
  * ---------------------------------------------------------------------------------------- */
-
-static bool is_pdf(struct text path)
-{
-    return path.bytes > 4 &&
-           text_equal_nocase(text_slice(path, path.bytes - 4, path.bytes), TEXT(".pdf"));
-}
-
-static struct feed_file *file_new(struct text path, uint64_t size_bytes, struct text etag)
-{
-    AUTO_BUFFER struct buffer key = buffer_new(TENANT_KEY_BYTES_MAX);
-    struct tenant tenant;
-    struct error err;
-    if (!is_pdf(path))
-        return NULL;
-    if (!file_key_of(text_from(DEV_SHARED_PREFIX), path, &key) ||
-        !tenant_from_key(buffer_text(&key), &tenant, &err)) {
-        LOG_WARN("file_left_out", FIELD_STR("reason", "its path cannot be an object key"));
-        return NULL;
-    }
-    struct feed_file *file = xcalloc(1, sizeof(*file) + key.bytes + 1);
-    memcpy(file->key, key.data, key.bytes);
-    file->user = tenant.id;
-    file->size_bytes = size_bytes;
-    (void)text_format(file->etag, sizeof(file->etag), "%.*s", TEXT_ARGS(etag));
-    return file;
-}
 
 static bool add_user(struct dev_feed *feed, struct uuid user)
 {
@@ -122,7 +84,7 @@ static void on_produced(struct topic_record *record, const struct error *err)
 }
 
 /* The same state of a file is the same event, however often the watcher tells it. */
-static void make_sequencer(struct dev_feed *feed, const struct feed_file *file, char ret_hex[17])
+static void make_sequencer(struct dev_feed *feed, const struct dev_file *file, char ret_hex[17])
 {
     uint8_t hash[SHA256_BYTES];
     if (file->is_removed) {
@@ -135,7 +97,7 @@ static void make_sequencer(struct dev_feed *feed, const struct feed_file *file, 
     hex_format(hash, 8, ret_hex);
 }
 
-static void produce(struct dev_feed *feed, const struct feed_file *file)
+static void produce(struct dev_feed *feed, const struct dev_file *file)
 {
     AUTO_BUFFER struct buffer value = buffer_new(EVENT_BYTES_MAX);
     char sequencer[17];
@@ -179,7 +141,7 @@ static void pump(struct dev_feed *feed)
         struct list_node *node = list_pop_front(&feed->waiting);
         if (!node)
             return;
-        struct feed_file *file = container_of(node, struct feed_file, node);
+        struct dev_file *file = container_of(node, struct dev_file, node);
         feed->broker_lag++;
         produce(feed, file);
         xfree(file);
@@ -199,7 +161,7 @@ static void on_topic_closed(void *arg)
 {
     struct dev_feed *feed = arg;
     for (struct list_node *node; (node = list_pop_front(&feed->waiting));)
-        xfree(container_of(node, struct feed_file, node));
+        xfree(container_of(node, struct dev_file, node));
     for (size_t i = 0; i < feed->file_count; i++)
         xfree(feed->files[i]);
     xfree(feed->files);
@@ -228,33 +190,9 @@ static bool is_answer_wanted(struct dev_feed *feed)
 /* ---- the first scan: users, one job for each, what is gone
  * ------------------------------------------ */
 
-static int compare_files(const void *a, const void *b)
-{
-    const struct feed_file *x = *(struct feed_file *const *)a, *y = *(struct feed_file *const *)b;
-    int order = uuid_compare(x->user, y->user);
-    return order ? order : strcmp(x->key, y->key);
-}
-
-/* The same files in the same state are the same job, however often `dev` is started. */
-static struct uuid scan_job_id(const struct dev_feed *feed, const struct scan_job *job)
-{
-    uint8_t hash[SHA256_BYTES];
-    char hex[2 * SHA256_BYTES + 1];
-    struct sha256 *sha256 = sha256_new();
-    for (size_t i = job->first; i < job->first + job->count; i++) {
-        const struct feed_file *file = feed->files[i];
-        sha256_add(sha256, file->key, strlen(file->key) + 1);
-        sha256_add(sha256, file->etag, strlen(file->etag) + 1);
-    }
-    sha256_finish(sha256, hash);
-    hex_format(hash, sizeof(hash), hex);
-    return uuid_v5(job->user, text_from(hex));
-}
-
 static void group_files(struct dev_feed *feed)
 {
-    if (feed->file_count)
-        qsort(feed->files, feed->file_count, sizeof(*feed->files), compare_files);
+    dev_files_sort_by_user(feed->files, feed->file_count);
     feed->jobs = xcalloc(feed->user_count, sizeof(*feed->jobs));
     for (size_t i = 0; i < feed->file_count; i++) {
         struct scan_job *last = feed->job_count ? &feed->jobs[feed->job_count - 1] : NULL;
@@ -265,7 +203,7 @@ static void group_files(struct dev_feed *feed)
         last->count++;
     }
     for (size_t i = 0; i < feed->job_count; i++)
-        feed->jobs[i].job = scan_job_id(feed, &feed->jobs[i]);
+        feed->jobs[i].job = dev_files_job(feed->files + feed->jobs[i].first, feed->jobs[i].count);
 }
 
 static void end_scan(struct dev_feed *feed)
@@ -283,25 +221,11 @@ static void fail(struct dev_feed *feed, const struct error *err)
     feed->events.on_failed(feed->events.arg, err);
 }
 
-static int compare_key(const void *key, const void *element)
-{
-    return strcmp(key, (*(struct feed_file *const *)element)->key);
-}
-
-static int compare_keys(const void *a, const void *b)
-{
-    return compare_key((*(struct feed_file *const *)a)->key, b);
-}
-
 static void on_known_key(struct users_request *request, struct uuid user, struct text key)
 {
     struct dev_feed *feed = container_of(request, struct dev_feed, users_request);
-    struct feed_file *gone = xcalloc(1, sizeof(*gone) + key.bytes + 1);
-    memcpy(gone->key, key.start, key.bytes);
-    gone->user = user;
-    gone->is_removed = true;
-    if (feed->file_count &&
-        bsearch(gone->key, feed->files, feed->file_count, sizeof(*feed->files), compare_key))
+    struct dev_file *gone = dev_file_gone(user, key);
+    if (dev_files_hold(feed->files, feed->file_count, gone->key))
         xfree(gone);
     else
         list_push_back(&feed->waiting, &gone->node);
@@ -338,8 +262,7 @@ static void on_registered(struct jobs_register *registration, const struct error
 static void register_next_job(struct dev_feed *feed)
 {
     if (feed->job_at == feed->job_count) {
-        if (feed->file_count)
-            qsort(feed->files, feed->file_count, sizeof(*feed->files), compare_keys);
+        dev_files_sort_by_key(feed->files, feed->file_count);
         feed->users_request = (struct users_request){
             .bucket = TEXT(DEV_BUCKET), .on_key = on_known_key, .on_done = on_known_keys};
         feed->asking++;
@@ -350,7 +273,7 @@ static void register_next_job(struct dev_feed *feed)
     feed->tenant = tenant_from_user_id(job->user);
     feed->documents = xcalloc(job->count, sizeof(*feed->documents));
     for (size_t i = 0; i < job->count; i++) {
-        struct feed_file *file = feed->files[job->first + i];
+        struct dev_file *file = feed->files[job->first + i];
         struct text name = text_from(file->key);
         for (struct text rest = name; rest.bytes;)
             name = text_cut(rest, '/', &rest);
@@ -407,7 +330,7 @@ struct new_user { /* a users row, made before the first event of a tenant that j
     struct users_request request;
     struct dev_feed *feed;
     struct uuid id;
-    struct feed_file *file;
+    struct dev_file *file;
 };
 
 static void on_user_made(struct users_request *request, const struct error *err)
@@ -424,7 +347,7 @@ static void on_user_made(struct users_request *request, const struct error *err)
         pump(feed);
 }
 
-static void feed_change(struct dev_feed *feed, struct feed_file *file)
+static void feed_change(struct dev_feed *feed, struct dev_file *file)
 {
     if (feed->is_closing) {
         xfree(file);
@@ -448,7 +371,7 @@ static void feed_change(struct dev_feed *feed, struct feed_file *file)
 static void on_file(void *arg, const struct watch_file *found)
 {
     struct dev_feed *feed = arg;
-    struct feed_file *file = file_new(found->path, found->size_bytes, found->etag);
+    struct dev_file *file = dev_file_new(found->path, found->size_bytes, found->etag);
     if (!file)
         return;
     if (feed->is_scanned) {
@@ -465,7 +388,7 @@ static void on_file(void *arg, const struct watch_file *found)
 
 static void on_removed(void *arg, struct text path)
 {
-    struct feed_file *file = file_new(path, 0, TEXT_NONE);
+    struct dev_file *file = dev_file_new(path, 0, TEXT_NONE);
     if (!file)
         return;
     file->is_removed = true;

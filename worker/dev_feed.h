@@ -13,13 +13,10 @@
 
 #include "queue/queue.h"
 #include "worker/app.h"
-#include "worker/base/crypto.h"
+#include "worker/dev_file.h"
 
 #define DEV_BUCKET "dev"
 #define DEV_TOPIC "uploads"
-
-extern const struct uuid DEV_TENANT;   /* `demo` */
-extern const char DEV_SHARED_PREFIX[]; /* users/<demo>/ */
 
 struct dev_feed;
 struct dev_feed_events {
