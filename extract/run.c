@@ -18,6 +18,7 @@
 #define READS_PER_TURN 8 /* then the loop sees to others */
 #define WALL_PER_PAGE_MS 50
 #define WALL_MAX_MS 600000u
+#define FROZEN_MS 250 /* a clock that comes later than that has been stopped with us */
 
 /* The worker's end of a child's socket; closing it takes a turn longer than the run may live. */
 struct stream {
@@ -65,14 +66,12 @@ static void set_verdict(struct run *run, const struct error *err)
     close_stream(run);
 }
 
-/* ---- clocks: they run while the child has credit -----------------------------------------------
- */
+/* ---- clocks: they run while the child has credit --------------------------------------------- */
 
 static uint64_t wall_max_ms(const struct run *run)
 {
-    const struct transcript *transcript = &run->transcript;
-    uint64_t pages_ms = (uint64_t)transcript->page_count * WALL_PER_PAGE_MS;
-    uint64_t limit_ms = transcript->limits.wall_ms + pages_ms;
+    uint64_t pages_ms = (uint64_t)run->transcript.page_count * WALL_PER_PAGE_MS;
+    uint64_t limit_ms = run->transcript.limits.wall_ms + pages_ms;
     return limit_ms < WALL_MAX_MS ? limit_ms : WALL_MAX_MS;
 }
 
@@ -82,9 +81,17 @@ static uint64_t wall_used_ms(const struct run *run)
     return run->wall_used_ms + (run->is_clock_on ? now_ms - run->clock_since_ms : 0);
 }
 
+/* Time in which we ourselves stood still (SIGSTOP, a suspended machine) does not count: the child
+ * did so too, or we have not read what it sent. */
 static void on_clock(struct timer *timer)
 {
     struct run *run = container_of(timer, struct run, clock);
+    uint64_t now_ms = loop_now_ms(run->loop);
+    if (now_ms - run->clock_since_ms > run->clock_ms + FROZEN_MS) {
+        run->clock_since_ms = now_ms;
+        timer_start(run->loop, timer, run->clock_ms, on_clock);
+        return;
+    }
     run->is_late = true;
     kill_child(run); /* step() follows when it has ended */
 }
@@ -109,11 +116,11 @@ static void update_clock(struct run *run, bool has_progress)
     uint64_t rest_ms = max_ms > run->wall_used_ms ? max_ms - run->wall_used_ms : 0;
     run->is_clock_on = true;
     run->clock_since_ms = loop_now_ms(run->loop);
-    timer_start(run->loop, &run->clock, page_ms < rest_ms ? page_ms : rest_ms, on_clock);
+    run->clock_ms = page_ms < rest_ms ? page_ms : rest_ms;
+    timer_start(run->loop, &run->clock, run->clock_ms, on_clock);
 }
 
-/* ---- what comes from the child -----------------------------------------------------------------
- */
+/* ---- what comes from the child --------------------------------------------------------------- */
 
 static bool deliver(struct run *run)
 {
@@ -186,8 +193,7 @@ static void on_stream(uv_poll_t *poll, int status, int events)
     step(run);
 }
 
-/* ---- how it ends -------------------------------------------------------------------------------
- */
+/* ---- how it ends ----------------------------------------------------------------------------- */
 
 static struct extract_summary summarize(const struct run *run)
 {
@@ -350,8 +356,7 @@ static void on_answering(struct later *later)
     step(run);
 }
 
-/* ---- launching ---------------------------------------------------------------------------------
- */
+/* ---- launching ------------------------------------------------------------------------------- */
 
 /* A word that the child writes and we read. Sealed in size: reading must not fault here. */
 static int make_progress_word(void)
@@ -427,8 +432,7 @@ failed:
     return false;
 }
 
-/* ---- public ------------------------------------------------------------------------------------
- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 struct run *run_new(struct loop *loop, struct extract_request *request)
 {

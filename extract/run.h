@@ -33,7 +33,7 @@ struct run {
     uint32_t skips[WIRE_SKIPS_MAX];
     uint32_t skip_count;
     uint64_t credit_unsent;
-    uint64_t wall_used_ms, clock_since_ms, cpu_us;
+    uint64_t wall_used_ms, clock_since_ms, clock_ms, cpu_us;
     struct timer clock;
     struct later answering;
 };

@@ -1,5 +1,6 @@
 /* The extraction service and its processes: credit, cancelling, deaths, leaks, start-up. */
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -180,6 +181,21 @@ static void test_extract__reads_on_when_everybody_is_told_to_end(void **state)
     assert_int_equal(zygote_pid(), zygote);
 }
 
+/* What SIGSTOP, or the lid of a laptop, does to a worker. */
+static void test_extract__does_not_hold_its_own_standstill_against_a_page(void **state)
+{
+    (void)state;
+    probe.request.limits = extract_limits_default();
+    probe.request.limits.page_timeout_ms = 1000;
+    await_starving_child();
+    extract_credit(extract, &probe.request, 4 << 20);
+    (void)poll(NULL, 0, 1500); /* the loop does not turn */
+    probe_await(&probe, loop);
+    assert_true(probe.is_ok);
+    assert_int_equal(probe.page_count, 200);
+    assert_int_equal(probe.summary.pages_skipped, 0);
+}
+
 static void test_extract__does_not_go_on_after_a_forbidden_call(void **state)
 {
     (void)state;
@@ -290,6 +306,7 @@ int main(void)
         EACH(test_extract__answers_when_the_child_is_killed),
         EACH(test_extract__leaves_out_the_page_that_crashes),
         EACH(test_extract__reads_on_when_everybody_is_told_to_end),
+        EACH(test_extract__does_not_hold_its_own_standstill_against_a_page),
         EACH(test_extract__does_not_go_on_after_a_forbidden_call),
         EACH(test_extract__outlives_its_zygote),
         EACH(test_extract__answers_all_when_it_closes),
