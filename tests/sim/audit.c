@@ -170,6 +170,8 @@ static bool shares_refused_text(struct world *world, struct version *version)
         if (other->content != CONTENT_REFUSED)
             continue;
         version_expect(world, other);
+        if (!other->chunk_count)
+            continue;
         for (uint32_t no = 0; no < version->chunk_count; no++)
             if (memcmp(version->hashes[no], other->hashes[other->chunk_count - 1], SHA256_BYTES) ==
                 0)
@@ -193,6 +195,8 @@ static bool may_have_failed(struct world *world, const struct place *place, stru
         return shares_refused_text(world, version);
     case ERR_POISONED:
         return row->starts_most > 5;
+    case ERR_GAVE_UP:
+        return place->is_denied;
     case ERR_INACTIVE:
         return world->tenants[place->tenant].was_inactive;
     default:
@@ -213,7 +217,8 @@ static void check_row(struct world *world, struct place *place)
     const struct document_row *row = &place->row;
     struct version *version = place_version(world, place);
     const char *etag = version ? version->etag : "nothing";
-    bool is_known = world->tenants[place->tenant].exists_from_ms <= world->now_ms;
+    const struct sim_tenant *tenant = &world->tenants[place->tenant];
+    bool is_known = tenant->exists_from_ms <= world->now_ms && !tenant->is_mismatched;
     if (!row->exists) {
         if (version && is_known)
             world_fail(world, "%s: no row, the bucket holds %s", place->key, etag);

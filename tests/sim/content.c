@@ -19,7 +19,7 @@ static void choose_size(struct world *world, struct version *version)
 {
     uint64_t dice = world_below(world, 100);
     version->page_count = 1 + (uint32_t)world_below(world, dice < 70 ? 4 : dice < 95 ? 16 : 70);
-    version->page_bytes = 200 + (uint32_t)world_below(world, 3000);
+    version->page_bytes = world_chance(world, 3) ? 0 : 200 + (uint32_t)world_below(world, 3000);
     if (dice == 99)
         version->page_count = 2 + (uint32_t)world_below(world, 3);
     if (dice == 99 && world->chunking.tokens_target > 100)
@@ -59,8 +59,11 @@ unsigned version_new(struct world *world, int like)
     return world->version_count++;
 }
 
-char *version_page(const struct version *version, uint32_t number, size_t *ret_bytes)
+char *version_page(const struct version *version, uint32_t number, struct page *ret_page)
 {
+    static const struct mark MARKS[] = {
+        {.kind = MARK_HEADING, .level = 1, .byte_start = 0, .byte_end = 12},
+        {.kind = MARK_PARAGRAPH, .byte_start = 12, .byte_end = 180}};
     struct rng rng = rng_seeded(version->page_seeds[number - 1]);
     size_t room = version->page_bytes + 32, at = 0, sentence = 0;
     char *text = xmalloc(room);
@@ -75,7 +78,11 @@ char *version_page(const struct version *version, uint32_t number, size_t *ret_b
         sentence = is_end ? 0 : sentence;
         text[at++] = ' ';
     }
-    *ret_bytes = at;
+    bool has_marks = at > MARKS[1].byte_end;
+    *ret_page = (struct page){.number = number,
+                              .text = {text, at},
+                              .marks = MARKS,
+                              .mark_count = has_marks ? COUNT_OF(MARKS) : 0};
     return text;
 }
 
@@ -101,9 +108,8 @@ void version_expect(struct world *world, struct version *version)
     struct chunker *chunker = chunker_new(world->chunking, TEXT_NONE);
     struct error err;
     for (uint32_t number = 1; number <= version->page_count; number++) {
-        struct page page = {.number = number};
-        char *text = version_page(version, number, &page.text.bytes);
-        page.text.start = text;
+        struct page page;
+        char *text = version_page(version, number, &page);
         for (size_t at = 0; at < page.text.bytes;) {
             if (!chunker_add_part(chunker, &page, &at, &err) && err.code != ERR_TEXT_MAX)
                 world_fail(world, "the chunker refuses a page: %s", err.message);

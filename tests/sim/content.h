@@ -6,7 +6,7 @@
 #ifndef TESTS_SIM_CONTENT_H
 #define TESTS_SIM_CONTENT_H
 
-#include "worker/base/crypto.h"
+#include "worker/model/chunk.h"
 
 #define SIM_DIMENSIONS 4
 #define PAGES_MAX 80
@@ -28,8 +28,8 @@ struct version { /* bytes that were in the bucket once */
 };
 
 unsigned version_new(struct world *world, int like);
-/* The text of a page; xfree() it. */
-char *version_page(const struct version *version, uint32_t number, size_t *ret_bytes);
+/* A page and its text, which is the caller's to xfree(). */
+char *version_page(const struct version *version, uint32_t number, struct page *ret_page);
 void version_expect(struct world *world, struct version *version);
 struct version *version_find(struct world *world, const char *etag);
 void vector_of_hash(const uint8_t hash[SHA256_BYTES], float ret_vector[SIM_DIMENSIONS]);

@@ -68,14 +68,8 @@ static void end_soon(struct reading *reading, enum error_code code)
 
 static void give_page(struct reading *reading)
 {
-    struct page page = {.number = reading->next_page++};
-    char *text = version_page(reading->version, page.number, &page.text.bytes);
-    struct mark marks[2] = {
-        {.kind = MARK_HEADING, .level = 1, .byte_start = 0, .byte_end = 12},
-        {.kind = MARK_PARAGRAPH, .byte_start = 12, .byte_end = (uint32_t)page.text.bytes}};
-    page.text.start = text;
-    page.marks = marks;
-    page.mark_count = 0;
+    struct page page;
+    char *text = version_page(reading->version, reading->next_page++, &page);
     reading->credit_bytes -= (int64_t)page.text.bytes;
     reading->request->on_pages(reading->request, &page, 1);
     xfree(text);

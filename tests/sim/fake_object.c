@@ -34,6 +34,9 @@ static void answer(struct getting *getting, enum error_code code)
     getting->has_failed = code != ERR_BUG;
     if (getting->has_failed)
         error_set(&getting->err, code, "the bucket: %s", error_name(code));
+    bool has_wish = code == ERR_THROTTLED || code == ERR_UNAVAILABLE;
+    if (has_wish && world_chance(getting->worker->world, 30))
+        getting->err.retry_after_ms = (uint32_t)world_below(getting->worker->world, 90000);
     worker_timer(getting->worker, &getting->reply,
                  1 + world_delay(getting->worker->world, USUAL_MS), on_reply);
 }
@@ -99,6 +102,10 @@ static void on_serve(struct timer *timer)
     }
     for (unsigned i = 0; i < world->place_count; i++) {
         struct place *place = &world->places[i];
+        if (text_equal(place->document.key, getting->request->key) && place->is_denied) {
+            answer(getting, ERR_DENIED);
+            return;
+        }
         if (text_equal(place->document.key, getting->request->key)) {
             int at = view(world, place, getting->request->verb);
             world_trace(world, "place %u is looked at: %d of %u", i, at, place->history_count);

@@ -163,7 +163,10 @@ static void go_astray(struct trip *trip)
     if (dice == 0)
         apply(world, late);
     if (dice == 1)
-        timer_start(world->loop, &late->timer, world_below(world, LATE_MS), on_late);
+        timer_start(world->loop, &late->timer,
+                    world_chance(world, 50) ? LATE_MS - world_below(world, 10000)
+                                            : world_below(world, LATE_MS),
+                    on_late);
     else
         late_free(late);
     trip->is_sent = false;

@@ -52,14 +52,15 @@ struct place { /* one key of the bucket, and its row */
         uint64_t at_ms;
     } history[HISTORY_MAX];
     unsigned history_count;
-    int seen; /* so many of them were shown at least once */
+    bool is_denied; /* its bytes cannot be had, ever */
+    int seen;       /* so many of them were shown at least once */
     struct document_row row;
 };
 
 struct sim_tenant {
     struct tenant tenant;
     uint64_t exists_from_ms; /* UINT64_MAX: never */
-    bool is_active, is_over_quota, was_inactive;
+    bool is_active, is_over_quota, was_inactive, is_mismatched;
     int64_t documents, bytes, vectors;
 };
 

@@ -20,7 +20,8 @@
 #include "worker/base/metrics.h"
 
 #define REST_MS_MAX 7200000
-#define SETTLING_MS 30000 /* after rest: whoever still does something shows it */
+#define GIVING_UP_MS 100000000 /* 24 hours of parking, and more */
+#define SETTLING_MS 30000      /* after rest: whoever still does something shows it */
 
 static const char *const SABOTAGES[SABOTAGE_COUNT] = {
     [SABOTAGE_NONE] = "none",
@@ -47,11 +48,20 @@ static unsigned open_descriptors(void)
     return count;
 }
 
+static bool is_any_denied(const struct world *world)
+{
+    for (unsigned i = 0; i < world->place_count; i++)
+        if (world->places[i].is_denied)
+            return true;
+    return false;
+}
+
 static void rest(struct world *world)
 {
-    world_run(world, world->now_ms + REST_MS_MAX, audit_is_quiet);
+    uint64_t most_ms = is_any_denied(world) ? GIVING_UP_MS : REST_MS_MAX;
+    world_run(world, world->now_ms + most_ms, audit_is_quiet);
     world_run(world, world->now_ms + SETTLING_MS, NULL);
-    world_run(world, world->now_ms + REST_MS_MAX, audit_is_quiet);
+    world_run(world, world->now_ms + most_ms, audit_is_quiet);
     audit_rest(world);
 }
 

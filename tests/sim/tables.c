@@ -16,6 +16,11 @@ static bool exists(const struct world *world, const struct sim_tenant *tenant)
     return tenant->exists_from_ms <= world->now_ms;
 }
 
+static bool is_admitted(const struct world *world, const struct sim_tenant *tenant)
+{
+    return exists(world, tenant) && !tenant->is_mismatched;
+}
+
 static struct item *open_item(struct world *world, unsigned place)
 {
     for (unsigned i = 0; i < world->item_count; i++) {
@@ -59,6 +64,8 @@ static enum claim_verdict judge(struct world *world, const struct ledger_claim *
     bool is_removal = uuid_is_nil(claim->job);
     if (!exists(world, &world->tenants[place->tenant]))
         return CLAIM_NO_TENANT;
+    if (world->tenants[place->tenant].is_mismatched)
+        return CLAIM_TENANT_MISMATCH;
     if (!is_removal && !item)
         return CLAIM_NO_ITEM;
     if ((item && item->is_closed) || !row->exists ||
@@ -96,7 +103,7 @@ void table_claim(struct world *world, struct ledger_claim *claim)
     struct place *place = place_find(world, claim->document->id);
     unsigned number = place_number(world, place);
     struct document_row *row = &place->row;
-    if (claim->is_bare && exists(world, &world->tenants[place->tenant]))
+    if (claim->is_bare && is_admitted(world, &world->tenants[place->tenant]))
         make_bare_rows(world, claim, place);
     struct item *item = uuid_is_nil(claim->job) ? NULL : item_of_claim(world, claim, number);
     claim->verdict = judge(world, claim, place, item);

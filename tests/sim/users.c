@@ -257,6 +257,15 @@ static void control_job(struct world *world)
 
 /* ---- others -------------------------------------------------------------------------------- */
 
+/* An event with a job that does not have the document. */
+static void send_forged(struct world *world, unsigned place)
+{
+    if (current(&world->places[place]) < 0)
+        return;
+    struct job job = {.id = {{1, 2, 3}}};
+    send_registered(world, &job, place);
+}
+
 static void send_nonsense(struct world *world)
 {
     static const struct {
@@ -271,6 +280,14 @@ static void send_nonsense(struct world *world)
         {{"{\"Records\":[{\"eventSource\":\"aws:s3\",\"eventName\":\"ObjectCreated:Put\",\"s3\":{"
           "\"bucket\":{\"name\":\"sim\"},\"object\":{\"key\":\"elsewhere/a.pdf\"}}}]}",
           131},
+         SIM_BAD},
+        {{"{\"Records\":[{\"eventSource\":\"aws:s3\",\"eventName\":\"ObjectCreated:Put\",\"s3\":{"
+          "\"bucket\":{\"name\":\"foreign\"},\"object\":{\"key\":\"elsewhere/a.pdf\"}}}]}",
+          0},
+         SIM_BAD},
+        {{"{\"Records\":[{\"eventSource\":\"aws:s3\",\"eventName\":\"ObjectCreated:Put\",\"s3\":{"
+          "\"bucket\":{\"name\":\"sim\"}}}]}",
+          0},
          SIM_BAD},
     };
     size_t at = (size_t)world_below(world, COUNT_OF(MESSAGES));
@@ -307,8 +324,10 @@ static void on_user_tick(struct timer *timer)
         put_two(world);
     else if (dice < 80)
         submit(world);
-    else if (dice < 85)
+    else if (dice < 84)
         send_nonsense(world);
+    else if (dice < 85)
+        send_forged(world, place);
     else if (dice < 95 && world->faults[FAULT_JOB_CONTROL])
         control_job(world);
     else if (dice >= 98 && world->faults[FAULT_TENANTS])

@@ -3,7 +3,6 @@
 #include "worker/base/memory.h"
 #include "worker/slabs.h"
 
-#define FAULT_BETWEEN_MS 12000
 #define GHOST_TURNS_MAX 1000000
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -13,6 +12,8 @@ static void on_fatal(void *arg, const struct error *err)
     struct worker *worker = arg;
     world_fail(worker->world, "worker %u: fatal: %s", worker->number, err->message);
 }
+
+static const struct text BUCKET = {SIM_BUCKET, sizeof(SIM_BUCKET) - 1};
 
 static void link_services(struct worker *worker)
 {
@@ -32,6 +33,8 @@ static void link_services(struct worker *worker)
         .ledger = &worker->ledger,
         .limits = world->limits,
         .chunking = world->chunking,
+        .buckets = &BUCKET,
+        .bucket_count = 1,
         .dimension_count = SIM_DIMENSIONS,
         .slabs = slabs_new(world->limits.slabs_max, SIM_DIMENSIONS),
     };
@@ -149,8 +152,17 @@ static struct worker *any_worker(struct world *world)
 static void freeze(struct worker *worker)
 {
     struct world *world = worker->world;
-    worker->frozen_until_ms = world->now_ms + 5000 + world_below(world, 55000);
+    worker->frozen_until_ms =
+        world->now_ms + 5000 + world_below(world, world_chance(world, 50) ? 30000 : 115000);
     fake_queue_thaw(worker);
+}
+
+/* It may come back without the staged rows: their tables are not logged. */
+static void lose_database(struct world *world)
+{
+    world->database_away_until_ms = world->now_ms + world_below(world, 90000);
+    while (world_chance(world, 40) && world->staged_count)
+        rows_release(&world->staged[--world->staged_count].chunks);
 }
 
 static void strike(struct world *world, struct worker *worker)
@@ -167,7 +179,7 @@ static void strike(struct world *world, struct worker *worker)
     else if (fault == FAULT_REBALANCE)
         group_rebalance(world);
     else
-        world->database_away_until_ms = world->now_ms + world_below(world, 90000);
+        lose_database(world);
 }
 
 static void on_fault_tick(struct timer *timer)
@@ -175,7 +187,7 @@ static void on_fault_tick(struct timer *timer)
     struct world *world = container_of(timer, struct world, fault_tick);
     if (world->is_calm)
         return;
-    timer_start(world->loop, timer, 1 + world_below(world, FAULT_BETWEEN_MS), on_fault_tick);
+    timer_start(world->loop, timer, 1 + world_below(world, world->fault_between_ms), on_fault_tick);
     if (world->workers.count < world->workers_wanted)
         worker_start(world);
     else
@@ -188,7 +200,7 @@ void workers_start(struct world *world)
     group_start(world);
     for (unsigned i = 0; i < world->workers_wanted; i++)
         worker_start(world);
-    timer_start(world->loop, &world->fault_tick, 1 + world_below(world, FAULT_BETWEEN_MS),
+    timer_start(world->loop, &world->fault_tick, 1 + world_below(world, world->fault_between_ms),
                 on_fault_tick);
 }
 

@@ -134,6 +134,7 @@ static void make_tenants(struct world *world)
         tenant->is_active = true;
         if (i > 1 && world->faults[FAULT_TENANTS])
             tenant->exists_from_ms = world_chance(world, 50) ? UINT64_MAX : 60000;
+        tenant->is_mismatched = i > 1 && world_chance(world, 20);
     }
 }
 
@@ -145,6 +146,7 @@ static void make_places(struct world *world)
         place->tenant = (unsigned)world_below(world, world->tenant_count);
         (void)text_format(place->key, sizeof(place->key), "%s%u file.pdf",
                           world->tenants[place->tenant].tenant.prefix, i);
+        place->is_denied = world_below(world, 100) == 0;
         place->document = document_of(TEXT(SIM_BUCKET), text_from(place->key));
     }
 }
@@ -186,6 +188,7 @@ struct world *world_new(uint64_t seed, enum sabotage sabotage)
     for (unsigned i = 0; i < FAULT_COUNT; i++)
         world->faults[i] = world_chance(world, 50);
     world->has_rows = world_chance(world, 15);
+    world->fault_between_ms = world_chance(world, 20) ? 2500 : 12000;
     choose_limits(world);
     make_tenants(world);
     make_places(world);

@@ -61,6 +61,7 @@ struct world {
     uint64_t generation, assigned_generation, rebalance_ms;
     struct worker *owners[SIM_PARTITIONS];
     struct timer group_tick, user_tick, fault_tick;
+    uint64_t fault_between_ms;
     uint64_t active_until_ms, database_away_until_ms;
     uint64_t epochs, sequence;
     struct list workers; /* alive */
