@@ -10,6 +10,7 @@
  * end without a trace (the claim said that there is nothing to do).
  */
 #include <assert.h>
+#include <unistd.h>
 
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
@@ -246,10 +247,14 @@ static void on_looked(struct object_request *get, const struct error *err)
 {
     struct task *task = container_of(get, struct task, get);
     task->is_fetching = false;
+    bool is_last_try =
+        (task->arrival->is_overdue || task->release.is_exhausted) && !task->is_cancelled;
     if (err && err->code == ERR_GONE)
         on_gone(task, err);
-    else if (err)
+    else if (err && !is_last_try)
         task_fail(task, err);
+    else if (err) /* not even a look was to be had: what is live cannot be known to be the newest */
+        task_conclude(task, EFFECT_DROP, task->conclusion.outcome);
     else if (task->arrival->is_removal)
         on_still_there(task);
     else
@@ -258,6 +263,8 @@ static void on_looked(struct object_request *get, const struct error *err)
 
 static void start_look(struct task *task)
 {
+    if (task->get.body_fd > 0) /* the work was given up in the midst of it */
+        close(task->get.body_fd);
     task->is_fetching = true;
     task->get = (struct object_request){
         .verb = OBJECT_HEAD,
