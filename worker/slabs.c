@@ -50,6 +50,7 @@ void slabs_free(struct slabs *slabs)
 void slabs_join(struct slabs *slabs, struct slab_user *user)
 {
     user->slab_count = 0;
+    user->waiting = (struct list_node){0};
     slabs->owed++;
 }
 

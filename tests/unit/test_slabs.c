@@ -47,6 +47,39 @@ static void test_slabs__one_alone_takes_what_nobody_is_owed_up_to_its_share(void
     slabs_free(slabs);
 }
 
+static unsigned rooms;
+
+static void on_room(struct slab_user *user)
+{
+    (void)user;
+    rooms++;
+}
+
+static void test_slabs__a_late_comer_waits_for_the_second_ones_of_others(void **state)
+{
+    (void)state;
+    struct slabs *slabs = slabs_new(2, 2);
+    struct slab_user early, late = {.on_room = on_room};
+    slabs_join(slabs, &early);
+    struct slab *first = slabs_take(slabs, &early), *second = slabs_take(slabs, &early);
+    assert_non_null(second);
+    slabs_join(slabs, &late);
+    assert_null(slabs_take(slabs, &late));
+    assert_int_equal(rooms, 0);
+
+    slabs_give(slabs, &early, second);
+    assert_int_equal(rooms, 1);
+    assert_null(slabs_take(slabs, &early)); /* it is owed to who has none */
+    struct slab *taken = slabs_take(slabs, &late);
+    assert_non_null(taken);
+
+    slabs_give(slabs, &late, taken);
+    slabs_leave(slabs, &late);
+    slabs_give(slabs, &early, first);
+    slabs_leave(slabs, &early);
+    slabs_free(slabs);
+}
+
 static void test_slabs__who_gives_the_last_one_back_is_owed_one_again(void **state)
 {
     (void)state;
@@ -99,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slabs__everybody_always_gets_a_first_one),
         cmocka_unit_test(test_slabs__one_alone_takes_what_nobody_is_owed_up_to_its_share),
+        cmocka_unit_test(test_slabs__a_late_comer_waits_for_the_second_ones_of_others),
         cmocka_unit_test(test_slabs__who_gives_the_last_one_back_is_owed_one_again),
         cmocka_unit_test(test_slabs__a_slab_comes_back_empty_and_whole),
     };
