@@ -335,6 +335,9 @@ void table_release(struct world *world, struct ledger_release *release)
     if (item && item->is_closed)
         item = NULL;
     bool is_paused = item && job_find(world, item->job)->is_paused;
+    world_trace(world, "release of place %u by %llx, parked %d for %llu", number,
+                (unsigned long long)release->fence, release->is_parked,
+                (unsigned long long)release->due_ms);
     release->was_parked = false;
     release->is_exhausted = release->is_parked && item && item->parked_ms && !is_paused &&
                             item->parked_ms + PARKED_MAX_MS < world->now_ms;
@@ -426,6 +429,7 @@ void table_due(struct world *world, struct ledger_due *due)
             job_find(world, item->job)->is_paused ||
             (place->row.has_lease && place->row.leased_until_ms >= world->now_ms))
             continue;
+        world_trace(world, "place %u is due", item->place);
         struct due_item *found = &due->items[due->item_count++];
         *found = (struct due_item){
             .job = item->job,
