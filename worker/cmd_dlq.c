@@ -74,7 +74,7 @@ static void on_letters(void *arg, const struct pg_result *rows)
             append_letter(&out, letters, rows, row);
         }
     }
-    fwrite(out.data, 1, out.bytes, stdout);
+    term_write(stdout, buffer_text(&out));
     if (pg_row_count(rows) == 0)
         fputs("millrace: there are no dead letters\n", stderr);
     else if (!letters->is_json && pg_row_count(rows) == LETTERS_SHOWN_MAX)

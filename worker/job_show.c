@@ -48,12 +48,6 @@ static struct term term_of(const struct app *app, FILE *out)
     return term_on(out, environment_get(app->config->environment, "NO_COLOR") != NULL);
 }
 
-static void print(FILE *out, const struct buffer *buffer)
-{
-    fwrite(buffer->data, 1, buffer->bytes, out);
-    fflush(out);
-}
-
 /* ---- one job --------------------------------------------------------------------------------- */
 
 struct showing {
@@ -150,7 +144,7 @@ bool job_show(const struct job_view *view, struct error *err)
                    (!showing.is_missing || is_missing(view, err)) &&
                    ask_report(view->app, items, (struct ask){on_items, &showing}, err);
     if (is_good)
-        print(stdout, &showing.out);
+        term_write(stdout, buffer_text(&showing.out));
     buffer_release(&showing.out);
     return is_good;
 }

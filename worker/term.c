@@ -25,6 +25,13 @@ unsigned term_columns(const struct term *term)
     return COLUMNS_USUAL;
 }
 
+void term_write(FILE *out, struct text text)
+{
+    if (text.bytes)
+        fwrite(text.start, 1, text.bytes, out);
+    fflush(out);
+}
+
 void term_redraw(struct term *term, struct text lines)
 {
     if (term->is_terminal && term->drawn_lines)
@@ -32,8 +39,7 @@ void term_redraw(struct term *term, struct text lines)
     term->drawn_lines = 0;
     for (size_t i = 0; i < lines.bytes; i++)
         term->drawn_lines += lines.start[i] == '\n';
-    fwrite(lines.start, 1, lines.bytes, term->out);
-    fflush(term->out);
+    term_write(term->out, lines);
 }
 
 void term_keep(struct term *term)
@@ -171,7 +177,7 @@ void term_table_print(const struct term_table *table, struct term *term)
 {
     AUTO_BUFFER struct buffer lines = buffer_new(TABLE_BYTES_MAX);
     term_table_append(table, term, &lines);
-    fwrite(lines.data, 1, lines.bytes, term->out);
+    term_write(term->out, buffer_text(&lines));
 }
 
 void term_table_release(struct term_table *table)

@@ -22,6 +22,7 @@ struct term {
 
 struct term term_on(FILE *out, bool no_color);
 unsigned term_columns(const struct term *term); /* 80 where nobody says */
+void term_write(FILE *out, struct text text);   /* at once */
 /* Replaces what the last call drew; lines end in '\n'. */
 void term_redraw(struct term *term, struct text lines);
 void term_keep(struct term *term); /* what is drawn stays; the next redraw begins below it */
