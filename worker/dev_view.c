@@ -3,35 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/report.h"
 #include "worker/base/json.h"
 #include "worker/base/memory.h"
-#include "worker/term.h"
+#include "worker/rows.h"
 
 #define LOOK_MS 200
 #define PLAIN_MS 1000 /* between two lines where nothing can be redrawn */
 #define JOBS_MAX 1000 /* besides those of the scan */
 #define ITEMS_MAX 10000
-#define BAR_COLUMNS 32
 #define TIME_BYTES 40
 #define MESSAGE_COLUMNS_MAX 640
 
-/* Columns of REPORT_JOBS, REPORT_JOB_ITEMS, REPORT_TENANTS: store/report.h. */
-enum {
-    JOB_ID,
-    JOB_USER,
-    JOB_TYPE = 3,
-    JOB_STATUS = 4,
-    JOB_TOTAL = 6,
-    JOB_DONE,
-    JOB_FAILED,
-    JOB_CANCELLED,
-    JOB_PAGES,
-    JOB_CHUNKS,
-    JOB_COMPLETED = 18,
-    JOB_SECONDS
-};
-enum { ITEM_TITLE = 1, ITEM_KEY, ITEM_OUTCOME, ITEM_CODE, ITEM_MESSAGE, ITEM_PAGES, ITEM_CHUNKS };
+/* Columns of REPORT_TENANTS: store/report.h. */
 enum {
     TENANT_ID,
     TENANT_DOCUMENTS = 3,
@@ -78,21 +61,6 @@ static void look_later(struct dev_view *view)
     timer_start(view->app->loop, &view->look, LOOK_MS, look_again);
 }
 
-static uint64_t number(const struct pg_result *rows, size_t row, size_t column)
-{
-    uint64_t value;
-    return pg_value_u64(rows, row, column, &value) ? value : 0;
-}
-
-/* The tenant as people know it: `demo`, or the first eight digits. */
-static struct text tenant_name(struct text user)
-{
-    char demo[UUID_TEXT_BYTES];
-    if (text_equal(user, text_from(uuid_format(DEV_TENANT, demo))))
-        return TEXT("demo");
-    return text_slice(user, 0, 8);
-}
-
 /* ---- while the scan runs: a bar for each job
  * --------------------------------------------------------- */
 
@@ -112,25 +80,9 @@ static bool find_job(const struct dev_view *view, const struct pg_result *rows, 
 static void append_job(struct buffer *out, const struct dev_view *view,
                        const struct pg_result *rows, size_t row)
 {
-    uint64_t done = number(rows, row, JOB_DONE), failed = number(rows, row, JOB_FAILED);
-    uint64_t total = number(rows, row, JOB_TOTAL);
-    buffer_format(out, "%-8.*s ", TEXT_ARGS(tenant_name(pg_value(rows, row, JOB_USER))));
-    term_append_bar(out, done + failed, total, BAR_COLUMNS);
-    buffer_format(out, " %llu/%llu documents  %llu pages  %llu chunks",
-                  (unsigned long long)(done + failed), (unsigned long long)total,
-                  (unsigned long long)number(rows, row, JOB_PAGES),
-                  (unsigned long long)number(rows, row, JOB_CHUNKS));
-    if (failed) {
-        char text[48];
-        (void)text_format(text, sizeof(text), "  %llu failed", (unsigned long long)failed);
-        term_append(out, &view->term, TERM_BAD, text_from(text));
-    }
+    buffer_format(out, "%-8.*s ", TEXT_ARGS(row_tenant_name(pg_value(rows, row, JOB_USER))));
+    job_append_progress(out, &view->term, rows, row);
     buffer_append_char(out, '\n');
-}
-
-static bool is_final(struct text status)
-{
-    return !text_equal(status, TEXT("pending")) && !text_equal(status, TEXT("processing"));
 }
 
 static void show_scan(struct dev_view *view, const struct pg_result *rows)
@@ -143,9 +95,9 @@ static void show_scan(struct dev_view *view, const struct pg_result *rows)
         if (!find_job(view, rows, i, &row))
             continue;
         append_job(&lines, view, rows, row);
-        final_count += is_final(pg_value(rows, row, JOB_STATUS));
-        view->failed_count += number(rows, row, JOB_FAILED);
-        done_count += number(rows, row, JOB_DONE) + number(rows, row, JOB_FAILED);
+        final_count += job_is_final(rows, row);
+        view->failed_count += row_number(rows, row, JOB_FAILED);
+        done_count += row_number(rows, row, JOB_PROCESSED) + row_number(rows, row, JOB_FAILED);
     }
     bool is_over = final_count == view->job_count;
     uint64_t now_ms = loop_now_ms(view->app->loop);
@@ -173,14 +125,6 @@ static void show_scan(struct dev_view *view, const struct pg_result *rows)
 /* ---- its end: what failed and why, then a table of tenants
  * -------------------------------------------- */
 
-static struct text file_name(struct text key)
-{
-    struct text rest = key;
-    (void)text_cut(rest, '/', &rest);
-    (void)text_cut(rest, '/', &rest);
-    return rest.bytes ? rest : key;
-}
-
 static struct text remedy_of(struct text code_name)
 {
     enum error_code code;
@@ -196,8 +140,8 @@ static void collect_failures(struct dev_view *view, const struct pg_result *rows
     for (size_t row = 0; row < pg_row_count(rows); row++) {
         if (!text_equal(pg_value(rows, row, ITEM_OUTCOME), TEXT("failed")))
             continue;
-        term_table_add(&view->failures, tenant_name(text_from(id)));
-        term_table_add(&view->failures, file_name(pg_value(rows, row, ITEM_KEY)));
+        term_table_add(&view->failures, row_tenant_name(text_from(id)));
+        term_table_add(&view->failures, file_of_key(pg_value(rows, row, ITEM_KEY)));
         term_table_add(&view->failures, pg_value(rows, row, ITEM_CODE));
         term_table_add(&view->failures, remedy_of(pg_value(rows, row, ITEM_CODE)));
     }
@@ -227,7 +171,7 @@ static void print_tenants(struct dev_view *view, const struct pg_result *rows)
     struct term out = term_on(stdout, !view->term.has_colour);
     add_heads(&table, heads, COUNT_OF(heads));
     for (size_t row = 0; row < pg_row_count(rows); row++) {
-        term_table_add(&table, tenant_name(pg_value(rows, row, TENANT_ID)));
+        term_table_add(&table, row_tenant_name(pg_value(rows, row, TENANT_ID)));
         for (size_t i = 0; i < COUNT_OF(columns); i++)
             term_table_add(&table, pg_value(rows, row, columns[i]));
     }
@@ -309,7 +253,7 @@ static void print_change(const struct dev_view *view, const struct pg_result *ro
     struct text outcome = pg_value(rows, row, ITEM_OUTCOME);
     bool is_success = text_equal(outcome, TEXT("success"));
     bool is_good = is_success || text_equal(outcome, TEXT("skipped"));
-    term_append_foreign(&line, file_name(pg_value(rows, row, ITEM_KEY)), 60);
+    term_append_foreign(&line, file_of_key(pg_value(rows, row, ITEM_KEY)), 60);
     buffer_append_text(&line, TEXT("  "));
     term_append(&line, &view->term, is_good ? TERM_GOOD : TERM_BAD, outcome);
     if (is_success)
