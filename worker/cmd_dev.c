@@ -42,7 +42,8 @@ struct dev {
     struct dev_view *view;
     struct ops *ops;
     struct timer pump;
-    const char *then; /* a shell command to run after the first scan; NULL: none */
+    const char *dimensions; /* of the local embedder; NULL: LOCAL_DIMENSIONS */
+    const char *then;       /* a shell command to run after the first scan; NULL: none */
     pid_t then_pid;
     int then_code;
     struct timer then_look;
@@ -151,7 +152,7 @@ static bool configure(struct dev *dev, struct text uses, struct error *err)
     set_default(dev, "MILLRACE_LOG_FORMAT", "text");
     if (!is_used(uses, "embeddings")) {
         set(dev, "MILLRACE_EMBEDDER", "local");
-        set(dev, "EMBEDDING_DIMENSIONS", LOCAL_DIMENSIONS);
+        set(dev, "EMBEDDING_DIMENSIONS", dev->dimensions ? dev->dimensions : LOCAL_DIMENSIONS);
     }
     if (!is_used(uses, "store"))
         set(dev, "VECTOR_STORE", "postgres");
@@ -414,6 +415,7 @@ int cmd_dev(struct invocation *invocation)
     dev->is_once = cmd_flag(invocation, "--once");
     bool is_fresh = cmd_flag(invocation, "--fresh");
     dev->then = cmd_option(invocation, "--then");
+    dev->dimensions = cmd_option(invocation, "--dimensions");
     struct text uses = text_from(cmd_option(invocation, "--use"));
     int code = EXIT_WRONG_USAGE;
     if (!cmd_no_more_options(invocation))

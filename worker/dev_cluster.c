@@ -140,15 +140,40 @@ static bool answers(const char *path)
     return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
+static struct text read_lock_file(const struct places *places, char *buffer, size_t buffer_bytes)
+{
+    char path[STATE_PATH_BYTES + 32];
+    (void)text_format(path, sizeof(path), "%s/postmaster.pid", places->data);
+    AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = fd >= 0 ? read(fd, buffer, buffer_bytes) : 0;
+    return bytes > 0 ? (struct text){buffer, (size_t)bytes} : TEXT_NONE;
+}
+
 /* A socket takes connections before the server lets anybody in; its lock file says when it does. */
 static bool is_ready(const struct places *places)
 {
-    char path[STATE_PATH_BYTES + 32], content[1024];
-    (void)text_format(path, sizeof(path), "%s/postmaster.pid", places->data);
-    AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t bytes = fd >= 0 ? read(fd, content, sizeof(content)) : 0;
+    char content[1024];
     size_t at;
-    return bytes > 0 && text_find((struct text){content, (size_t)bytes}, TEXT("\nready"), &at);
+    return text_find(read_lock_file(places, content, sizeof(content)), TEXT("\nready"), &at);
+}
+
+static bool is_another_running(const struct places *places)
+{
+    char content[1024];
+    struct text rest;
+    uint64_t pid;
+    struct text lock = read_lock_file(places, content, sizeof(content));
+    return text_parse_u64(text_cut(lock, '\n', &rest), &pid) && pid <= INT32_MAX &&
+           (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
+/* A `dev` that was killed takes its server along, but not in an instant. */
+static void wait_for_the_last_one(const struct places *places)
+{
+    const struct timespec look = {.tv_nsec = LOOK_MS * 1000000L};
+    for (unsigned waited_ms = 0; waited_ms < STOP_MS && is_another_running(places);
+         waited_ms += LOOK_MS)
+        nanosleep(&look, NULL);
 }
 
 static bool wait_until_it_answers(struct dev_cluster *cluster, const struct places *places,
@@ -196,6 +221,7 @@ bool dev_cluster_start(struct dev_cluster *cluster, const struct dev_state *stat
         !text_format(cluster->conninfo, sizeof(cluster->conninfo),
                      "host='%s' port=5432 user=millrace dbname=postgres", places.run))
         return error_set(err, ERR_CONFIG, "the path of the state folder is too long");
+    wait_for_the_last_one(&places);
     if (!child_start(&options, &cluster->pid, err))
         return false;
     if (wait_until_it_answers(cluster, &places, err))

@@ -11,10 +11,12 @@
 
 static const struct command COMMANDS[] = {
     {"work", "", "run a worker until it is told to stop (SIGTERM drains)", NULL, false, cmd_work},
-    {"dev", "DIR [--once] [--fresh] [--then COMMAND] [--use SERVICES]",
+    {"dev", "DIR [--once] [--fresh] [--then COMMAND] [--dimensions N] [--use SERVICES]",
      "everything on this machine: watch a folder of PDFs and search them",
      "  --once    end after the first scan\n"
      "  --fresh   forget what earlier runs stored\n"
+     "  --dimensions N  width of the local embedder's vectors [1024]; with --fresh when it "
+     "changes\n"
      "  --then    a shell command to run after the first scan; dev ends with its exit code\n"
      "  --use     services of the environment to use instead of the local ones: one or more of\n"
      "            kafka,postgres,embeddings,store\n",

@@ -273,7 +273,6 @@ class RealWorld(World):
             "S3_ENDPOINT": stack.minio.endpoint,
             "OPENAI_BASE_URL": stack.fakes.url + "/v1",
             "OPENAI_EMBEDDING_MODEL": "text-embedding-3-large",
-            "EMBEDDING_DIMENSIONS": str(self.dimension),
             "VECTOR_STORE": "pinecone",
             "PINECONE_INDEX_NAME": "docs",
             "PINECONE_INDEX_HOST": stack.fakes.url,
@@ -385,7 +384,7 @@ class DevWorld(World):
         raise psycopg.OperationalError("dev has not written its env file yet")
 
     def start_worker(self):
-        return self.start("dev", str(self.folder))
+        return self.start("dev", "--dimensions", str(self.dimension), str(self.folder))
 
     def put(self, key, data):
         """As any program saves a file that others watch: complete, then renamed into place."""
