@@ -12,6 +12,9 @@
 #define NEEDS \
     (NEED_KAFKA | NEED_OBJECTS | NEED_EMBED | NEED_VECTORS | NEED_DATABASE | APP_NEEDS_EXTRACT)
 
+#define DATABASE_WAIT_MS 60000
+#define DATABASE_LOOK_MS 1000
+
 struct work_command {
     struct app app;
     struct running *running;
@@ -24,7 +27,10 @@ static void on_stop(void *arg, unsigned count)
 {
     struct work_command *command = arg;
     LOG_INFO("signal_received", FIELD_U64("count", count));
-    running_stop(command->running);
+    if (command->running)
+        running_stop(command->running);
+    else
+        command->is_stopped = true; /* it had not begun */
 }
 
 static void on_fatal(void *arg, const struct error *err)
@@ -60,10 +66,32 @@ static void close_ops(struct work_command *command)
         loop_run_once(command->app.loop, 1000);
 }
 
+static void wait_a_little(struct work_command *command)
+{
+    struct loop *loop = command->app.loop;
+    uint64_t until_ms = loop_now_ms(loop) + DATABASE_LOOK_MS;
+    while (loop_now_ms(loop) < until_ms && !command->is_stopped)
+        loop_run_once(loop, DATABASE_LOOK_MS);
+}
+
+/* Pods start in any order: a database that is away is waited for. */
+static bool wait_for_database(struct work_command *command, struct error *err)
+{
+    uint64_t deadline_ms = loop_now_ms(command->app.loop) + DATABASE_WAIT_MS;
+    while (!app_check_schema(&command->app, err)) {
+        bool is_over = loop_now_ms(command->app.loop) >= deadline_ms || command->is_stopped;
+        if (error_disposition(err->code) != DISPOSITION_RETRY || is_over)
+            return false;
+        LOG_WARN("database_awaited", FIELD_ERROR(err));
+        wait_a_little(command);
+    }
+    return !command->is_stopped;
+}
+
 static bool start(struct work_command *command, const struct queue_options *options,
                   struct error *err)
 {
-    if (!app_check_schema(&command->app, err))
+    if (!wait_for_database(command, err))
         return false;
     command->running = running_start(&command->app, options,
                                      (struct running_events){command, on_fatal, on_stopped}, err);
@@ -73,28 +101,36 @@ static bool start(struct work_command *command, const struct queue_options *opti
     return command->ops != NULL;
 }
 
-static int run_worker(struct work_command *command, const struct config *config)
+static int run_until_stopped(struct work_command *command)
 {
-    struct queue_property properties[CONFIG_LIST_MAX];
-    struct queue_options options = app_queue_options(config, properties);
-    struct error err;
-    bool is_started = start(command, &options, &err);
-    if (!is_started && !command->running)
-        return cmd_fail(&err);
-    if (!is_started)
-        on_fatal(command, &err);
-    struct signals *signals = signals_open(command->app.loop, on_stop, command);
     LOG_INFO("worker_started", FIELD_STR("version", MILLRACE_VERSION),
              FIELD_STR("pipeline", command->app.pipeline));
     while (!command->is_stopped)
         loop_run(command->app.loop);
-    signals_close(signals);
     close_ops(command);
     LOG_INFO("worker_stopped", FIELD_BOOL("is_complete", command->is_complete));
     if (!command->is_complete)
         _exit(EXIT_INTERRUPTED); /* what hangs may hang: the leases run out by themselves */
     running_free(command->running);
     return command->is_fatal ? cmd_fail(&command->fatal) : EXIT_DONE;
+}
+
+static int run_worker(struct work_command *command, const struct config *config)
+{
+    struct queue_property properties[CONFIG_LIST_MAX];
+    struct queue_options options = app_queue_options(config, properties);
+    struct error err;
+    struct signals *signals = signals_open(command->app.loop, on_stop, command);
+    bool is_started = start(command, &options, &err);
+    int code;
+    if (!is_started && command->running)
+        on_fatal(command, &err);
+    if (command->running)
+        code = run_until_stopped(command);
+    else
+        code = command->is_stopped ? EXIT_DONE : cmd_fail(&err);
+    signals_close(signals);
+    return code;
 }
 
 int cmd_work(struct invocation *invocation)

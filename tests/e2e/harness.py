@@ -273,6 +273,7 @@ class RealWorld(World):
             "S3_ENDPOINT": stack.minio.endpoint,
             "OPENAI_BASE_URL": stack.fakes.url + "/v1",
             "OPENAI_EMBEDDING_MODEL": "text-embedding-3-large",
+            "EMBEDDING_DIMENSIONS": str(self.dimension),
             "VECTOR_STORE": "pinecone",
             "PINECONE_INDEX_NAME": "docs",
             "PINECONE_INDEX_HOST": stack.fakes.url,
@@ -359,7 +360,6 @@ class DevWorld(World):
         self.folder.mkdir()
         self.settings = {
             "XDG_STATE_HOME": str(self.run_dir / "state"),
-            "EMBEDDING_DIMENSIONS": str(self.dimension),
             **self.settings,
         }
         self.store = PostgresStore(self.dimension)

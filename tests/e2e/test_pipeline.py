@@ -157,6 +157,7 @@ def first_match(text):
     raise AssertionError(f"no match in {text[:500]}")
 
 
+@unittest.skipIf(harness.WANTS_DEV, "the services of `dev` cannot be broken from outside")
 class Weather(unittest.TestCase):
     """Endpoints that refuse, stall, answer rubbish or act late: slower, and otherwise as if nothing had happened."""
 
@@ -208,6 +209,7 @@ class Weather(unittest.TestCase):
             self.assertEqual([], world.faults(is_thorough=True))
 
 
+@unittest.skipIf(harness.WANTS_DEV, "the services of `dev` cannot be stopped from outside")
 class Outage(unittest.TestCase):
     """Each service goes away for a while and comes back: the worker stays, and nothing is lost."""
 
