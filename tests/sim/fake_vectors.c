@@ -200,6 +200,17 @@ static void on_serve(struct timer *timer)
     answer(trip, ERR_BUG);
 }
 
+/* What the worker believes of its lease must be true in the database. */
+static void check_lease(const struct trip *trip)
+{
+    struct world *world = trip->worker->world;
+    const struct place *place = place_find(world, trip->request->document->id);
+    const struct document_row *row = &place->row;
+    if (trip->kind == TRIP_UPSERT && (row->fence != trip->request->gen || !row->has_lease ||
+                                      row->leased_until_ms <= world->now_ms))
+        world_fail(world, "%s: vectors leave without a lease", place->key);
+}
+
 static void on_send(struct timer *timer)
 {
     struct trip *trip = container_of(timer, struct trip, send);
@@ -211,6 +222,7 @@ static void on_send(struct timer *timer)
     } else if (request->may_send && !is_blind && !request->may_send(request)) {
         answer(trip, ERR_LOST);
     } else {
+        check_lease(trip);
         trip->is_sent = true;
         timer_start(world->loop, &trip->serve, world_delay(world, USUAL_MS), on_serve);
     }
