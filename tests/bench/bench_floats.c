@@ -65,7 +65,7 @@ static double measure(const char *name, size_t (*run)(void))
     double start = now_ns();
     for (int round = 0; round < ROUNDS; round++)
         bytes = run();
-    double ns = (now_ns() - start) / ((double)FLOATS * ROUNDS);
+    double ns = (now_ns() - start) / ((double)FLOATS * (double)ROUNDS);
     printf("%-22s %7.1f ns/float %6zu bytes/vector\n", name, ns, bytes);
     return ns;
 }

@@ -347,13 +347,9 @@ static void test_objects__a_large_body_survives_and_put_moves_no_offset(void **s
 static void test_objects__odd_names_are_names(void **state)
 {
     (void)state;
-    const char *names[] = {"a b+c.pdf",
-                           "gr\xc3\xb6\xc3\x9f"
-                           "e.pdf",
-                           "(a)!*'~$&,;=:@.pdf",
-                           "100%25 #1?.pdf",
-                           "a\"<>|^`{}\\.pdf",
-                           "\xe6\xb0\xb4\xe8\xbb\x8a/x.pdf"};
+    const char *names[] = {"a b+c.pdf",          "gr\303\266\303\237e.pdf",
+                           "(a)!*'~$&,;=:@.pdf", "100%25 #1?.pdf",
+                           "a\"<>|^`{}\\.pdf",   "\xe6\xb0\xb4\xe8\xbb\x8a/x.pdf"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         put(key_of(names[i]), names[i], NULL);
         struct call get = {0}, list = {0};

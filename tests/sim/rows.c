@@ -15,7 +15,7 @@ struct place *place_find(struct world *world, struct uuid document)
     for (unsigned i = 0; i < world->place_count; i++)
         if (uuid_equal(world->places[i].document.id, document))
             return &world->places[i];
-    assert(!"a document that nobody put");
+    assert(false && "a document that nobody put");
     return NULL;
 }
 
