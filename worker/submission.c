@@ -10,7 +10,7 @@
 #include "worker/base/memory.h"
 
 #define LANES 8 /* files under way at once */
-#define ATTEMPTS_MAX 6
+#define ATTEMPTS_MAX 5
 #define RETRY_MS 500 /* doubled with each attempt */
 #define EVENT_BYTES_MAX 16384
 

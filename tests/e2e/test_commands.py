@@ -64,18 +64,22 @@ class Asking:
         for job in jobs:
             self.assertIn(job["job"], table)
 
-    def test_status_watches_the_list_until_it_is_interrupted(self):
+    def assert_interrupted(self, *arguments):
+        """Ctrl-C after its first line, wherever it says it."""
         child = subprocess.Popen(
-            [harness.BINARY, "status", "--watch", "--json"],
+            [harness.BINARY, *arguments],
             env={**os.environ, **self.world.environment()},
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
         )
         with child:
-            json.loads(child.stdout.readline())
+            self.assertTrue(child.stdout.readline())
             child.send_signal(signal.SIGINT)
-            child.stdout.read()
-            self.assertEqual(INTERRUPTED, child.wait(10))
+            rest = child.stdout.read()
+            self.assertEqual(INTERRUPTED, child.wait(10), rest)
+
+    def test_status_watches_the_list_until_it_is_interrupted(self):
+        self.assert_interrupted("status", "--watch", "--json")
 
     def test_check_says_ok_of_everything(self):
         found = lines(self.run_one("check", "--json"))
@@ -228,7 +232,9 @@ class Real(Asking, unittest.TestCase):
         return str(path)
 
     def jobs(self):
-        return {job["job"] for job in lines(self.run_one("status", "--json"))}
+        """Those that were submitted: the bucket's own events make jobs of one."""
+        found = lines(self.run_one("status", "--json"))
+        return {job["job"] for job in found if job["type"] == "batch"}
 
     def test_submit_waits_and_tells_what_failed(self):
         done = self.submitted
@@ -273,6 +279,33 @@ class Real(Asking, unittest.TestCase):
         self.assert_refused(NOT_FOUND, NOBODY, "submit", NOBODY, self.good)
         self.assertEqual((before, objects), (self.jobs(), set(self.world.objects())))
 
+    def with_settings(self, **settings):
+        """The world's, some of them changed for one test."""
+        before = self.world.settings
+        self.world.settings = {**before, **settings}
+        self.addCleanup(setattr, self.world, "settings", before)
+        return before
+
+    def test_a_broker_that_is_down_is_told_before_anything_is_done(self):
+        before = self.jobs()
+        down = f"127.0.0.1:{common.free_port()}"
+        self.with_settings(KAFKA_BROKERS=down)
+        self.assert_refused(UNREACHABLE, down, "submit", TENANT_A, self.good)
+        self.assertEqual(before, self.jobs())
+
+    def test_an_upload_that_fails_goes_on_with_the_same_id(self):
+        job = str(uuid.uuid4())
+        file = self.write("later.pdf", pdf.document([["# Later", "It came in the end. " * 20]]))
+        settings = self.with_settings(S3_ENDPOINT=f"http://127.0.0.1:{common.free_port()}")
+        self.assert_refused(UNREACHABLE, f"--id {job}", "submit", TENANT_A, file, "--id", job)
+        self.world.settings = settings
+        self.assert_interrupted("status", job, "--watch")
+        first, shown, document = lines(
+            self.run_one("submit", TENANT_A, file, "--id", job, "--wait", "--json")
+        )
+        self.assertEqual((False, 1), (first["was_new"], first["uploaded"]))
+        self.assertEqual(("completed", "success"), (shown["status"], document["outcome"]))
+
     def test_dlq_lists_the_event_of_nobody(self):
         self.world.bucket.put("loose.pdf", b"%PDF-1.4 whose?")
         self.world.wait_for(lambda: lines(self.world.millrace("dlq", "ls", "--json")), 60)
@@ -281,12 +314,8 @@ class Real(Asking, unittest.TestCase):
         self.assertIn("Upload below users/<uuid>/", self.run_one("dlq", "ls").stdout)
 
     def test_check_tells_a_missing_topic_and_bucket(self):
-        settings = self.world.settings
-        self.world.settings = {**settings, "KAFKA_TOPIC": "nothing", "S3_BUCKET": "nowhere"}
-        try:
-            done = self.run_one("check", "--json", code=SOME_FAILED)
-        finally:
-            self.world.settings = settings
+        self.with_settings(KAFKA_TOPIC="nothing", S3_BUCKET="nowhere")
+        done = self.run_one("check", "--json", code=SOME_FAILED)
         failed = {line["thing"] for line in lines(done) if line["result"] == "FAIL"}
         self.assertEqual({"topic nothing", "bucket nowhere"}, failed)
 
