@@ -155,6 +155,37 @@ static void test_loop__virtual_time_jumps_and_ends_when_idle(void **state)
     cmocka_unit_test_setup_teardown(test, with_real_loop, free_loop), \
         cmocka_unit_test_setup_teardown(test, with_virtual_loop, free_loop)
 
+static unsigned virtual_dues;
+
+static void on_virtual_due(struct timer *timer)
+{
+    (void)timer;
+    virtual_dues++;
+}
+
+static void test_loop__several_virtual_ones_share_a_clock_of_somebody_else(void **state)
+{
+    (void)state;
+    struct loop *one = loop_new_virtual(1), *other = loop_new_virtual(2);
+    uint64_t start_ms = loop_now_ms(one);
+    struct timer early = {0}, late = {0};
+    timer_start(one, &early, 10, on_virtual_due);
+    timer_start(other, &late, 20, on_virtual_due);
+    assert_int_equal(loop_virtual_next_ms(one), start_ms + 10);
+    assert_int_equal(loop_virtual_next_ms(other), start_ms + 20);
+
+    virtual_dues = 0;
+    loop_virtual_turn(one, start_ms + 15);
+    assert_int_equal(virtual_dues, 1);
+    assert_int_equal(loop_now_ms(one), start_ms + 15);
+    assert_int_equal(loop_now_ms(other), start_ms);
+    assert_int_equal(loop_virtual_next_ms(one), UINT64_MAX);
+
+    timer_stop(other, &late);
+    loop_free(one);
+    loop_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +197,7 @@ int main(void)
         ON_BOTH(test_loop__a_turn_ends_in_time_though_nothing_happens),
         cmocka_unit_test_setup_teardown(test_loop__virtual_time_jumps_and_ends_when_idle,
                                         with_virtual_loop, free_loop),
+        cmocka_unit_test(test_loop__several_virtual_ones_share_a_clock_of_somebody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
