@@ -118,6 +118,7 @@ static void on_http_closed(void *arg)
 void pinecone_all_answered(struct pinecone *pinecone)
 {
     timer_stop(pinecone->loop, &pinecone->resume);
+    later_cancel(pinecone->loop, &pinecone->sending);
     http_close(pinecone->http, on_http_closed, pinecone);
 }
 

@@ -220,17 +220,32 @@ static struct call *next_call(struct operation *operation)
     return NULL;
 }
 
+static bool may_send(const struct pinecone *pinecone)
+{
+    return pinecone->ready.count > 0 && limiter_has_room(&pinecone->limiter) &&
+           !timer_is_waiting(&pinecone->resume);
+}
+
+static void send_next(struct later *later)
+{
+    struct pinecone *pinecone = container_of(later, struct pinecone, sending);
+    if (!may_send(pinecone))
+        return;
+    struct list_node *node = list_pop_front(&pinecone->ready);
+    struct operation *operation = container_of(node, struct operation, ready);
+    struct call *call = next_call(operation);
+    if (call)
+        send_call(call);
+    settle(operation);
+    pump(pinecone);
+}
+
+/* One call for each turn of the loop: to write the numbers of a full upsert takes about 10 ms, and
+ * everything else waits meanwhile. */
 static void pump(struct pinecone *pinecone)
 {
-    while (limiter_has_room(&pinecone->limiter) && pinecone->ready.count > 0 &&
-           !timer_is_waiting(&pinecone->resume)) {
-        struct list_node *node = list_pop_front(&pinecone->ready);
-        struct operation *operation = container_of(node, struct operation, ready);
-        struct call *call = next_call(operation);
-        if (call)
-            send_call(call);
-        settle(operation);
-    }
+    if (may_send(pinecone) && !list_is_member(&pinecone->sending.waiting))
+        loop_later(pinecone->loop, &pinecone->sending, send_next);
 }
 
 static void on_resume(struct timer *timer)

@@ -31,6 +31,7 @@ struct pinecone {
     uint64_t timeout_ms;
     struct list operations; /* all that are not answered */
     struct list ready;      /* those with a call to send, in turn */
+    struct later sending;   /* of the next call */
     struct timer resume;    /* waits while a 429 pauses us */
     unsigned throttled_in_row;
     bool is_closing;
