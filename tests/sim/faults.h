@@ -14,7 +14,7 @@ enum sabotage { /* each must be found: sim.c */
                 SABOTAGE_NO_RESERVE,
                 SABOTAGE_DROP_OLDER,
                 SABOTAGE_NO_CREDIT,
-                SABOTAGE_FINISH_UNFENCED,
+                SABOTAGE_NEVER_BUSY,
                 SABOTAGE_SWEEP_AT_ONCE,
                 SABOTAGE_SWAP_VECTORS,
                 SABOTAGE_LOSE_ROWS,

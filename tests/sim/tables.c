@@ -71,7 +71,8 @@ static enum claim_verdict judge(struct world *world, const struct ledger_claim *
     if ((item && item->is_closed) || !row->exists ||
         (is_removal && !row->has_gen && !row->has_lease))
         return CLAIM_DONE;
-    if (row->fence != claim->fence && row->has_lease && row->leased_until_ms > world->now_ms)
+    bool is_leased = row->has_lease && row->leased_until_ms > world->now_ms;
+    if (row->fence != claim->fence && is_leased && world->sabotage != SABOTAGE_NEVER_BUSY)
         return CLAIM_BUSY;
     if (item && item->parked_until_ms > world->now_ms)
         return CLAIM_PARKED;
@@ -300,7 +301,7 @@ void table_finish(struct world *world, struct ledger_finish *finish)
     struct sim_tenant *tenant = &world->tenants[place->tenant];
     unsigned number = place_number(world, place);
     bool is_mine = row->fence == finish->fence && row->has_lease;
-    if (!is_mine && world->sabotage != SABOTAGE_FINISH_UNFENCED) {
+    if (!is_mine) {
         bool was_mine = row->fence == finish->fence || (row->has_gen && row->gen == finish->fence);
         finish->answer = was_mine ? FINISH_OK : FINISH_LOST;
         return;
