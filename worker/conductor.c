@@ -9,7 +9,7 @@
 
 #define GO_SHARE_MIN (1.0 / 64)
 #define GO_SHARE_WEIGHT (1.0 / 64)
-#define RESERVED_BYTES_UNKNOWN ((uint64_t)4 * 1024 * 1024)
+#define RESERVED_BYTES_UNKNOWN ((uint64_t)32 * 1024 * 1024) /* of the janitor's items */
 #define DRAIN_LOOK_MS 20
 #define CANCEL_MS 3000 /* what a cancelled task has to give its lease back */
 

@@ -208,6 +208,8 @@ static void on_fetched(struct object_request *get, const struct error *err)
         conclude_unchanged(task);
     } else if (get->body_bytes == 0) {
         task_fail(task, error_of(&reason, ERR_EMPTY));
+    } else if (task->lease.until_ms == 0) { /* lost while the bytes came */
+        task_fail(task, error_of(&reason, ERR_LOST));
     } else {
         metric_add(METRIC_BYTES, 0, get->body_bytes);
         task->events->on_body(task->events->arg, task, get->body_bytes);
