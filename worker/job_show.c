@@ -5,7 +5,8 @@
 
 #define LOOK_MS 1000
 #define ITEMS_MAX 10000
-#define LIST_MAX 50 /* for people; programs get up to ITEMS_MAX */
+#define LIST_MAX 50      /* for people; programs get up to ITEMS_MAX */
+#define LIST_COLUMNS 110 /* of a line of the list */
 #define OUT_BYTES_MAX ((size_t)64 << 20)
 #define INDENT 4
 
@@ -157,7 +158,7 @@ struct watching {
     struct job_end end;
     struct wait pause;  /* ended by a signal */
     struct buffer said; /* the last line: without a terminal nothing is said twice */
-    bool is_missing, is_interrupted, is_away;
+    bool is_missing, is_interrupted, is_away, has_said_none;
 };
 
 static void on_signal(void *arg, unsigned count)
@@ -287,9 +288,10 @@ static void on_list(void *arg, const struct pg_result *rows)
         row_append_json(&out, &JOB_FORMAT, rows, row);
         buffer_append_char(&out, '\n');
     }
-    if (pg_row_count(rows) == 0)
+    if (pg_row_count(rows) == 0 && !watching->has_said_none)
         fputs("millrace: there are no jobs\n", stderr);
-    else if (!watching->view->is_json)
+    watching->has_said_none = pg_row_count(rows) == 0;
+    if (pg_row_count(rows) > 0 && !watching->view->is_json)
         append_list(&out, &watching->term, rows);
     term_redraw(&watching->term, buffer_text(&out));
     if (watching->view->is_json)
@@ -309,6 +311,13 @@ static struct report list_report(const struct uuid *user, bool is_json)
     };
 }
 
+/* As many jobs as can be drawn again in place, none of whose lines takes more than two rows. */
+static uint32_t rows_that_fit(const struct term *term)
+{
+    unsigned rows = term_rows(term) / (term_columns(term) < LIST_COLUMNS ? 2 : 1);
+    return rows > 4 ? rows - 3 : 1;
+}
+
 bool job_list(struct app *app, const struct uuid *user, bool is_json, struct error *err)
 {
     struct job_view view = {.app = app, .is_json = is_json};
@@ -326,10 +335,12 @@ bool job_list_watch(struct app *app, const struct uuid *user, bool is_json, stru
     struct watching watching;
     open_watching(&watching, &view, stdout);
     struct signals *signals = signals_open(app->loop, on_signal, &watching);
+    struct report report = list_report(user, is_json);
+    if (watching.term.is_terminal && !is_json && rows_that_fit(&watching.term) < LIST_MAX)
+        report.row_max = rows_that_fit(&watching.term);
     bool is_good;
     do
-        is_good =
-            look(&watching, list_report(user, is_json), (struct ask){on_list, &watching}, err);
+        is_good = look(&watching, report, (struct ask){on_list, &watching}, err);
     while (is_good && pause_or_stop(&watching));
     signals_close(signals);
     buffer_release(&watching.said);

@@ -199,7 +199,12 @@ static int exit_code_of(enum error_code code)
 
 int cmd_fail(const struct error *err)
 {
-    fprintf(stderr, "millrace: %s\n  %s\n", err->message, error_remedy(err->code));
+    struct text remedy = text_from(error_remedy(err->code));
+    size_t promise; /* a worker keeps it, a command ends here */
+    if (text_find(remedy, TEXT("; the work "), &promise))
+        remedy = text_slice(remedy, 0, promise);
+    fprintf(stderr, "millrace: %s\n  %.*s%s\n", err->message, TEXT_ARGS(remedy),
+            text_ends_with(remedy, TEXT(".")) ? "" : ".");
     return exit_code_of(err->code);
 }
 

@@ -7,6 +7,7 @@
 #include "worker/base/memory.h"
 
 #define COLUMNS_USUAL 80
+#define ROWS_USUAL 24
 #define CELL_COLUMNS_MAX 60
 #define TABLE_BYTES_MAX ((size_t)64 << 20)
 
@@ -17,12 +18,47 @@ struct term term_on(FILE *out, bool no_color)
         .out = out, .is_terminal = is_terminal, .has_colour = is_terminal && !no_color};
 }
 
-unsigned term_columns(const struct term *term)
+static struct winsize size_of(const struct term *term)
 {
     struct winsize size;
-    if (term->is_terminal && ioctl(fileno(term->out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        return size.ws_col;
-    return COLUMNS_USUAL;
+    bool is_known =
+        term->is_terminal && ioctl(fileno(term->out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return is_known ? size : (struct winsize){.ws_col = COLUMNS_USUAL, .ws_row = ROWS_USUAL};
+}
+
+unsigned term_columns(const struct term *term)
+{
+    return size_of(term).ws_col;
+}
+
+unsigned term_rows(const struct term *term)
+{
+    unsigned rows = size_of(term).ws_row;
+    return rows ? rows : ROWS_USUAL;
+}
+
+/* What a line takes: escape sequences take nothing, the bytes within a character neither. */
+static size_t columns_shown(struct text line)
+{
+    size_t columns = 0;
+    for (size_t i = 0; i < line.bytes; i++) {
+        if (line.start[i] == '\033')
+            while (i + 1 < line.bytes && line.start[i] != 'm')
+                i++;
+        else
+            columns += ((uint8_t)line.start[i] & 0xc0) != 0x80;
+    }
+    return columns;
+}
+
+unsigned term_rows_of(struct text lines, unsigned columns)
+{
+    size_t rows = 0;
+    while (lines.bytes) {
+        size_t shown = columns_shown(text_cut(lines, '\n', &lines));
+        rows += shown ? (shown + columns - 1) / columns : 1;
+    }
+    return (unsigned)rows;
 }
 
 void term_write(FILE *out, struct text text)
@@ -36,9 +72,7 @@ void term_redraw(struct term *term, struct text lines)
 {
     if (term->is_terminal && term->drawn_lines)
         fprintf(term->out, "\033[%uA\033[J", term->drawn_lines); /* up, and clear to the end */
-    term->drawn_lines = 0;
-    for (size_t i = 0; i < lines.bytes; i++)
-        term->drawn_lines += lines.start[i] == '\n';
+    term->drawn_lines = term_rows_of(lines, term_columns(term));
     term_write(term->out, lines);
 }
 

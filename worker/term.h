@@ -22,7 +22,10 @@ struct term {
 
 struct term term_on(FILE *out, bool no_color);
 unsigned term_columns(const struct term *term); /* 80 where nobody says */
-void term_write(FILE *out, struct text text);   /* at once */
+unsigned term_rows(const struct term *term);    /* 24 */
+/* The rows that lines take on a terminal of so many columns. */
+unsigned term_rows_of(struct text lines, unsigned columns);
+void term_write(FILE *out, struct text text); /* at once */
 /* Replaces what the last call drew; lines end in '\n'. */
 void term_redraw(struct term *term, struct text lines);
 void term_keep(struct term *term); /* what is drawn stays; the next redraw begins below it */
