@@ -196,9 +196,23 @@ struct object *intake_take(struct intake *intake)
     return object;
 }
 
+/* The newest is worked on first: what a removal has taken, the puts before it need not wait for. */
+static void mark_outlived(const struct object *object, const struct arrival *removal)
+{
+    LIST_FOR_EACH(&object->arrivals, node)
+    {
+        struct arrival *older = container_of(node, struct arrival, node);
+        if (older == removal)
+            return;
+        older->is_outlived = true;
+    }
+}
+
 void intake_final(struct intake *intake, struct arrival *arrival, enum event_outcome outcome)
 {
     struct object *object = arrival->object;
+    if (outcome == EVENT_OUTCOME_REMOVAL)
+        mark_outlived(object, arrival);
     struct parcel *parcel = arrival->parcel;
     uint64_t age_ms = loop_now_ms(intake->pipeline->loop) - arrival->arrived_ms;
     metric_observe(METRIC_DOCUMENT_SECONDS, 0, (double)age_ms / 1000);

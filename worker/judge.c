@@ -42,7 +42,8 @@ bool judge_is_suspect(const struct ledger_claim *claim)
 
 bool judge_may_appear_yet(const struct arrival *arrival, uint64_t wall_ms)
 {
-    return !arrival->is_removal && arrival->time_ms && wall_ms < arrival->time_ms + NOT_YET_MS &&
+    return !arrival->is_removal && !arrival->is_outlived && arrival->time_ms &&
+           wall_ms < arrival->time_ms + NOT_YET_MS &&
            !object_has_newer(arrival->object, arrival, true);
 }
 
