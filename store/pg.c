@@ -4,6 +4,7 @@
 
 #include "store/pg_internal.h"
 #include "worker/base/memory.h"
+#include "worker/base/metrics.h"
 
 #define SILENCE_MS_EXTRA 5000    /* above the server's own timeouts, before we believe it dead */
 #define LIBPQ_VERSION_MIN 140000 /* pipeline mode */
@@ -69,12 +70,14 @@ static void deliver(struct later *later)
 
 static void deliver_soon(struct pg *pg)
 {
+    metric_set(METRIC_DATABASE_WAITING, 0, (double)pg_waiting_count(pg));
     if (!list_is_member(&pg->deliver.waiting))
         loop_later(pg->loop, &pg->deliver, deliver);
 }
 
 static void note_outcome(struct pg_flight *flight, const struct error *err)
 {
+    metric_add(METRIC_DATABASE_BATCHES, err ? RESULT_FAILED : RESULT_OK, 1);
     if (err == &flight->err)
         return; /* it is noted already */
     flight->has_failed = err != NULL;
@@ -138,6 +141,7 @@ void pg_run(struct pg *pg, struct pg_request *request)
         return;
     }
     list_push_back(&pg->writer.waiting, &request->waiting);
+    metric_set(METRIC_DATABASE_WAITING, 0, (double)pg_waiting_count(pg));
     pg_writer_pump(&pg->writer);
 }
 

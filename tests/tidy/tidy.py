@@ -158,6 +158,22 @@ def check_tests(path, source):
     return [f"{path}:{line}: {fault}" for line, fault in check_sizes(path, source)]
 
 
+def check_metrics(root):
+    """A metric that nobody sets would be exported as 0 for ever."""
+    table = root / "worker/base/metrics.def"
+    names = re.findall(r"^X\(\w+, (\w+),", table.read_text(), re.M) if table.exists() else []
+    code = "".join(
+        path.read_text()
+        for folder in ("worker", "queue", "extract", "chunker", "embed", "store")
+        for path in sorted((root / folder).rglob("*.c"))
+    )
+    return [
+        f"worker/base/metrics.def: {name} is never set"
+        for name in names
+        if not re.search(rf"\bMETRIC_{name}\b", code)
+    ]
+
+
 def check_tree(root):
     findings = []
     for folder in [*FOLDERS, "tests"]:
@@ -170,7 +186,7 @@ def check_tree(root):
 def main():
     here = pathlib.Path(__file__).resolve()
     root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here.parents[2]
-    findings = check_tree(root)
+    findings = check_tree(root) + check_metrics(root)
     print("\n".join(findings) or "tidy: nothing found")
     return 1 if findings else 0
 
