@@ -1,5 +1,5 @@
-/* The two halves of test_queue_corrupt.py: `write` makes two batches of one partition, `read` finds
- * the first of them unreadable. Prints the topic, takes it as its second argument. */
+/* The two halves of test_queue_corrupt.py: `write` makes five records to be damaged and three more,
+ * `read` finds the five unreadable. The first prints the topic, the second is told it. */
 #include "tests/contract/queue_bench.h"
 
 static struct bench bench;
@@ -7,8 +7,8 @@ static struct bench bench;
 static void write_batches(void)
 {
     for (unsigned i = 0; i < 5; i++)
-        produce(&bench, "k", TEXT("to be damaged"), NULL, 0); /* one linger, one batch */
-    WAIT(&bench, bench.produced == 5);
+        produce(&bench, "k", TEXT("to be damaged"), NULL, 0);
+    WAIT(&bench, bench.produced == 5); /* what follows is in none of their batches */
     produce_numbers(&bench, "k", 5, 8);
     puts(bench.topic);
 }
