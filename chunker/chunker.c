@@ -9,9 +9,8 @@
 #include "chunker/window.h"
 #include "worker/base/memory.h"
 
-#define BYTES_PER_TOKEN                                                      \
-    4 /* the estimate; it is also the one that providers check requests with \
-       */
+/* The estimate; it is also the one that providers check requests with. */
+#define BYTES_PER_TOKEN 4
 /* A plan looks so many largest chunks ahead, and its first half is kept: what lies beyond could
  * move the cuts near its end, but not those. */
 #define LOOKAHEAD_CHUNKS 8
@@ -92,8 +91,7 @@ void chunker_free(struct chunker *chunker)
     xfree(chunker);
 }
 
-/* ---- planning ---------------------------------------------------------------------------------
- */
+/* ---- planning -------------------------------------------------------------------------------- */
 
 /* The marks that begin in the first `bytes` of the window, relative to its start. */
 static size_t marks_ahead(struct chunker *chunker, size_t bytes)
@@ -164,8 +162,7 @@ static bool plan_more(struct chunker *chunker)
     return true;
 }
 
-/* ---- giving out -------------------------------------------------------------------------------
- */
+/* ---- giving out ------------------------------------------------------------------------------ */
 
 /* Headings that begin before `place` are in effect there. */
 static void pass_headings(struct chunker *chunker, uint64_t place)
@@ -250,8 +247,7 @@ static bool give_out(struct chunker *chunker, struct arena *slab, struct chunk *
     return true;
 }
 
-/* ---- public -----------------------------------------------------------------------------------
- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 /* Whether this page, from byte `from` on, is what comes now. */
 static bool check_order(const struct chunker *chunker, const struct page *page, size_t from,

@@ -12,7 +12,9 @@
  *
  * Chunks do not overlap, and together hold all text but the white space between them; content is
  * exactly canonical text [char_start, char_end). prefix ends with an empty line ("\n\n") or is
- * empty. Owns:   its window. A page is copied by chunker_add(). Thread: any, one at a time.
+ * empty.
+ * Owns:   its window. A page is copied by chunker_add().
+ * Thread: any, one at a time.
  */
 #ifndef CHUNKER_CHUNKER_H
 #define CHUNKER_CHUNKER_H

@@ -6,8 +6,7 @@
 
 #include "worker/base/json_pull.h"
 
-/* ---- the request ------------------------------------------------------------------------------
- */
+/* ---- the request ----------------------------------------------------------------------------- */
 
 static void write_escape(struct buffer *out, uint8_t c)
 {
@@ -61,8 +60,7 @@ void codec_end(struct buffer *out, uint32_t dimension_count, bool is_base64)
     buffer_append_char(out, '}');
 }
 
-/* ---- the reply --------------------------------------------------------------------------------
- */
+/* ---- the reply ------------------------------------------------------------------------------- */
 
 struct reader {
     struct json_pull pull;
@@ -276,8 +274,7 @@ bool codec_read(struct text reply, const struct codec_rows *rows, struct codec_r
     return true;
 }
 
-/* ---- the refusal ------------------------------------------------------------------------------
- */
+/* ---- the refusal ----------------------------------------------------------------------------- */
 
 struct member {
     const char *name;

@@ -12,16 +12,14 @@
 #include "worker/base/buffer.h"
 #include "worker/base/error.h"
 
-/* ---- the request: begin, one input after the other, end ---------------------------------------
- */
+/* ---- the request: begin, one input after the other, end -------------------------------------- */
 void codec_begin(struct buffer *out, struct text model);
 /* first and second follow each other without anything between; UTF-8. */
 void codec_input(struct buffer *out, bool is_first, struct text first, struct text second);
 /* dimension_count 0: the field is left out. */
 void codec_end(struct buffer *out, uint32_t dimension_count, bool is_base64);
 
-/* ---- the reply --------------------------------------------------------------------------------
- */
+/* ---- the reply ------------------------------------------------------------------------------- */
 enum codec_row { CODEC_MISSING, CODEC_GOOD, CODEC_BAD }; /* bad: not finite, or all zero */
 
 struct codec_rows {
@@ -43,8 +41,7 @@ struct codec_reply {
 bool codec_read(struct text reply, const struct codec_rows *rows, struct codec_reply *ret_reply,
                 struct error *err) MUST_CHECK;
 
-/* ---- the refusal ------------------------------------------------------------------------------
- */
+/* ---- the refusal ----------------------------------------------------------------------------- */
 #define CODEC_WORD_BYTES 64
 #define CODEC_MESSAGE_BYTES 201 /* what of a provider's message is kept, and a NUL */
 

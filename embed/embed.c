@@ -18,8 +18,7 @@ struct embed {
     bool is_closing, is_lane_closed;
 };
 
-/* ---- how requests end -------------------------------------------------------------------------
- */
+/* ---- how requests end ------------------------------------------------------------------------ */
 
 static void close_when_empty(struct embed *embed);
 
@@ -70,8 +69,7 @@ static void on_deadline(struct timer *timer)
     embed_ticket_done(ticket, &err);
 }
 
-/* ---- the local engine -------------------------------------------------------------------------
- */
+/* ---- the local engine ------------------------------------------------------------------------ */
 
 static float *row_of(const struct embed *embed, struct embed_request *request, size_t chunk)
 {
@@ -102,8 +100,7 @@ static void on_worked(struct work *work)
     embed_ticket_done(ticket, NULL);
 }
 
-/* ---- public -----------------------------------------------------------------------------------
- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 static bool check_options(const struct embed_options *options, struct error *err)
 {

@@ -1,12 +1,12 @@
 /*
  * embed.h - chunks or a query in, vectors out; many callers share a call.
- *
- * Flow:    requests wait in order, taking turns; a bin is packed over requests (inputs, tokens,
- *          bytes) and sent at once while a permit is idle, else when an answer comes. Queries go
- *          first. 429 and billing are flow control inside the lane; a refused bin is halved until
- *          only the guilty chunk's request fails; what may pass is repeated here and nowhere else.
- * A vector that is not finite, of the wrong width or zero is never handed out. Owns:    its
- * connections. Borrows every request until on_done. Thread:  the loop thread.
+ * Flow:   requests wait in order, taking turns; a bin is packed over requests (inputs, tokens,
+ *         bytes) and sent at once while a permit is idle, else when an answer comes. Queries go
+ *         first. 429 and billing are flow control inside the lane; a refused bin is halved until
+ *         only the guilty chunk's request fails; what may pass is repeated here and nowhere else.
+ *         A vector that is not finite, of the wrong width or zero is never handed out.
+ * Owns:   its connections. Borrows every request until on_done.
+ * Thread: the loop thread.
  */
 #ifndef EMBED_EMBED_H
 #define EMBED_EMBED_H

@@ -35,8 +35,7 @@ static void show(const struct lane *lane)
     metric_set(METRIC_LANE_LIMIT, LANE_EMBED, limiter_limit(&lane->limiter));
 }
 
-/* ---- sending ----------------------------------------------------------------------------------
- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void send(struct lane *lane, struct bin *bin)
 {
@@ -152,8 +151,7 @@ static void pump(struct later *later)
     show(lane);
 }
 
-/* ---- public -----------------------------------------------------------------------------------
- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 static char *concatenate(struct text first, const char *second)
 {

@@ -9,8 +9,7 @@
 #define BILLING_PAUSE_MS 60000
 #define CONFIG_PAUSE_MS 5000
 
-/* ---- what becomes of a bin --------------------------------------------------------------------
- */
+/* ---- what becomes of a bin ------------------------------------------------------------------- */
 
 static void bin_back(struct bin *bin)
 {
@@ -148,8 +147,7 @@ static void without_base64(struct bin *bin, const struct error *err)
     send_again(bin);
 }
 
-/* ---- answers ----------------------------------------------------------------------------------
- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static uint64_t header_u64(const struct bin *bin, const char *name, uint64_t fallback)
 {

@@ -43,8 +43,7 @@ struct local {
     char letters[WORDS_MAX * WORD_BYTES_MAX];
 };
 
-/* ---- characters -------------------------------------------------------------------------------
- */
+/* ---- characters ------------------------------------------------------------------------------ */
 
 /* ASCII: what a byte becomes in a word; 0: it parts words. */
 static const char FOLDED[128] = {
@@ -133,8 +132,7 @@ static bool is_spaceless(uint32_t c)
            (c >= 0xf900 && c <= 0xfaff) || (c >= 0x20000 && c <= 0x3ffff);
 }
 
-/* ---- features ---------------------------------------------------------------------------------
- */
+/* ---- features -------------------------------------------------------------------------------- */
 
 #define HASH_START 0xcbf29ce484222325u /* FNV-1a */
 
@@ -354,8 +352,7 @@ static void count_words(struct local *local, struct text text)
     end_word(local);
 }
 
-/* ---- public -----------------------------------------------------------------------------------
- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 struct local *local_new(uint32_t dimension_count)
 {

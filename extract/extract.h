@@ -1,13 +1,13 @@
 /*
  * extract.h - a sealed body in, pages out, in page order, while reading goes on.
- *
- * Flow:    a request waits for a slot; a forked, sandboxed child reads the body and sends page
- *          frames; credit in bytes of text says how much may come. A page that ends the child
- * (time, memory, crash) is left out and another child goes on behind it, three times at most. Owns:
- * the zygote (millrace-extract; restarted with growing pauses when it is lost), its children.
- *          Borrows every request until on_done.
- * Thread:  the loop thread; extract_open() before any other thread exists, so that nothing of the
- *          worker but a few descriptors can ever be seen by the helper.
+ * Flow:   a request waits for a slot; a forked, sandboxed child reads the body and sends page
+ *         frames; credit in bytes of text says how much may come. A page that ends the child
+ *         (time, memory, crash) is left out and another child goes on behind it, three times at
+ *         most.
+ * Owns:   the zygote (millrace-extract; restarted with growing pauses when it is lost), its
+ *         children. Borrows every request until on_done.
+ * Thread: the loop thread; extract_open() before any other thread exists, so that nothing of the
+ *         worker but a few descriptors can ever be seen by the helper.
  */
 #ifndef EXTRACT_EXTRACT_H
 #define EXTRACT_EXTRACT_H

@@ -31,8 +31,7 @@ struct sandbox {
     uint32_t landlock_abi;
 };
 
-/* ---- Landlock: the header of Debian 12 is older than the kernels we meet, hence our own -------
- */
+/* ---- Landlock: the header of Debian 12 is older than the kernels we meet, hence our own ------ */
 
 struct landlock_ruleset {
     uint64_t handled_fs;

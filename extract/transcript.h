@@ -4,8 +4,8 @@
  * Bytes go in as they come, pages come out in order. Any lie (a wrong frame, a page out of turn,
  * text that is not clean UTF-8, more than limits or credit allow) ends the transcript for good, and
  * the document with it: what makes a reader lie would make the next one lie. It outlives its child:
- * transcript_resume() lets another child go on at the next page. Owns:   its input buffer. Thread:
- * any, one at a time. Pure.
+ * transcript_resume() lets another child go on at the next page.
+ * Owns:   its input buffer. Thread: any, one at a time. Pure.
  */
 #ifndef EXTRACT_TRANSCRIPT_H
 #define EXTRACT_TRANSCRIPT_H

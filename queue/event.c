@@ -23,8 +23,7 @@ struct parse {
 static bool unwrap(struct parse *parse, const struct json *value, unsigned depth,
                    struct error *err);
 
-/* ---- collecting -------------------------------------------------------------------------------
- */
+/* ---- collecting ------------------------------------------------------------------------------ */
 
 static bool too_large(struct error *err)
 {
@@ -96,8 +95,7 @@ static bool add_record(struct parse *parse, const struct json *record,
     return read(record, parse->arena, event) ? set_job(parse, event, err) : too_large(err);
 }
 
-/* ---- shapes -----------------------------------------------------------------------------------
- */
+/* ---- shapes ---------------------------------------------------------------------------------- */
 
 struct name_list {
     struct buffer *out;

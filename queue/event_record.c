@@ -76,8 +76,7 @@ static struct text without_s3(struct text name)
     return text_starts_with(name, prefix) ? text_slice(name, prefix.bytes, name.bytes) : name;
 }
 
-/* ---- texts ------------------------------------------------------------------------------------
- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {
@@ -154,8 +153,7 @@ static bool keep(struct arena *arena, struct text text, struct text *ret_text)
     return arena_copy(arena, text_utf8_prefix(text, EVENT_TEXT_BYTES_MAX), ret_text);
 }
 
-/* ---- records ----------------------------------------------------------------------------------
- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static bool read_object(const struct json *bucket, const struct json *object, enum key_form form,
                         struct arena *arena, struct event *event)

@@ -47,8 +47,7 @@ void queue_fatal(struct queue *queue, const struct error *err)
     queue->events.on_fatal(queue->events.arg, err);
 }
 
-/* ---- a turn -----------------------------------------------------------------------------------
- */
+/* ---- a turn ---------------------------------------------------------------------------------- */
 
 static void on_error(struct queue *queue, rd_kafka_event_t *event)
 {
@@ -137,8 +136,7 @@ static void on_tick(struct timer *timer)
     turn(queue);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void report_closed(struct queue *queue)
 {

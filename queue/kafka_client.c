@@ -54,8 +54,7 @@ bool kafka_error(struct error *err, int vendor_code, const char *what)
                      rd_kafka_err2name(vendor));
 }
 
-/* ---- settings ---------------------------------------------------------------------------------
- */
+/* ---- settings -------------------------------------------------------------------------------- */
 
 static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *value,
                          struct error *err)
@@ -135,8 +134,7 @@ void kafka_log(rd_kafka_event_t *event)
         LOG_DEBUG("kafka_said", FIELD_STR("facility", facility), FIELD_STR("line", line));
 }
 
-/* ---- the wake-up ------------------------------------------------------------------------------
- */
+/* ---- the wake-up ----------------------------------------------------------------------------- */
 
 struct kafka_wake {
     uv_async_t async;

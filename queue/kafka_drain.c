@@ -13,8 +13,7 @@ enum pop_result {
     POP_MESSAGE,
 };
 
-/* ---- records that cannot be read --------------------------------------------------------------
- */
+/* ---- records that cannot be read ------------------------------------------------------------- */
 
 /* Errors about a record or its offset, not about the connection. Whether librdkafka steps over the
  * record by itself differs by error and version, so it is never left to it. */
@@ -67,8 +66,7 @@ static void on_partition_error(struct queue *queue, struct partition *partition,
     }
 }
 
-/* ---- delivering -------------------------------------------------------------------------------
- */
+/* ---- delivering ------------------------------------------------------------------------------ */
 
 /* The in-process broker keeps everything or drops it without a word (kafka_broker.h). */
 static bool has_lost_messages(struct queue *queue, const struct partition *partition,

@@ -27,8 +27,7 @@ static void answer_assignment(struct queue *queue, const rd_kafka_topic_partitio
         queue_trouble(queue, &err);
 }
 
-/* ---- commits ----------------------------------------------------------------------------------
- */
+/* ---- commits --------------------------------------------------------------------------------- */
 
 static rd_kafka_topic_partition_list_t *uncommitted(struct queue *queue)
 {
@@ -107,8 +106,7 @@ void group_on_commit(struct queue *queue, rd_kafka_event_t *event)
         finish_revoke(queue);
 }
 
-/* ---- partitions begin and end -----------------------------------------------------------------
- */
+/* ---- partitions begin and end ---------------------------------------------------------------- */
 
 static struct partition *partition_of(struct queue *queue, int32_t number)
 {
@@ -190,8 +188,7 @@ static bool is_restarting(const struct queue *queue)
     return queue->restarted_ms && loop_now_ms(queue->loop) < queue->restarted_ms + RESTART_MS;
 }
 
-/* ---- a partition that waits at an unreadable record --------------------------------------------
- */
+/* ---- a partition that waits at an unreadable record ------------------------------------------ */
 
 static rd_kafka_topic_partition_list_t *only(struct queue *queue, const struct partition *partition)
 {
@@ -237,8 +234,7 @@ void group_step_over(struct queue *queue, struct partition *partition)
     queue_trouble(queue, &err);
 }
 
-/* ---- assigned: ask for the committed offsets, then begin ---------------------------------------
- */
+/* ---- assigned: ask for the committed offsets, then begin ------------------------------------- */
 
 /* librdkafka would look them up itself, but then a group that is new and a group whose offset is
  * out of range could not be told apart: the one starts at the beginning, the other has lost
@@ -348,8 +344,7 @@ static void on_assign(struct queue *queue, const rd_kafka_topic_partition_list_t
         begin(queue, list);
 }
 
-/* ---- revoked: commit what is finished, then let go ---------------------------------------------
- */
+/* ---- revoked: commit what is finished, then let go ------------------------------------------- */
 
 /* Runs again after each commit's answer until nothing is left to send. */
 static void finish_revoke(struct queue *queue)
@@ -400,8 +395,7 @@ void group_on_rebalance(struct queue *queue, rd_kafka_event_t *event)
     }
 }
 
-/* ---- once a second ----------------------------------------------------------------------------
- */
+/* ---- once a second --------------------------------------------------------------------------- */
 
 static void measure_lag(struct queue *queue)
 {

@@ -46,8 +46,7 @@ struct refusal {
 
 static void close_step(struct topic *topic);
 
-/* ---- delivery reports -------------------------------------------------------------------------
- */
+/* ---- delivery reports ------------------------------------------------------------------------ */
 
 static void on_report(struct topic *topic, const rd_kafka_message_t *report)
 {
@@ -102,8 +101,7 @@ static void refuse(struct topic *topic, struct topic_record *record, rd_kafka_re
         loop_later(topic->loop, &topic->answer, on_answer);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void run_destroy(struct work *work)
 {
@@ -153,8 +151,7 @@ static void on_flush_deadline(struct timer *timer)
     rd_kafka_purge(topic->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 }
 
-/* ---- looking at a topic -----------------------------------------------------------------------
- */
+/* ---- looking at a topic ---------------------------------------------------------------------- */
 
 struct probe_request {
     struct topic_probe *probe;
@@ -197,8 +194,7 @@ static void on_probed(struct work *work)
     close_step(topic);
 }
 
-/* ---- producing --------------------------------------------------------------------------------
- */
+/* ---- producing ------------------------------------------------------------------------------- */
 
 /* The list is the caller's to destroy, also after an error. */
 static rd_kafka_resp_err_t headers_of(const struct topic_record *record,

@@ -5,9 +5,9 @@
  * AWS. An answer that the clock is wrong corrects the clock of the signatures and is tried once
  * more. A 404 of HEAD has no body and so could come from anybody: a GET of one byte asks for the
  * reason. Where an eTag has the form of an MD5 the body is checked against it; a server whose eTags
- * only look like it is recognised by two equal downloads and not checked again. Owns:   its HTTP
- * client and credentials. Borrows every request until on_done. Thread: the loop thread; hashing on
- * work threads.
+ * only look like it is recognised by two equal downloads and not checked again.
+ * Owns:   its HTTP client and credentials. Borrows every request until on_done.
+ * Thread: the loop thread; hashing on work threads.
  */
 #ifndef QUEUE_S3_H
 #define QUEUE_S3_H

@@ -2,7 +2,8 @@
  * s3_xml.h - reads the XML that S3 servers answer: errors and pages of ListObjectsV2. Pure.
  *
  * What comes is hostile until proven otherwise: document types are refused, depth and sizes
- * bounded. Thread: any.
+ * bounded.
+ * Thread: any.
  */
 #ifndef QUEUE_S3_XML_H
 #define QUEUE_S3_XML_H

@@ -7,8 +7,9 @@
  * fails is bisected, so that only the guilty request fails. Lost replies are asked again here.
  * Knows no vectors: a swept generation is only named to the caller, who deletes it.
  * Owns:   nothing of the requests: caller's memory, borrowed until on_done, which comes exactly
- * once and never from inside the call. cancel is not offered: the answers come within the statement
- * timeout. Thread: the loop thread.
+ *         once and never from inside the call. cancel is not offered: the answers come within the
+ *         statement timeout.
+ * Thread: the loop thread.
  */
 #ifndef STORE_LEDGER_H
 #define STORE_LEDGER_H

@@ -4,8 +4,7 @@
 
 #define STAGED_FIELDS 12
 
-/* ---- the binary format of COPY ----------------------------------------------------------------
- */
+/* ---- the binary format of COPY --------------------------------------------------------------- */
 
 static void put_u32(struct buffer *out, uint32_t value)
 {
@@ -84,8 +83,7 @@ void stage_end(struct buffer *out)
     put_u16(out, UINT16_MAX);
 }
 
-/* ---- STAGE ------------------------------------------------------------------------------------
- */
+/* ---- STAGE ----------------------------------------------------------------------------------- */
 
 static struct ledger_stage *stage_of(const struct list_node *node)
 {
@@ -161,8 +159,7 @@ void ledger_stage(struct ledger *ledger, struct ledger_stage *stage)
     ledger_lane_submit(ledger, LANE_STAGE, &stage->waiting);
 }
 
-/* ---- KNOWN ------------------------------------------------------------------------------------
- */
+/* ---- KNOWN ----------------------------------------------------------------------------------- */
 
 static struct ledger_known *known_of(const struct list_node *node)
 {

@@ -23,9 +23,8 @@
 #define PUMP_MS 20
 #define THEN_STOP_MS 2000
 #define LOCAL_DIMENSIONS "1024" /* of the local embedder: words rarely share a place */
-#define WAITING_MAX                                                               \
-    "20000" /* of the broker's 100,000 per partition: it drops silently past that \
-             */
+/* Of the broker's 100,000 per partition: it drops silently past that. */
+#define WAITING_MAX "20000"
 
 struct dev {
     struct invocation *invocation;

@@ -33,8 +33,7 @@ struct conductor {
     void *drained_arg;
 };
 
-/* ---- the door -----------------------------------------------------------------------------------
- */
+/* ---- the door -------------------------------------------------------------------------------- */
 
 static bool has_room_for(const struct conductor *conductor, struct task *task)
 {
@@ -111,8 +110,7 @@ static void step_soon(void *arg)
         loop_later(conductor->pipeline->loop, &conductor->stepping, step);
 }
 
-/* ---- what tasks say -----------------------------------------------------------------------------
- */
+/* ---- what tasks say -------------------------------------------------------------------------- */
 
 static void on_claimed(void *arg, struct task *task, bool is_go)
 {
@@ -171,8 +169,7 @@ static void on_ended(void *arg, struct task *task, const struct task_verdict *ve
     step_soon(conductor);
 }
 
-/* ---- the pulse ----------------------------------------------------------------------------------
- */
+/* ---- the pulse ------------------------------------------------------------------------------- */
 
 static void for_each_task(struct conductor *conductor, void (*visit)(struct task *task))
 {
@@ -188,8 +185,7 @@ static void on_pulse(struct timer *timer)
     timer_start(conductor->pipeline->loop, timer, LEASE_PULSE_MS, on_pulse);
 }
 
-/* ---- the end of work ----------------------------------------------------------------------------
- */
+/* ---- the end of work ------------------------------------------------------------------------- */
 
 static void end_drain(struct conductor *conductor, bool is_complete)
 {
@@ -259,8 +255,7 @@ void conductor_hurry(struct conductor *conductor)
         on_drain_overdue(&conductor->drain_deadline);
 }
 
-/* ---- public -------------------------------------------------------------------------------------
- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 static void on_queue_fatal(void *arg, const struct error *err)
 {

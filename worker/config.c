@@ -19,8 +19,7 @@ static const struct row ROWS[] = {
 #undef X
 };
 
-/* ---- one value ----------------------------------------------------------------------------------
- */
+/* ---- one value ------------------------------------------------------------------------------- */
 
 static bool parse_number(enum kind kind, struct text text, uint64_t *ret_value)
 {
@@ -158,8 +157,7 @@ static bool load_row(const struct environment *environment, const struct row *ro
     return is_read && is_good;
 }
 
-/* ---- what is missing ----------------------------------------------------------------------------
- */
+/* ---- what is missing ------------------------------------------------------------------------- */
 
 static bool require(bool is_there, struct buffer *problems, const char *names, const char *why)
 {
@@ -208,8 +206,7 @@ static bool check_sense(const struct config *config, struct buffer *problems)
     return false;
 }
 
-/* ---- names that are not ours, and names that nearly are -----------------------------------------
- */
+/* ---- names that are not ours, and names that nearly are -------------------------------------- */
 
 static const struct {
     const char *wrong, *right;

@@ -40,8 +40,7 @@ struct flow {
 
 static void flow_step(struct flow *flow);
 
-/* ---- failure: the first one counts, and whatever is under way is asked to end ------------------
- */
+/* ---- failure: the first one counts, and whatever is under way is asked to end ---------------- */
 
 static void flow_fail(struct flow *flow, const struct error *err)
 {
@@ -55,8 +54,7 @@ static void flow_fail(struct flow *flow, const struct error *err)
         flow_batch_cancel(&flow->batches[i], err);
 }
 
-/* ---- slabs --------------------------------------------------------------------------------------
- */
+/* ---- slabs ----------------------------------------------------------------------------------- */
 
 static struct flow *flow_of(struct flow_batch *batch)
 {
@@ -79,8 +77,7 @@ static void on_batch_over(struct flow_batch *batch, const struct error *err)
     flow_step(flow);
 }
 
-/* ---- chunking: pages in, a slab of chunks out, on a work thread ---------------------------------
- */
+/* ---- chunking: pages in, a slab of chunks out, on a work thread ------------------------------ */
 
 /* True: something was told that may let more chunks out. A long page goes in by parts. */
 static bool feed_chunker(struct flow *flow)
@@ -174,8 +171,7 @@ static void start_chunking(struct flow *flow)
     loop_work(flow->pipeline->loop, &flow->chunking);
 }
 
-/* ---- extraction ---------------------------------------------------------------------------------
- */
+/* ---- extraction ------------------------------------------------------------------------------ */
 
 /* Credit counts as spooled before its text comes; a debt does not. */
 static void add_credit(struct flow *flow, int64_t bytes)
@@ -252,8 +248,7 @@ static void on_extracted(struct extract_request *request, const struct extract_s
     flow_step(flow);
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------
- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static bool is_over(const struct flow *flow)
 {

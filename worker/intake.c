@@ -25,8 +25,7 @@ struct intake {
     struct later crediting;
 };
 
-/* ---- credit: back-pressure is not popping -------------------------------------------------------
- */
+/* ---- credit: back-pressure is not popping ---------------------------------------------------- */
 
 static void give_credit(struct later *later)
 {
@@ -51,8 +50,7 @@ static void credit_soon(void *arg)
         loop_later(intake->pipeline->loop, &intake->crediting, give_credit);
 }
 
-/* ---- objects and arrivals -----------------------------------------------------------------------
- */
+/* ---- objects and arrivals -------------------------------------------------------------------- */
 
 static struct object *object_new(struct intake *intake, const struct tenant *tenant,
                                  const struct document *document)
@@ -250,8 +248,7 @@ void intake_dead_letter(struct intake *intake, struct arrival *arrival, const st
         parcel_bury(&intake->parcels, parcel, event_no, &user, err);
 }
 
-/* ---- events in ----------------------------------------------------------------------------------
- */
+/* ---- events in ------------------------------------------------------------------------------- */
 
 static struct arrival *add_arrival(struct intake *intake, const struct tenant *tenant,
                                    const struct document *document, struct text etag)
@@ -394,8 +391,7 @@ bool intake_add_due(struct intake *intake, const struct due_item *item)
     return true;
 }
 
-/* ---- opening and closing ------------------------------------------------------------------------
- */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 struct intake *intake_new(struct pipeline *pipeline, struct intake_events events)
 {

@@ -95,8 +95,7 @@ void parcels_revoke(struct parcels *parcels, uint64_t epoch)
     }
 }
 
-/* ---- dead letters -------------------------------------------------------------------------------
- */
+/* ---- dead letters ---------------------------------------------------------------------------- */
 
 static void on_mirrored(struct topic_record *record, const struct error *err)
 {

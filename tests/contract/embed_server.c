@@ -35,8 +35,7 @@ void embed_server_vector(struct text text, float ret_vector[SERVER_WIDTH])
         ret_vector[i] = (float)hash[i] / 64 - 2 + 1.0f / 128; /* exact, and never 0 */
 }
 
-/* ---- answers ----------------------------------------------------------------------------------
- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void write_vector(struct buffer *out, struct text text, enum deed deed, bool is_base64)
 {
@@ -123,8 +122,7 @@ static unsigned write_reply(struct buffer *out, enum deed deed, const struct jso
     return 200;
 }
 
-/* ---- the wire ---------------------------------------------------------------------------------
- */
+/* ---- the wire -------------------------------------------------------------------------------- */
 
 static bool read_request(int fd, struct buffer *request, struct text *ret_body)
 {
@@ -206,8 +204,7 @@ static void *run(void *arg)
     }
 }
 
-/* ---- public -----------------------------------------------------------------------------------
- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 struct embed_server *embed_server_start(void)
 {

@@ -120,8 +120,7 @@ static inline void bench_close(struct bench *bench)
     loop_free(bench->loop);
 }
 
-/* ---- readers ----------------------------------------------------------------------------------
- */
+/* ---- readers --------------------------------------------------------------------------------- */
 
 static inline void reader_on_message(void *arg, struct message *message)
 {
@@ -209,8 +208,7 @@ static inline unsigned number_at(const struct reader *reader, size_t at)
     return (unsigned)number;
 }
 
-/* ---- scenarios --------------------------------------------------------------------------------
- */
+/* ---- scenarios ------------------------------------------------------------------------------- */
 
 static inline void check_content(struct bench *bench)
 {

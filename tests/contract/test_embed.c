@@ -164,8 +164,7 @@ static void assert_failed(const struct call *call, enum error_code code)
         fail_msg("%s: %s", error_name(call->err.code), call->err.message);
 }
 
-/* ---- the endpoint -----------------------------------------------------------------------------
- */
+/* ---- the endpoint ---------------------------------------------------------------------------- */
 
 static void test_embed__answers_many_requests_with_one_call(void **state)
 {
@@ -380,8 +379,7 @@ static void test_embed__ends_a_request_at_its_deadline(void **state)
     assert_failed(&calls[0], ERR_TIMEOUT);
 }
 
-/* ---- the local engine -------------------------------------------------------------------------
- */
+/* ---- the local engine ------------------------------------------------------------------------ */
 
 static void test_embed__local_engine_embeds_prefix_and_content(void **state)
 {

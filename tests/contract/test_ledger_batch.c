@@ -247,8 +247,7 @@ static void test_janitor__sweeps_rows_of_attempts_that_ended(void **state)
     assert_string_equal(sql("select count(*) from staged_chunks"), "2");
 }
 
-/* ---- two workers, and a server that fails -----------------------------------------------------
- */
+/* ---- two workers, and a server that fails ---------------------------------------------------- */
 
 static void test_race__two_ledgers_never_deadlock_or_double(void **state)
 {

@@ -254,8 +254,7 @@ static void test_headings__drop_the_outermost_where_room_is_short(void **state)
     buffer_release(&out);
 }
 
-/* ---- on the texts of the corpus ---------------------------------------------------------------
- */
+/* ---- on the texts of the corpus -------------------------------------------------------------- */
 
 static bool read_corpus(const char *name, struct buffer *ret_text)
 {

@@ -160,8 +160,7 @@ static void test_offsets__a_full_ring_does_not_mistake_its_tail_for_its_head(voi
     offsets_release(&offsets);
 }
 
-/* ---- the property: whatever happens, nothing is passed over -----------------------------------
- */
+/* ---- the property: whatever happens, nothing is passed over ---------------------------------- */
 
 #define LOG_MAX 4000
 

@@ -4,8 +4,9 @@
  * Asking is asynchronous, because most sources of the AWS chain are answers of a service that
  * expire and are renewed (web identity, container, instance metadata: they join here). Today there
  * are two: the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN), and
- * nothing at all, which means that requests go unsigned (public buckets). Owns:   the keys; they
- * are wiped when it closes. Borrows every request until on_done. Thread: the loop thread.
+ * nothing at all, which means that requests go unsigned (public buckets).
+ * Owns:   the keys; they are wiped when it closes. Borrows every request until on_done.
+ * Thread: the loop thread.
  */
 #ifndef WORKER_BASE_CREDENTIALS_H
 #define WORKER_BASE_CREDENTIALS_H

@@ -6,11 +6,12 @@
  * here; what a status means is the service's business. One exception to "no retries" is libcurl's:
  * a kept connection that turns out to be dead before the first byte of an answer is replaced, and
  * the request sent again, so whatever is sent must stand being sent twice.
- *
  * Errors: ERR_UNREACHABLE (connecting or talking broke off; was_sent tells them apart),
- * ERR_TIMEOUT, ERR_TOO_LARGE, ERR_IO (body_fd, reply_fd), ERR_PROTOCOL, ERR_CONFIG (no such URL),
- * ERR_CANCELLED, ERR_SHUTDOWN. Messages name the host, never the path or the query. Owns:   its
- * connections. Borrows every request until on_done. Thread: the loop thread.
+ *         ERR_TIMEOUT, ERR_TOO_LARGE, ERR_IO (body_fd, reply_fd), ERR_PROTOCOL, ERR_CONFIG (no
+ *         such URL), ERR_CANCELLED, ERR_SHUTDOWN. Messages name the host, never the path or the
+ *         query.
+ * Owns:   its connections. Borrows every request until on_done.
+ * Thread: the loop thread.
  */
 #ifndef WORKER_BASE_HTTP_H
 #define WORKER_BASE_HTTP_H

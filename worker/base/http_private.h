@@ -10,9 +10,8 @@
 #include "worker/base/http.h"
 
 #define HTTP_HEADERS_BYTES_MAX (64u << 10) /* of an answer */
-#define HTTP_ERROR_BODY_BYTES_MAX                                   \
-    (64u << 10) /* kept of a non-2xx body when a sink was asked for \
-                 */
+/* Kept of a non-2xx body when a sink was asked for. */
+#define HTTP_ERROR_BODY_BYTES_MAX (64u << 10)
 
 struct http_exchange {
     struct http *http;            /* NULL once it is answered */

@@ -11,9 +11,8 @@
 #include "worker/base/memory.h"
 
 #define IDLE_SECONDS_MAX 15u
-#define CONNECTION_BYTES_MAX                                            \
-    ((size_t)16 << 10) /* request head and reply head of one connection \
-                        */
+/* Request head and reply head of one connection. */
+#define CONNECTION_BYTES_MAX ((size_t)16 << 10)
 
 struct httpd {
     struct loop *loop;

@@ -2,9 +2,9 @@
  * loop.h - the one thread everything runs on: its clock, timers, later-queue and work threads.
  *
  * A loop is real (libuv) or virtual (for simulations: time stands still until nothing is left to
- * do, then jumps to the next timer; nothing here may hold a libuv handle then). Owns:   its libuv
- * loop and its work threads. Thread: all functions on the loop thread; a work's run() on a work
- * thread.
+ * do, then jumps to the next timer; nothing here may hold a libuv handle then).
+ * Owns:   its libuv loop and its work threads.
+ * Thread: all functions on the loop thread; a work's run() on a work thread.
  */
 #ifndef WORKER_BASE_LOOP_H
 #define WORKER_BASE_LOOP_H
