@@ -288,6 +288,23 @@ bool clean_text(struct text raw, struct buffer *out, struct clean_figures *ret_f
     return !out->is_full;
 }
 
+bool clean_line(struct text raw, size_t bytes_max, struct buffer *out)
+{
+    size_t start = out->bytes;
+    struct clean_figures figures;
+    /* Cut before and after: cleaning may lengthen a little. */
+    if (!clean_text(text_utf8_prefix(raw, bytes_max), out, &figures)) {
+        out->bytes = start;
+        return false;
+    }
+    struct text clean = text_slice(buffer_text(out), start, out->bytes);
+    out->bytes = start + text_utf8_prefix(clean, bytes_max).bytes;
+    for (size_t i = start; i < out->bytes; i++)
+        if (out->data[i] == '\n' || out->data[i] == '\t')
+            out->data[i] = ' ';
+    return true;
+}
+
 bool clean_has_right_to_left(struct text text)
 {
     const uint8_t *at = (const uint8_t *)text.start;

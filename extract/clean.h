@@ -25,6 +25,9 @@ struct clean_figures {
  * Work and memory are linear in raw.bytes. */
 bool clean_text(struct text raw, struct buffer *out, struct clean_figures *ret_figures) MUST_CHECK;
 
+/* The same on one line, for titles and names: what is longer than bytes_max is cut off. */
+bool clean_line(struct text raw, size_t bytes_max, struct buffer *out) MUST_CHECK;
+
 /* Is there a letter of a script written from the right? Cheap; for valid UTF-8. */
 bool clean_has_right_to_left(struct text text);
 

@@ -3,6 +3,7 @@
 #include <poppler.h>
 
 #include "extract/clean.h"
+#include "extract/pdf_private.h"
 #include "worker/base/memory.h"
 #include "worker/model/chunk.h"
 
@@ -88,23 +89,17 @@ bool pdf_is_encrypted(const struct pdf *pdf)
     return pdf->is_encrypted;
 }
 
+void *pdf_document(const struct pdf *pdf)
+{
+    return pdf->document;
+}
+
 void pdf_title(const struct pdf *pdf, struct buffer *out)
 {
-    size_t start = out->bytes;
-    struct clean_figures figures;
     char *title = poppler_document_get_title(pdf->document);
-    /* Cut before and after: cleaning may lengthen a little. */
-    struct text raw = text_utf8_prefix(text_from(title), TITLE_BYTES_MAX);
-    if (!clean_text(raw, out, &figures)) {
-        out->bytes = start;
-        out->is_full = false;
-    }
+    if (!clean_line(text_from(title), TITLE_BYTES_MAX, out))
+        out->is_full = false; /* there is less room than a title may take: it has none */
     g_free(title);
-    struct text clean = text_slice(buffer_text(out), start, out->bytes);
-    out->bytes = start + text_utf8_prefix(clean, TITLE_BYTES_MAX).bytes;
-    for (size_t i = start; i < out->bytes; i++)
-        if (out->data[i] == '\n' || out->data[i] == '\t')
-            out->data[i] = ' ';
 }
 
 /* ---- a page ---------------------------------------------------------------------------------- */

@@ -17,8 +17,6 @@ void pdf_writer_begin(struct pdf_writer *writer)
     memset(writer, 0, sizeof(*writer));
     writer->out = buffer_new(256u << 20);
     buffer_append_text(&writer->out, TEXT("%PDF-1.4\n"));
-    begin_object(writer, 1);
-    buffer_append_text(&writer->out, TEXT("<</Type/Catalog/Pages 2 0 R>>\nendobj\n"));
     begin_object(writer, 3);
     buffer_append_text(&writer->out,
                        TEXT("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>\nendobj\n"));
@@ -27,6 +25,15 @@ void pdf_writer_begin(struct pdf_writer *writer)
 unsigned pdf_writer_next(const struct pdf_writer *writer)
 {
     return writer->object_count + 1;
+}
+
+unsigned pdf_writer_object(struct pdf_writer *writer, struct text content)
+{
+    unsigned number = pdf_writer_next(writer);
+    begin_object(writer, number);
+    buffer_append_text(&writer->out, content);
+    buffer_append_text(&writer->out, TEXT("\nendobj\n"));
+    return number;
 }
 
 unsigned pdf_writer_stream(struct pdf_writer *writer, const char *dictionary, struct text content)
@@ -71,6 +78,9 @@ struct text pdf_writer_end(struct pdf_writer *writer)
     for (unsigned i = 0; i < writer->page_count; i++)
         buffer_format(out, "%u 0 R ", writer->page_objects[i]);
     buffer_append_text(out, TEXT("]>>\nendobj\n"));
+    begin_object(writer, 1);
+    buffer_format(out, "<</Type/Catalog/Pages 2 0 R%s>>\nendobj\n",
+                  writer->catalog_entries ? writer->catalog_entries : "");
     size_t xref_at = out->bytes;
     buffer_format(out, "xref\n0 %u\n0000000000 65535 f \n", writer->object_count + 1);
     for (unsigned number = 1; number <= writer->object_count; number++)

@@ -16,6 +16,7 @@ struct pdf_writer {
     unsigned object_count;                    /* the highest number used */
     unsigned page_objects[PDF_PAGES_MAX];
     unsigned page_count;
+    const char *catalog_entries; /* in: besides the page tree; borrowed; NULL: none */
 };
 
 /* Objects 1 to 3 are catalog, page tree and a Helvetica named /F. */
@@ -26,7 +27,9 @@ void pdf_writer_page(struct pdf_writer *writer, struct text content, const char 
 void pdf_writer_text_page(struct pdf_writer *writer, unsigned line_count);
 /* Any stream object; dictionary are its entries besides the length. Answers its number. */
 unsigned pdf_writer_stream(struct pdf_writer *writer, const char *dictionary, struct text content);
-/* The number the next stream will have. */
+/* Any other object. Answers its number. */
+unsigned pdf_writer_object(struct pdf_writer *writer, struct text content);
+/* The number the next object will have. */
 unsigned pdf_writer_next(const struct pdf_writer *writer);
 /* Page tree, cross reference, trailer. The bytes live until pdf_writer_release(). */
 struct text pdf_writer_end(struct pdf_writer *writer);

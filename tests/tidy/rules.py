@@ -39,7 +39,7 @@ COMMANDS_WITH_PIPELINE = ["running", "cmd_work", "cmd_dev", "dev", "ops", "page"
 # What millrace-extract is made of: it may not drag curl or OpenSSL into the sandbox.
 HELPER = [
     "clean", "fonts", "helper_child", "helper_main", "layout", "markup", "office", "pdf",
-    "pdf_forms", "plain", "sandbox", "selftest", "transcript", "wire",
+    "pdf_forms", "pdf_outline", "pdf_private", "plain", "sandbox", "selftest", "transcript", "wire",
 ]  # fmt: skip
 HELPER_ALSO = ["worker/model/chunk.h"]  # types alone
 
