@@ -35,6 +35,12 @@ struct extract_options {
     struct text helper_path; /* NUL-terminated; none: millrace-extract beside this program */
 };
 
+struct extract_document { /* valid for the call of on_document */
+    uint32_t page_count;
+    struct text title;     /* clean UTF-8 on one line, at most 1 KiB, may be empty */
+    struct text mime_type; /* by magic */
+};
+
 struct extract_summary {    /* valid for the call of on_done */
     uint32_t page_count;    /* of the document, also when reading failed later */
     uint32_t pages_skipped; /* PAGE_IS_SKIPPED */
@@ -51,6 +57,8 @@ struct extract_request {
     uint64_t body_bytes;
     const struct tenant *tenant;
     struct extract_limits limits;
+    /* At most once, before the first page; NULL: of no interest. */
+    void (*on_document)(struct extract_request *request, const struct extract_document *document);
     /* 0..n times, pages in order without gaps; valid for the call. */
     void (*on_pages)(struct extract_request *request, const struct page *pages, size_t count);
     /* Once, last, never from inside extract_submit(). summary is NULL only when nothing of the

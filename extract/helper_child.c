@@ -2,31 +2,20 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "extract/pdf.h"
-#include "worker/model/chunk.h"
+#include "extract/sniff.h"
 
 #define FLUSH_BYTES (64 << 10)
-#define FLUSH_US 5000 /* a page that took its time is not kept waiting for others */
-#define EXIT_LOST 1   /* the worker is gone, or makes no sense */
+#define EXIT_LOST 1 /* the worker is gone, or makes no sense */
 
 struct child {
     const struct wire_job *job;
-    uint32_t *progress;
     struct buffer out; /* whole frames, not sent yet */
-    uint64_t flushed_us;
+    struct reader_block block;
     int64_t credit;
     uint64_t text_bytes;
 };
-
-static uint64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* ---- talking --------------------------------------------------------------------------------- */
 
@@ -40,7 +29,6 @@ static void flush(struct child *child)
         rest = text_slice(rest, written > 0 ? (size_t)written : 0, rest.bytes);
     }
     buffer_clear(&child->out);
-    child->flushed_us = now_us();
 }
 
 static void send_frame(struct child *child, const struct wire_frame *frame)
@@ -97,98 +85,90 @@ static void await_credit(struct child *child)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static bool is_skipped(const struct wire_job *job, uint32_t number)
+static void send_page(struct child *child, const struct page *page)
 {
-    for (size_t i = 0; i < WIRE_SKIPS_MAX; i++)
-        if (job->page_skips[i] == number)
-            return true;
-    return false;
-}
-
-static void send_page(struct child *child, struct pdf *pdf, uint32_t number)
-{
-    size_t page_at, text_at;
-    uint32_t flags = PAGE_IS_SKIPPED;
-    struct error err;
-    __atomic_store_n(child->progress, number, __ATOMIC_RELAXED);
-    bool has_room = wire_page_begin(&child->out, &page_at);
-    text_at = child->out.bytes;
-    if (!has_room)
-        _exit(EXIT_LOST); /* out has room for a full flush and a page */
-    size_t bytes_max = child->out.bytes_max;
-    child->out.bytes_max = text_at + child->job->page_text_bytes_max;
-    bool is_read =
-        is_skipped(child->job, number) || pdf_page(pdf, number, &child->out, &flags, &err);
-    child->out.bytes_max = bytes_max;
-    if (!is_read) {
-        child->out.bytes = page_at;
-        child->out.is_full = false;
+    struct wire_frame frame = {.type = WIRE_PAGE};
+    frame.page = (struct wire_page){page->number, page->flags, page->text};
+    if (child->credit <= 0)
+        await_credit(child);
+    send_frame(child, &frame);
+    child->credit -= (int64_t)page->text.bytes;
+    child->text_bytes += page->text.bytes;
+    if (child->text_bytes > child->job->text_bytes_max) {
+        struct error err;
+        error_set(&err, ERR_TEXT_MAX, "more than %llu bytes of text by page %u",
+                  (unsigned long long)child->job->text_bytes_max, page->number);
         fail(child, &err);
     }
-    size_t text_bytes = child->out.bytes - text_at;
-    wire_page_finish(&child->out, page_at, number, flags);
-    child->credit -= (int64_t)text_bytes;
-    child->text_bytes += text_bytes;
+    if (child->out.bytes >= FLUSH_BYTES)
+        flush(child);
 }
 
-static void send_pages(struct child *child, struct pdf *pdf)
+/* A block is read whole, also when its first pages were sent by another child: what a page's text
+ * is must not depend on where a child began. */
+static void send_block(struct child *child, struct reader *reader, uint32_t page_first)
+{
+    struct reader_block *block = &child->block;
+    struct error err;
+    reader_block_begin(block, page_first, reader->page_count);
+    if (!reader->read(reader, block, &err))
+        fail(child, &err);
+    reader_block_end(block);
+    for (uint32_t number = page_first; number <= block->page_last; number++)
+        send_page(child, &block->pages[number - block->page_first]);
+    flush(child);
+}
+
+static void send_document(struct child *child, const struct reader *reader)
+{
+    struct wire_frame frame = {.type = WIRE_DOCUMENT};
+    frame.document.page_count = reader->page_count;
+    frame.document.is_encrypted = reader->is_encrypted;
+    frame.document.mime_type = reader->mime_type;
+    frame.document.title = reader->title;
+    send_frame(child, &frame);
+    if (reader->page_count > WIRE_BLOCK_PAGES || child->job->page_skips[0])
+        flush(child); /* else it goes with the pages, which are soon there */
+}
+
+static struct reader *open_body(struct child *child)
 {
     const struct wire_job *job = child->job;
     struct error err;
-    bool is_careful = job->page_skips[0] != 0; /* the file is bad: what is read is sent at once */
-    for (uint32_t number = job->page_first; number <= pdf_page_count(pdf); number++) {
-        if (child->credit <= 0)
-            await_credit(child);
-        send_page(child, pdf, number);
-        if (child->text_bytes > job->text_bytes_max) {
-            error_set(&err, ERR_TEXT_MAX, "more than %llu bytes of text by page %u",
-                      (unsigned long long)job->text_bytes_max, number);
-            fail(child, &err);
-        }
-        if (is_careful || child->out.bytes >= FLUSH_BYTES ||
-            now_us() - child->flushed_us >= FLUSH_US)
-            flush(child);
+    void *body = mmap(NULL, job->body_bytes, PROT_READ, MAP_SHARED, CHILD_FD_BODY, 0);
+    if (body == MAP_FAILED) {
+        error_set_errno(&err, ERR_HELPER, errno, "mapping the body");
+        fail(child, &err);
     }
-}
-
-static void send_document(struct child *child, const struct pdf *pdf)
-{
-    struct buffer title = buffer_new(4 * WIRE_TEXT_BYTES_MAX);
-    struct wire_frame frame = {.type = WIRE_DOCUMENT};
-    pdf_title(pdf, &title);
-    frame.document.page_count = pdf_page_count(pdf);
-    frame.document.is_encrypted = pdf_is_encrypted(pdf);
-    frame.document.title = buffer_text(&title);
-    send_frame(child, &frame);
-    buffer_release(&title);
-    flush(child); /* the worker's deadline depends on the number of pages */
+    struct reader *reader = sniff_open((struct text){body, job->body_bytes}, &err);
+    if (!reader)
+        fail(child, &err);
+    if (reader->page_count > job->pages_max) {
+        error_set(&err, ERR_PAGES_MAX, "%u pages, %u are allowed", reader->page_count,
+                  job->pages_max);
+        fail(child, &err);
+    }
+    return reader;
 }
 
 void helper_child_run(const struct sandbox *sandbox, const struct wire_job *job, uint32_t *progress)
 {
-    struct child child = {.job = job, .progress = progress, .credit = job->credit};
-    struct error err;
-    child.out = buffer_new(FLUSH_BYTES + WIRE_HEADER_BYTES + WIRE_PAGE_FIELDS_BYTES +
-                           job->page_text_bytes_max + WIRE_PACKET_BYTES_MAX);
+    struct child child = {.job = job, .credit = job->credit};
     struct sandbox_limits limits = {job->memory_bytes, job->cpu_seconds};
+    struct error err;
+    child.out = buffer_new(FLUSH_BYTES + job->page_text_bytes_max + 2 * WIRE_PACKET_BYTES_MAX);
+    reader_block_init(&child.block, job->page_text_bytes_max, progress);
+    for (size_t i = 0; i < WIRE_SKIPS_MAX; i++)
+        child.block.page_skips[i] = job->page_skips[i];
     if (!sandbox_enter(sandbox, limits, CHILD_FD_END, &err)) {
         err.code = ERR_HELPER; /* the self-test passed: this machine can, this time it did not */
         fail(&child, &err);
     }
-    void *body = mmap(NULL, job->body_bytes, PROT_READ, MAP_SHARED, CHILD_FD_BODY, 0);
-    if (body == MAP_FAILED) {
-        error_set_errno(&err, ERR_HELPER, errno, "mapping the body");
-        fail(&child, &err);
+    struct reader *reader = open_body(&child);
+    send_document(&child, reader);
+    for (uint32_t number = job->page_first; number <= reader->page_count;) {
+        send_block(&child, reader, number);
+        number = child.block.page_last + 1;
     }
-    struct pdf *pdf = pdf_open((struct text){body, job->body_bytes}, &err);
-    if (!pdf)
-        fail(&child, &err);
-    if (pdf_page_count(pdf) > job->pages_max) {
-        error_set(&err, ERR_PAGES_MAX, "%u pages, %u are allowed", pdf_page_count(pdf),
-                  job->pages_max);
-        fail(&child, &err);
-    }
-    send_document(&child, pdf);
-    send_pages(&child, pdf);
     finish(&child, &(struct wire_frame){.type = WIRE_END});
 }

@@ -5,28 +5,20 @@
 #include "extract/clean.h"
 #include "extract/pdf_private.h"
 #include "worker/base/memory.h"
-#include "worker/model/chunk.h"
 
-#define MAGIC_WITHIN_BYTES 1024 /* ISO 32000-1, annex H.3.4.1 */
 #define TRAILER_WITHIN_BYTES (64 << 10)
 #define FAR_POINTS 1e5       /* further out than any page: the largest is 14,400 */
 #define GARBLED_CHARS_MIN 16 /* fewer characters prove nothing */
 #define GARBLED_PERCENT 30
-#define TITLE_BYTES_MAX 1024
 
 struct pdf {
+    struct reader reader;
     PopplerDocument *document;
-    uint32_t page_count;
-    bool is_encrypted;
+    struct buffer title;
+    struct buffer page; /* clean text of the page at hand */
 };
 
 /* ---- the file -------------------------------------------------------------------------------- */
-
-static bool has_magic(struct text body)
-{
-    size_t at;
-    return text_find(text_slice(body, 0, MAGIC_WITHIN_BYTES), TEXT("%PDF-"), &at);
-}
 
 /* poppler-glib does not tell. The key stands in a trailer, which stands at one of the two ends. */
 static bool names_encryption(struct text body)
@@ -45,60 +37,11 @@ static bool set_open_error(const GError *error, struct error *err)
     return error_set(err, code, "poppler: error %d", error ? error->code : 0);
 }
 
-struct pdf *pdf_open(struct text body, struct error *err)
-{
-    if (!has_magic(body)) {
-        error_set(err, ERR_NOT_PDF, "no %%PDF- within the first %d bytes", MAGIC_WITHIN_BYTES);
-        return NULL;
-    }
-    GError *error = NULL;
-    GBytes *bytes = g_bytes_new_static(body.start, body.bytes);
-    PopplerDocument *document = poppler_document_new_from_bytes(bytes, NULL, &error);
-    g_bytes_unref(bytes);
-    if (!document) {
-        set_open_error(error, err);
-        g_clear_error(&error);
-        return NULL;
-    }
-    int page_count = poppler_document_get_n_pages(document);
-    if (page_count <= 0) {
-        g_object_unref(document);
-        error_set(err, ERR_DAMAGED, "no pages can be found");
-        return NULL;
-    }
-    struct pdf *pdf = xcalloc(1, sizeof(*pdf));
-    *pdf = (struct pdf){document, (uint32_t)page_count, names_encryption(body)};
-    return pdf;
-}
-
-void pdf_close(struct pdf *pdf)
-{
-    if (!pdf)
-        return;
-    g_object_unref(pdf->document);
-    xfree(pdf);
-}
-
-uint32_t pdf_page_count(const struct pdf *pdf)
-{
-    return pdf->page_count;
-}
-
-bool pdf_is_encrypted(const struct pdf *pdf)
-{
-    return pdf->is_encrypted;
-}
-
-void *pdf_document(const struct pdf *pdf)
-{
-    return pdf->document;
-}
-
-void pdf_title(const struct pdf *pdf, struct buffer *out)
+static void read_title(struct pdf *pdf)
 {
     char *title = poppler_document_get_title(pdf->document);
-    if (!clean_line(text_from(title), TITLE_BYTES_MAX, out))
-        out->is_full = false; /* there is less room than a title may take: it has none */
+    if (clean_line(text_from(title), WIRE_TEXT_BYTES_MAX, &pdf->title))
+        pdf->reader.title = buffer_text(&pdf->title);
     g_free(title);
 }
 
@@ -135,11 +78,9 @@ static char *whole_text(PopplerPage *page)
     return text;
 }
 
-static uint32_t flags_of(size_t text_bytes, const struct clean_figures *figures)
+static uint32_t flags_of(const struct clean_figures *figures)
 {
     uint32_t flags = 0;
-    if (text_bytes == 0)
-        flags |= PAGE_HAS_NO_TEXT;
     if (figures->right_to_left_count > figures->left_to_right_count)
         flags |= PAGE_IS_RIGHT_TO_LEFT;
     if (figures->char_count >= GARBLED_CHARS_MIN &&
@@ -148,22 +89,79 @@ static uint32_t flags_of(size_t text_bytes, const struct clean_figures *figures)
     return flags;
 }
 
-bool pdf_page(struct pdf *pdf, uint32_t number, struct buffer *out, uint32_t *ret_flags,
-              struct error *err)
+static bool read_page(struct pdf *pdf, struct reader_block *block, uint32_t number,
+                      struct error *err)
 {
-    size_t start = out->bytes;
-    PopplerPage *page = poppler_document_get_page(pdf->document, (int)number - 1);
-    if (!page) { /* counted, but not to be found: there is no text to lose */
-        *ret_flags = PAGE_HAS_NO_TEXT;
+    PopplerPage *poppler_page = poppler_document_get_page(pdf->document, (int)number - 1);
+    if (!poppler_page) /* counted, but not to be found: there is no text to lose */
         return true;
-    }
-    char *raw = whole_text(page);
+    char *raw = whole_text(poppler_page);
     struct clean_figures figures;
-    bool fits = clean_text(text_from(raw), out, &figures);
+    buffer_clear(&pdf->page);
+    pdf->page.bytes_max = block->page_text_bytes_max;
+    bool fits = clean_text(text_from(raw), &pdf->page, &figures);
     g_free(raw);
-    g_object_unref(page);
+    g_object_unref(poppler_page);
     if (!fits)
         return error_set(err, ERR_TEXT_MAX, "page %u has more text than allowed", number);
-    *ret_flags = flags_of(out->bytes - start, &figures);
+    struct page page = {
+        .number = number, .flags = flags_of(&figures), .text = buffer_text(&pdf->page)};
+    return reader_add_page(block, &page, err);
+}
+
+static bool read_block(struct reader *reader, struct reader_block *block, struct error *err)
+{
+    struct pdf *pdf = container_of(reader, struct pdf, reader);
+    for (uint32_t number = block->page_first; number <= block->page_last; number++)
+        if (reader_enter_page(block, number) && !read_page(pdf, block, number, err))
+            return false;
     return true;
+}
+
+/* ---- public ---------------------------------------------------------------------------------- */
+
+static void close_pdf(struct reader *reader)
+{
+    struct pdf *pdf = container_of(reader, struct pdf, reader);
+    g_object_unref(pdf->document);
+    buffer_release(&pdf->title);
+    buffer_release(&pdf->page);
+    xfree(pdf);
+}
+
+void *pdf_document(const struct reader *reader)
+{
+    return container_of(reader, struct pdf, reader)->document;
+}
+
+struct reader *pdf_open(struct text body, struct error *err)
+{
+    GError *error = NULL;
+    GBytes *bytes = g_bytes_new_static(body.start, body.bytes);
+    PopplerDocument *document = poppler_document_new_from_bytes(bytes, NULL, &error);
+    g_bytes_unref(bytes);
+    if (!document) {
+        set_open_error(error, err);
+        g_clear_error(&error);
+        return NULL;
+    }
+    int page_count = poppler_document_get_n_pages(document);
+    if (page_count <= 0) {
+        g_object_unref(document);
+        error_set(err, ERR_DAMAGED, "no pages can be found");
+        return NULL;
+    }
+    struct pdf *pdf = xcalloc(1, sizeof(*pdf));
+    pdf->document = document;
+    pdf->title = buffer_new(4 * WIRE_TEXT_BYTES_MAX);
+    pdf->page = buffer_new(0); /* its limit is the block's */
+    pdf->reader = (struct reader){
+        .page_count = (uint32_t)page_count,
+        .is_encrypted = names_encryption(body),
+        .mime_type = TEXT("application/pdf"),
+        .read = read_block,
+        .close = close_pdf,
+    };
+    read_title(pdf);
+    return &pdf->reader;
 }

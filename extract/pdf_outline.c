@@ -84,7 +84,7 @@ static void set_titles(struct pdf_outline *outline)
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
-struct pdf_outline pdf_outline_read(const struct pdf *pdf)
+struct pdf_outline pdf_outline_read(const struct reader *pdf)
 {
     struct pdf_outline outline = {
         .memory = buffer_new(PDF_OUTLINE_ITEMS_MAX * sizeof(struct pdf_outline_item)),

@@ -28,7 +28,7 @@ struct pdf_outline {
     struct buffer titles;
 };
 
-struct pdf_outline pdf_outline_read(const struct pdf *pdf);
+struct pdf_outline pdf_outline_read(const struct reader *pdf);
 void pdf_outline_release(struct pdf_outline *outline);
 
 #endif

@@ -8,6 +8,6 @@
 
 #include "extract/pdf.h"
 
-void *pdf_document(const struct pdf *pdf); /* its PopplerDocument, borrowed */
+void *pdf_document(const struct reader *pdf); /* its PopplerDocument, borrowed */
 
 #endif

@@ -81,6 +81,27 @@ static uint64_t wall_used_ms(const struct run *run)
     return run->wall_used_ms + (run->is_clock_on ? now_ms - run->clock_since_ms : 0);
 }
 
+/* By the child's own account, 0: none. Only a hint. */
+static uint32_t page_in_progress(const struct run *run)
+{
+    const struct transcript *transcript = &run->transcript;
+    uint32_t page = 0, page_max = transcript->page_count;
+    if (!transcript->has_document)
+        page_max = transcript->limits.pages_max;
+    if (pread(run->progress_fd, &page, sizeof(page), 0) != sizeof(page) || page > page_max)
+        return 0;
+    return page;
+}
+
+static void stop_clock(struct run *run)
+{
+    run->wall_used_ms = wall_used_ms(run);
+    run->is_clock_on = false;
+    timer_stop(run->loop, &run->clock);
+}
+
+static void update_clock(struct run *run, bool has_progress);
+
 /* Time in which we ourselves stood still (SIGSTOP, a suspended machine) does not count: the child
  * did so too, or we have not read what it sent. */
 static void on_clock(struct timer *timer)
@@ -92,15 +113,15 @@ static void on_clock(struct timer *timer)
         timer_start(run->loop, timer, run->clock_ms, on_clock);
         return;
     }
+    uint32_t page = page_in_progress(run);
+    if (page != run->clock_page && wall_used_ms(run) < wall_max_ms(run)) {
+        stop_clock(run);
+        run->clock_page = page;
+        update_clock(run, true);
+        return;
+    }
     run->is_late = true;
     kill_child(run); /* step() follows when it has ended */
-}
-
-static void stop_clock(struct run *run)
-{
-    run->wall_used_ms = wall_used_ms(run);
-    run->is_clock_on = false;
-    timer_stop(run->loop, &run->clock);
 }
 
 /* has_progress: a page came, the next one has its whole time. */
@@ -122,17 +143,34 @@ static void update_clock(struct run *run, bool has_progress)
 
 /* ---- what comes from the child --------------------------------------------------------------- */
 
+static void announce(struct run *run)
+{
+    const struct transcript *transcript = &run->transcript;
+    struct extract_request *request = run->request;
+    if (run->is_announced || !transcript->has_document)
+        return;
+    run->is_announced = true;
+    if (request->on_document)
+        request->on_document(request, &(struct extract_document){
+                                          transcript->page_count,
+                                          {transcript->title, transcript->title_bytes},
+                                          text_from(transcript->mime_type),
+                                      });
+}
+
 static bool deliver(struct run *run)
 {
     struct page pages[PAGES_AT_ONCE];
     struct error err;
     size_t count;
     do {
-        if (!transcript_pages(&run->transcript, pages, PAGES_AT_ONCE, &count, &err)) {
+        bool is_true = transcript_pages(&run->transcript, pages, PAGES_AT_ONCE, &count, &err);
+        announce(run);
+        if (!is_true) {
             set_verdict(run, &err);
             return false;
         }
-        if (count)
+        if (count && !run->has_verdict)
             run->request->on_pages(run->request, pages, count);
         if (run->has_verdict) /* cancelled from there */
             return false;
@@ -203,7 +241,7 @@ static struct extract_summary summarize(const struct run *run)
         .pages_skipped = transcript->pages_skipped,
         .text_bytes = transcript->text_bytes,
         .title = {transcript->title, transcript->title_bytes},
-        .mime_type = TEXT("application/pdf"),
+        .mime_type = text_from(transcript->mime_type),
         .is_encrypted = transcript->is_encrypted,
         .cpu_us = run->cpu_us,
     };
@@ -272,18 +310,6 @@ static struct error describe_death(const struct run *run, uint32_t page)
     return err;
 }
 
-/* The page at which the child ended, by its own account: only a hint, and only if it is possible.
- */
-static uint32_t page_at_death(const struct run *run)
-{
-    uint32_t page = 0;
-    const struct transcript *transcript = &run->transcript;
-    if (pread(run->progress_fd, &page, sizeof(page), 0) != sizeof(page) ||
-        page < transcript->page_next || page > transcript->page_count)
-        return transcript->page_next;
-    return page;
-}
-
 /* Another child may go on: behind a bad page, or where a child has used up its time on good ones.
  */
 static bool can_resume(struct run *run, uint32_t page)
@@ -292,15 +318,18 @@ static bool can_resume(struct run *run, uint32_t page)
     enum error_code code = run->damage.code;
     bool is_of_a_page =
         code == ERR_EXTRACT_TIMEOUT || code == ERR_EXTRACT_MEMORY || code == ERR_EXTRACT_CRASH;
-    if (!transcript->has_greeted || !is_of_a_page || run->wall_used_ms >= wall_max_ms(run))
+    if (!(transcript->has_greeted || page) || !is_of_a_page ||
+        run->wall_used_ms >= wall_max_ms(run))
         return false;
     uint64_t fair_ms = (uint64_t)(transcript->page_next - run->page_first) * WALL_PER_PAGE_MS;
     if (!run->is_late && code == ERR_EXTRACT_TIMEOUT &&
         fair_ms >= (uint64_t)transcript->limits.cpu_seconds * 1000)
         return true;
-    if (run->skip_count == WIRE_SKIPS_MAX)
+    if (run->death_count == WIRE_SKIPS_MAX)
         return false;
-    run->skips[run->skip_count++] = page;
+    run->death_count++;
+    if (page) /* else it was between two */
+        run->skips[run->skip_count++] = page;
     return true;
 }
 
@@ -318,7 +347,7 @@ static void judge(struct run *run)
     } else if (transcript->has_ended) {
         answer_whole(run);
     } else {
-        uint32_t page = page_at_death(run);
+        uint32_t page = page_in_progress(run);
         run->damage = describe_death(run, page);
         if (!can_resume(run, page))
             answer(run, &run->damage);

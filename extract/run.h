@@ -25,13 +25,14 @@ struct run {
     struct transcript transcript; /* private from here */
     struct stream *stream;        /* NULL: all has been read, or is of no interest */
     int pidfd, progress_fd;       /* -1: not known yet, no child */
-    bool has_child, has_ended, is_killed, is_late, has_verdict, is_clock_on;
+    bool has_child, has_ended, is_killed, is_late, has_verdict, is_clock_on, is_announced;
     struct wire_ended ended;
     struct error verdict; /* how it ends whatever the child does */
     struct error damage;  /* what the last bad page did */
     uint32_t page_first;  /* of this child */
     uint32_t skips[WIRE_SKIPS_MAX];
-    uint32_t skip_count;
+    uint32_t skip_count, death_count;
+    uint32_t clock_page; /* that was being read when the clock was started */
     uint64_t credit_unsent;
     uint64_t wall_used_ms, clock_since_ms, clock_ms, cpu_us;
     struct timer clock;

@@ -36,26 +36,34 @@ static const char MILL_PDF[] =
     "trailer<</Root 1 0 R/Size 8>>\nstartxref\n722\n%%EOF\n";
 static const struct text MILL_TEXT = {"\u78e8\u574a", 6};
 
-static bool reads_mill(struct pdf **ret_pdf, struct error *err)
+/* On success *ret_kept stays open. */
+static bool reads_mill(struct reader **ret_kept, struct error *err)
 {
-    struct buffer out = buffer_new(1 << 16);
-    uint32_t flags;
-    struct pdf *pdf = pdf_open((struct text){MILL_PDF, sizeof(MILL_PDF) - 1}, err);
-    bool is_read = pdf && pdf_page(pdf, 1, &out, &flags, err);
-    if (is_read && !text_equal(buffer_text(&out), MILL_TEXT))
+    uint32_t progress;
+    struct reader_block block;
+    struct reader *reader = pdf_open((struct text){MILL_PDF, sizeof(MILL_PDF) - 1}, err);
+    if (!reader)
+        return false;
+    reader_block_init(&block, 1 << 16, &progress);
+    reader_block_begin(&block, 1, reader->page_count);
+    bool is_read = reader->read(reader, &block, err);
+    reader_block_end(&block);
+    if (is_read && !text_equal(block.pages[0].text, MILL_TEXT))
         is_read = error_set(err, ERR_SANDBOX,
                             "a Chinese PDF gives no text: the package poppler-data is missing");
-    buffer_release(&out);
-    *ret_pdf = pdf;
+    reader_block_release(&block);
+    if (is_read)
+        *ret_kept = reader;
+    else
+        reader->close(reader);
     return is_read;
 }
 
 bool selftest_warm_up(struct error *err)
 {
-    struct pdf *kept_open;
+    struct reader *kept_open;
     if (reads_mill(&kept_open, err))
         return true;
-    pdf_close(kept_open);
     err->code = ERR_SANDBOX;
     return error_wrap(err, "self-test");
 }
@@ -65,13 +73,13 @@ enum trial { TRIAL_READ, TRIAL_BREAK_OUT };
 _Noreturn static void run_trial(const struct sandbox *sandbox, enum trial trial)
 {
     struct error err;
-    struct pdf *pdf;
+    struct reader *reader;
     struct sandbox_limits limits = {.memory_bytes = 512u << 20, .cpu_seconds = 10};
     if (!sandbox_enter(sandbox, limits, 3, &err))
         _exit(2);
     if (trial == TRIAL_BREAK_OUT)
         _exit(socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 1 : 0);
-    _exit(reads_mill(&pdf, &err) ? 0 : 1);
+    _exit(reads_mill(&reader, &err) ? 0 : 1);
 }
 
 static bool try_in_child(const struct sandbox *sandbox, enum trial trial, int *ret_status)

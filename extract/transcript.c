@@ -48,6 +48,10 @@ static bool take_document(struct transcript *transcript, const struct wire_docum
         return is_lie(err, "another number of pages than before");
     if (!is_clean(document->title))
         return is_lie(err, "a title that is not clean text");
+    if (!is_clean(document->mime_type) ||
+        !text_format(transcript->mime_type, sizeof(transcript->mime_type), "%.*s",
+                     TEXT_ARGS(document->mime_type)))
+        return is_lie(err, "a type that is none");
     transcript->has_greeted = transcript->has_document = true;
     transcript->page_count = document->page_count;
     transcript->is_encrypted = document->is_encrypted;

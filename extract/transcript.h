@@ -21,6 +21,7 @@ struct transcript {
     struct error failure; /* why there is no text, ERR_NOT_PDF and the like */
     uint32_t page_count;  /* 0 until has_document */
     bool is_encrypted;
+    char mime_type[WIRE_MIME_BYTES_MAX]; /* NUL-terminated */
     char title[WIRE_TEXT_BYTES_MAX];
     size_t title_bytes;
     uint32_t page_next;     /* the number of the page to come */

@@ -137,7 +137,7 @@ static bool put_payload(struct buffer *out, const struct wire_frame *frame)
     case WIRE_DOCUMENT:
         put_u32(out, frame->document.page_count);
         put_u32(out, frame->document.is_encrypted);
-        return put_text(out, frame->document.title);
+        return put_text(out, frame->document.mime_type) && put_text(out, frame->document.title);
     case WIRE_PAGE:
         put_u32(out, frame->page.number);
         put_u32(out, frame->page.flags);
@@ -180,24 +180,6 @@ bool wire_encode(struct buffer *out, const struct wire_frame *frame)
     return true;
 }
 
-bool wire_page_begin(struct buffer *out, size_t *ret_page_at)
-{
-    size_t page_at = out->bytes;
-    put_header(out, WIRE_PAGE);
-    put_u64(out, 0); /* number and flags, patched likewise */
-    if (out->is_full)
-        return false;
-    *ret_page_at = page_at;
-    return true;
-}
-
-void wire_page_finish(struct buffer *out, size_t page_at, uint32_t number, uint32_t flags)
-{
-    patch_length(out, page_at);
-    write_u32(out->data + page_at + WIRE_HEADER_BYTES, number);
-    write_u32(out->data + page_at + WIRE_HEADER_BYTES + 4, flags);
-}
-
 /* ---- decoding -------------------------------------------------------------------------------- */
 
 static size_t payload_bytes_limit(uint32_t type, size_t page_bytes_max)
@@ -209,7 +191,7 @@ static size_t payload_bytes_limit(uint32_t type, size_t page_bytes_max)
                (page_bytes_max < WIRE_PAGE_BYTES_MAX ? page_bytes_max : WIRE_PAGE_BYTES_MAX);
     if (type == WIRE_FAILURE || type == WIRE_BROKEN)
         return 2 * (4 + WIRE_TEXT_BYTES_MAX);
-    return 128 + WIRE_TEXT_BYTES_MAX;
+    return 128 + 2 * WIRE_TEXT_BYTES_MAX;
 }
 
 /* Statements, not an initialiser: the order of reading is the order on the wire. */
@@ -259,6 +241,7 @@ static void take_payload(struct reader *reader, struct wire_frame *frame)
     case WIRE_DOCUMENT:
         frame->document.page_count = take_u32(reader);
         frame->document.is_encrypted = take_bool(reader);
+        frame->document.mime_type = take_text(reader);
         frame->document.title = take_text(reader);
         return;
     case WIRE_PAGE:

@@ -23,8 +23,10 @@
 #define WIRE_HEADER_BYTES 12
 #define WIRE_PAGE_FIELDS_BYTES 8             /* number and flags, before a page's text */
 #define WIRE_TEXT_BYTES_MAX ((size_t)1024)   /* titles and messages */
+#define WIRE_MIME_BYTES_MAX 128              /* of a MIME type, with its NUL */
 #define WIRE_PACKET_BYTES_MAX ((size_t)2048) /* a whole frame on the zygote's socket */
 #define WIRE_PAGE_BYTES_MAX (1 << 30)        /* of text; the reader's own limit is lower */
+#define WIRE_BLOCK_PAGES 32                  /* pages that are read together, aligned */
 #define WIRE_SKIPS_MAX 3                     /* pages that a child is told to leave out */
 #define WIRE_JOBS_MAX 64                     /* children at once */
 #define WIRE_EXIT_UNREADY 2 /* of a child that could not begin: the machine's fault */
@@ -78,6 +80,7 @@ struct wire_ended {
 struct wire_document {
     uint32_t page_count;
     bool is_encrypted;
+    struct text mime_type;
     struct text title;
 };
 
@@ -111,10 +114,11 @@ struct wire_frame {
 /* Appends the frame. False: the buffer is full, or a text is longer than its limit. */
 bool wire_encode(struct buffer *out, const struct wire_frame *frame) MUST_CHECK;
 
-/* The same for a page whose text is written straight into the buffer: begin, append the text,
- * finish. page_at is what wire_page_begin() answered. */
-bool wire_page_begin(struct buffer *out, size_t *ret_page_at) MUST_CHECK;
-void wire_page_finish(struct buffer *out, size_t page_at, uint32_t number, uint32_t flags);
+/* The first page of the block that a page is in. */
+static inline uint32_t wire_block_first(uint32_t page_number)
+{
+    return page_number - (page_number - 1) % WIRE_BLOCK_PAGES;
+}
 
 enum wire_result { WIRE_NEEDS_MORE, WIRE_IS_WHOLE, WIRE_IS_BAD };
 /* The frame at the start of input. A page's text may have page_bytes_max bytes. *ret_frame and

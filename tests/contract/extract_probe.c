@@ -33,11 +33,19 @@ int probe_file(const char *path, uint64_t *ret_bytes)
     return fd;
 }
 
+static void on_document(struct extract_request *request, const struct extract_document *document)
+{
+    struct probe *probe = container_of(request, struct probe, request);
+    assert_false(probe->is_done || probe->announced_pages || probe->page_count);
+    assert_true(document->page_count > 0 && document->mime_type.bytes > 0);
+    probe->announced_pages = document->page_count;
+}
+
 static void on_pages(struct extract_request *request, const struct page *pages, size_t count)
 {
     struct probe *probe = container_of(request, struct probe, request);
     assert_false(probe->is_done);
-    assert_true(count > 0);
+    assert_true(count > 0 && probe->page_count + count <= probe->announced_pages);
     uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(pages[i].number, ++probe->page_count);
@@ -66,6 +74,7 @@ static void on_done(struct extract_request *request, const struct extract_summar
         probe->err = *err;
     probe->has_summary = summary != NULL;
     if (summary) {
+        assert_int_equal(summary->page_count, probe->announced_pages);
         probe->summary = *summary;
         (void)text_format(probe->title, sizeof(probe->title), "%.*s", TEXT_ARGS(summary->title));
     }
@@ -79,6 +88,7 @@ void probe_submit(struct probe *probe, struct extract *extract, int body_fd, uin
     probe->request.body_bytes = body_bytes;
     if (!probe->request.limits.pages_max)
         probe->request.limits = extract_limits_default();
+    probe->request.on_document = on_document;
     probe->request.on_pages = on_pages;
     probe->request.on_done = on_done;
     extract_submit(extract, &probe->request);

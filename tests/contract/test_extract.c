@@ -251,7 +251,6 @@ static void test_extract__gives_up_after_three_bad_pages(void **state)
     for (unsigned page = 0; page < 4; page++)
         write_bomb_page();
     assert_refused(pdf_writer_end(&writer), ERR_EXTRACT_TIMEOUT);
-    assert_int_equal(probe.page_count, 4);
     assert_int_equal(probe.summary.page_count, 5);
 }
 

@@ -66,9 +66,19 @@ static void end_soon(struct reading *reading, enum error_code code)
                  1 + world_delay(reading->worker->world, USUAL_MS), on_end);
 }
 
+static void give_document(struct reading *reading)
+{
+    const struct extract_document document = {reading->version->page_count, TEXT("A title"),
+                                              TEXT("application/pdf")};
+    if (reading->request->on_document)
+        reading->request->on_document(reading->request, &document);
+}
+
 static void give_page(struct reading *reading)
 {
     struct page page;
+    if (reading->next_page == 1)
+        give_document(reading);
     char *text = version_page(reading->version, reading->next_page++, &page);
     reading->credit_bytes -= (int64_t)page.text.bytes;
     reading->request->on_pages(reading->request, &page, 1);

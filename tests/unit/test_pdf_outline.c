@@ -3,7 +3,7 @@
 #include "tests/unit/test.h"
 
 static struct pdf_writer writer;
-static struct pdf *pdf;
+static struct reader *pdf;
 static struct pdf_outline outline;
 
 static int set_up(void **state)
@@ -17,7 +17,8 @@ static int tear_down(void **state)
 {
     (void)state;
     pdf_outline_release(&outline);
-    pdf_close(pdf);
+    if (pdf)
+        pdf->close(pdf);
     pdf = NULL;
     pdf_writer_release(&writer);
     return 0;

@@ -57,7 +57,7 @@ static void test_wire__carries_every_other_frame(void **state)
         {.type = WIRE_BROKEN, .failure = {TEXT("sandbox"), TEXT("no seccomp")}},
         {.type = WIRE_STARTED, .started = {1, 2}},
         {.type = WIRE_ENDED, .ended = {1, true, 139, 5, 6}},
-        {.type = WIRE_DOCUMENT, .document = {12, true, TEXT("A title")}},
+        {.type = WIRE_DOCUMENT, .document = {12, true, TEXT("text/x"), TEXT("A title")}},
         {.type = WIRE_PAGE, .page = {3, 2, TEXT("The text\n")}},
         {.type = WIRE_END},
         {.type = WIRE_FAILURE, .failure = {TEXT("damaged"), TEXT("")}},
@@ -76,23 +76,10 @@ static void test_wire__carries_every_other_frame(void **state)
     }
 }
 
-static void test_wire__writes_a_page_in_place(void **state)
-{
-    (void)state;
-    size_t page_at;
-    assert_true(wire_page_begin(&out, &page_at));
-    buffer_append_text(&out, TEXT("in place"));
-    wire_page_finish(&out, page_at, 17, 2);
-    struct wire_frame frame = decode_whole();
-    assert_int_equal(frame.page.number, 17);
-    assert_int_equal(frame.page.flags, 2);
-    assert_text(frame.page.text, "in place");
-}
-
 static void test_wire__waits_for_the_rest(void **state)
 {
     (void)state;
-    struct wire_frame frame = {.type = WIRE_DOCUMENT, .document = {1, false, TEXT("t")}};
+    struct wire_frame frame = {.type = WIRE_DOCUMENT, .document = {1, false, TEXT("m"), TEXT("t")}};
     assert_true(wire_encode(&out, &frame));
     for (size_t bytes = 0; bytes < out.bytes; bytes++) {
         size_t frame_bytes;
@@ -103,7 +90,7 @@ static void test_wire__waits_for_the_rest(void **state)
 
 static void assert_bad_after(size_t at, uint8_t byte)
 {
-    struct wire_frame frame = {.type = WIRE_DOCUMENT, .document = {1, false, TEXT("t")}};
+    struct wire_frame frame = {.type = WIRE_DOCUMENT, .document = {1, false, TEXT("m"), TEXT("t")}};
     size_t bytes;
     buffer_clear(&out);
     assert_true(wire_encode(&out, &frame));
@@ -121,20 +108,18 @@ static void test_wire__refuses_what_is_malformed(void **state)
     assert_bad_after(8, 1);     /* a payload shorter than its fields */
     assert_bad_after(10, 1);    /* a payload of 64 KiB */
     assert_bad_after(16, 2);    /* neither true nor false */
-    assert_bad_after(20, 2);    /* a title longer than the payload */
-    assert_bad_after(20, 0);    /* a payload longer than its fields */
-    assert_bad_after(23, 0xff); /* a title of 4 GiB */
+    assert_bad_after(25, 2);    /* a title longer than the payload */
+    assert_bad_after(25, 0);    /* a payload longer than its fields */
+    assert_bad_after(28, 0xff); /* a title of 4 GiB */
 }
 
 static void test_wire__refuses_a_page_above_the_limit_before_it_is_there(void **state)
 {
     (void)state;
-    size_t page_at, bytes;
-    struct wire_frame frame;
-    assert_true(wire_page_begin(&out, &page_at));
-    for (int i = 0; i < 1001; i++)
-        buffer_append_char(&out, 'x');
-    wire_page_finish(&out, page_at, 1, 0);
+    static const char text[1001] = "x";
+    struct wire_frame frame = {.type = WIRE_PAGE, .page = {1, 0, {text, sizeof(text)}}};
+    size_t bytes;
+    assert_true(wire_encode(&out, &frame));
     struct text head = text_slice(buffer_text(&out), 0, WIRE_HEADER_BYTES);
     assert_int_equal(wire_decode(head, 1000, &frame, &bytes), WIRE_IS_BAD);
     assert_int_equal(wire_decode(head, 1001, &frame, &bytes), WIRE_NEEDS_MORE);
@@ -177,7 +162,8 @@ static void say(struct wire_frame frame)
 
 static void say_document(uint32_t page_count)
 {
-    say((struct wire_frame){.type = WIRE_DOCUMENT, .document = {page_count, false, TEXT("Mills")}});
+    say((struct wire_frame){.type = WIRE_DOCUMENT,
+                            .document = {page_count, false, TEXT("text/mill"), TEXT("Mills")}});
 }
 
 static void say_page(uint32_t number, uint32_t flags, struct text text)
@@ -371,7 +357,8 @@ static void lie_blame_the_machine(void)
 
 static void lie_dirty_title(void)
 {
-    say((struct wire_frame){.type = WIRE_DOCUMENT, .document = {1, false, TEXT("a\x1b[2J")}});
+    say((struct wire_frame){.type = WIRE_DOCUMENT,
+                            .document = {1, false, TEXT("m"), TEXT("a\x1b[2J")}});
 }
 
 static void lie_without_credit(void)
@@ -426,7 +413,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FRAME(test_wire__carries_a_job),
         FRAME(test_wire__carries_every_other_frame),
-        FRAME(test_wire__writes_a_page_in_place),
         FRAME(test_wire__waits_for_the_rest),
         FRAME(test_wire__refuses_what_is_malformed),
         FRAME(test_wire__refuses_a_page_above_the_limit_before_it_is_there),
