@@ -38,7 +38,7 @@ COMMANDS_WITH_PIPELINE = ["running", "cmd_work", "cmd_dev", "dev", "ops", "page"
 
 # What millrace-extract is made of: it may not drag curl or OpenSSL into the sandbox.
 HELPER = [
-    "clean", "fonts", "helper_child", "helper_main", "layout", "markup", "office", "pdf",
+    "clean", "columns", "fonts", "helper_child", "helper_main", "layout", "markup", "office", "pdf",
     "pdf_forms", "pdf_outline", "pdf_private", "plain", "reader", "sandbox", "selftest", "sniff",
     "transcript", "wire",
 ]  # fmt: skip

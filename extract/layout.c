@@ -1,0 +1,187 @@
+#include "extract/layout.h"
+
+#include <math.h>
+
+#include "extract/columns.h"
+#include "worker/base/memory.h"
+
+#define FAR_POINTS 30000.0f /* further out than any page: the largest is 14,400 */
+/* Heights of a character between it and the next one on a line: more is another line, which poppler
+ * has not told from this one. */
+#define GAP_ACROSS_MAX 2.0f /* the space between them has its own box, as wide as the gap */
+#define GAP_DOWN_MAX 0.5f   /* letters of text that is turned touch each other */
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+static bool is_bidi_mark(struct text rest) /* U+202A .. U+202E */
+{
+    return rest.bytes >= 3 && rest.start[0] == '\xe2' && rest.start[1] == '\x80' &&
+           rest.start[2] >= '\xaa' && rest.start[2] <= '\xae';
+}
+
+/* Bytes of the next character that has a glyph, skipping bidi marks; 0 at the end. */
+static size_t next_char(struct text text, size_t *at)
+{
+    while (*at < text.bytes && is_bidi_mark(text_slice(text, *at, text.bytes)))
+        *at += 3;
+    return text_utf8_sequence(text_slice(text, *at, text.bytes));
+}
+
+static bool glyphs_match(struct text text, size_t glyph_count)
+{
+    size_t at = 0, count = 0, bytes;
+    if (glyph_count > LAYOUT_GLYPHS_MAX)
+        return false;
+    for (; (bytes = next_char(text, &at)) != 0; at += bytes)
+        count++;
+    return count == glyph_count;
+}
+
+static float sane(float value)
+{
+    return value > -FAR_POINTS && value < FAR_POINTS ? value : 0; /* not a number: 0 too */
+}
+
+static struct layout_box sane_box(const struct layout_page *page, struct layout_box box)
+{
+    float x1 = sane(fminf(box.x1, box.x2)), x2 = sane(fmaxf(box.x1, box.x2));
+    struct layout_box upright = {x1, sane(fminf(box.y1, box.y2)), x2, sane(fmaxf(box.y1, box.y2))};
+    if (page->is_right_to_left) {
+        upright.x1 = page->width - x2;
+        upright.x2 = page->width - x1;
+    }
+    return upright;
+}
+
+static void widen(struct layout_box *box, struct layout_box other)
+{
+    box->x1 = fminf(box->x1, other.x1);
+    box->y1 = fminf(box->y1, other.y1);
+    box->x2 = fmaxf(box->x2, other.x2);
+    box->y2 = fmaxf(box->y2, other.y2);
+}
+
+/* A line while its characters are read. */
+struct reading {
+    struct layout_line line;
+    struct layout_box word; /* the first one */
+    struct layout_box last; /* of the last character, none when is_new */
+    bool is_new, is_past_word;
+    uint32_t bold_count;
+    uint32_t size_votes; /* for line.font_size: the majority of one pass */
+};
+
+static void vote(struct reading *reading, float font_size)
+{
+    if (reading->size_votes == 0)
+        reading->line.font_size = font_size;
+    if (reading->line.font_size == font_size)
+        reading->size_votes++;
+    else
+        reading->size_votes--;
+}
+
+static void read_glyph(struct reading *reading, struct layout_box box,
+                       const struct layout_glyph *glyph)
+{
+    struct layout_line *line = &reading->line;
+    if (line->char_count++ == 0)
+        line->box = reading->word = box;
+    widen(&line->box, box);
+    if (!reading->is_past_word)
+        widen(&reading->word, box);
+    reading->bold_count += glyph->is_bold;
+    vote(reading, glyph->font_size > 0 && glyph->font_size < FAR_POINTS ? glyph->font_size : 0);
+}
+
+/* Blocks and cells of tables come without a newline, or even a space, between them. */
+static bool is_elsewhere(const struct layout_page *page, const struct reading *reading,
+                         struct layout_box box, bool is_space)
+{
+    const struct layout_box *last = &reading->last;
+    float height = fmaxf(last->y2 - last->y1, 1);
+    if (reading->is_new)
+        return false;
+    if (box.y1 - last->y2 > height * GAP_DOWN_MAX || last->y1 - box.y2 > height * GAP_DOWN_MAX)
+        return true;
+    if (page->is_right_to_left) /* the boxes of a word are in the order of the eye */
+        return false;
+    float gap = is_space ? box.x2 - box.x1 : box.x1 - last->x2;
+    return gap > height * GAP_ACROSS_MAX || box.x2 < last->x1;
+}
+
+static void push_line(struct layout_page *page, size_t *allocated, struct reading *reading)
+{
+    struct layout_line *line = &reading->line;
+    if (line->char_count == 0)
+        return;
+    if (page->line_count == *allocated) {
+        *allocated = *allocated ? 2 * *allocated : 64;
+        page->lines = xrealloc(page->lines, *allocated, sizeof(*page->lines));
+    }
+    line->is_bold = reading->bold_count * 2 > line->char_count;
+    line->first_word_width = reading->word.x2 - reading->word.x1;
+    page->lines[page->line_count++] = *line;
+}
+
+static void end_line(struct layout_page *page, size_t *allocated, struct reading *reading,
+                     size_t at, size_t next_at)
+{
+    reading->line.byte_end = (uint32_t)at;
+    push_line(page, allocated, reading);
+    *reading = (struct reading){.line.byte_start = (uint32_t)next_at, .is_new = true};
+}
+
+static void read_char(struct layout_page *page, size_t *allocated, struct reading *reading,
+                      struct text one, const struct layout_glyph *glyph)
+{
+    size_t at = (size_t)(one.start - page->text.data);
+    bool is_space = one.start[0] == ' ' || one.start[0] == '\t';
+    struct layout_box box = sane_box(page, glyph->box);
+    if (one.start[0] == '\n') {
+        end_line(page, allocated, reading, at, at + 1);
+        return;
+    }
+    if (is_elsewhere(page, reading, box, is_space))
+        end_line(page, allocated, reading, at, at);
+    if (is_space)
+        reading->is_past_word = reading->line.char_count != 0;
+    else
+        read_glyph(reading, box, glyph);
+    reading->last = box;
+    reading->is_new = reading->line.char_count == 0;
+}
+
+void layout_read(struct layout_page *page, struct text text, const struct layout_glyph *glyphs,
+                 size_t glyph_count)
+{
+    static const struct layout_glyph nowhere = {.font_size = 0};
+    size_t allocated = 0, at = 0, bytes;
+    struct reading reading = {.is_new = true};
+    page->has_boxes = glyphs_match(text, glyph_count);
+    page->text = buffer_new(text.bytes + 1);
+    buffer_append_text(&page->text, text);
+    text = buffer_text(&page->text);
+    for (size_t i = 0; (bytes = next_char(text, &at)) != 0; at += bytes, i++)
+        read_char(page, &allocated, &reading, text_slice(text, at, at + bytes),
+                  page->has_boxes ? &glyphs[i] : &nowhere);
+    end_line(page, &allocated, &reading, text.bytes, text.bytes);
+}
+
+void layout_order(struct layout_page *page)
+{
+    if (page->has_boxes)
+        page->gutters_found = columns_order(page->lines, page->line_count);
+}
+
+void layout_release(struct layout_page *page)
+{
+    buffer_release(&page->text);
+    xfree(page->lines);
+    *page = (struct layout_page){0};
+}
+
+struct text layout_line_text(const struct layout_page *page, const struct layout_line *line)
+{
+    return text_slice(buffer_text(&page->text), line->byte_start, line->byte_end);
+}
