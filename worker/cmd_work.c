@@ -139,6 +139,7 @@ int cmd_work(struct invocation *invocation)
     struct config config;
     struct error err;
     int code = EXIT_WRONG_USAGE;
+    signals_end_early(EXIT_DONE);
     if (!cmd_no_more_options(invocation))
         return EXIT_WRONG_USAGE;
     if (cmd_load_config(invocation, NEEDS, &config)) {

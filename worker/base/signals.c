@@ -1,6 +1,7 @@
 #include "worker/base/signals.h"
 
 #include <signal.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "worker/base/memory.h"
@@ -14,6 +15,14 @@ struct signals {
     void *arg;
 };
 
+static volatile sig_atomic_t early_code;
+
+static void on_early(int number)
+{
+    (void)number;
+    _exit(early_code);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct signals *signals = handle->data;
@@ -26,6 +35,15 @@ static void on_closed(uv_handle_t *handle)
     struct signals *signals = handle->data;
     if (--signals->open_count == 0)
         xfree(signals);
+}
+
+void signals_end_early(int exit_code)
+{
+    struct sigaction action = {.sa_handler = on_early};
+    early_code = exit_code;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < COUNT_OF(CAUGHT); i++)
+        sigaction(CAUGHT[i], &action, NULL);
 }
 
 struct signals *signals_open(struct loop *loop, void (*on_stop)(void *arg, unsigned count),
