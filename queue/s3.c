@@ -269,7 +269,8 @@ struct s3 *s3_open(struct loop *loop, const struct objects_options *options, str
                                 .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                 .stall_timeout_ms = STALL_TIMEOUT_MS,
                                 .lane = LANE_OBJECT};
-    s3->credentials = credentials_open(loop, options->getenv, err);
+    struct credentials_options keys = {.getenv = options->getenv, .region = options->region};
+    s3->credentials = credentials_open(loop, &keys, err);
     s3->http = s3->credentials ? http_open(loop, &http, err) : NULL;
     if (s3->http)
         return s3;
