@@ -1,4 +1,4 @@
-# cmake -DOUT=migrations.c -DSQL="a.sql;b.sql;settings.sql" -P embed_sql.cmake   (store/migrations.h)
+# cmake -DOUT=migrations.c -DSQL="0001_a.sql;0002_b.sql;settings.sql" -P embed_sql.cmake   (store/migrations.h)
 # cmake -DOUT=statements.c -DSQL="a.sql;b.sql" -DHEADER=store/sql.h -P embed_sql.cmake
 # Bytes, not string literals: C guarantees literals of 4,095 characters only.
 set(arrays "")
@@ -8,8 +8,9 @@ foreach(path IN LISTS SQL)
   file(READ ${path} hex HEX)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
   string(REGEX REPLACE "((0x..,){16})" "\\1\n" bytes "${bytes}")
-  if(name STREQUAL "settings")
-    string(APPEND arrays "const char SETTINGS_SQL[] = {\n${bytes}0};\n")
+  if(NOT HEADER AND NOT name MATCHES "^[0-9]")
+    string(TOUPPER "${name}_SQL" array)
+    string(APPEND arrays "const char ${array}[] = {\n${bytes}0};\n")
   else()
     if(NOT HEADER)
       string(APPEND arrays "static ")

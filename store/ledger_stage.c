@@ -179,9 +179,9 @@ static void known_build(struct batch *batch)
     bool is_shared = !batch->ledger->options.has_user_schemas;
     buffer_format(&batch->bytes,
                   "select h.at, min(c.chunk_no) from unnest($3) with ordinality h(hash, at) "
-                  "join \"%s\".chunks c on c.document_id = ($1)[1] and c.content_hash = h.hash "
+                  "join %s%schunks c on c.document_id = ($1)[1] and c.content_hash = h.hash "
                   "join documents d on d.id = c.document_id and d.gen = $2 group by h.at",
-                  is_shared ? "public" : known->tenant->schema);
+                  is_shared ? "" : known->tenant->schema, is_shared ? "" : ".");
     struct pg_param params[] = {pg_array_param(ids), batch_i64(batch, (int64_t)known->live_gen),
                                 pg_array_param(hashes)};
     ledger_batch_statement(batch, buffer_string(&batch->bytes), params, COUNT_OF(params));

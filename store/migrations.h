@@ -13,6 +13,9 @@ struct migration {
 /* In order: the schema's version is the count of those that were run. */
 extern const struct migration MIGRATIONS[];
 extern const size_t MIGRATION_COUNT;
-extern const char SETTINGS_SQL[]; /* runs after them, each time */
+/* Run after them, each time: */
+extern const char SETTINGS_SQL[];
+extern const char ROLES_SQL[];
+extern const char INDEXES_SQL[]; /* one statement, whose rows are statements to be run alone */
 
 #endif

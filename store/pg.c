@@ -1,6 +1,7 @@
 #include "store/pg.h"
 
 #include <libpq-fe.h>
+#include <string.h>
 
 #include "store/pg_internal.h"
 #include "worker/base/memory.h"
@@ -8,6 +9,7 @@
 
 #define SILENCE_MS_EXTRA 5000    /* above the server's own timeouts, before we believe it dead */
 #define LIBPQ_VERSION_MIN 140000 /* pipeline mode */
+#define CONTROL_SCHEMA_BYTES_MAX 63
 
 uint64_t pg_silence_ms_max(const struct pg *pg)
 {
@@ -101,20 +103,37 @@ void pg_copy_done(struct pg *pg, struct pg_copy *copy, const struct error *err)
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
+/* It stands in statements as it is. pg_temp last: or a temporary table could shadow ours. */
+static bool write_search_path(struct text schema, char *ret_path, size_t path_bytes,
+                              struct error *err)
+{
+    if (!schema.bytes)
+        schema = TEXT("public");
+    if (text_is_identifier(schema, CONTROL_SCHEMA_BYTES_MAX) &&
+        text_format(ret_path, path_bytes, "\"%.*s\", pg_temp", TEXT_ARGS(schema)))
+        return true;
+    return error_set(err, ERR_CONFIG, "DB_CONTROL_SCHEMA must be [a-z_][a-z0-9_]{0,%d}",
+                     CONTROL_SCHEMA_BYTES_MAX - 1);
+}
+
 struct pg *pg_open(struct loop *loop, const struct pg_options *options, struct error *err)
 {
     struct pg_target target;
+    char search_path[sizeof(((struct pg *)0)->search_path)];
     if (PQlibVersion() < LIBPQ_VERSION_MIN) {
         error_set(err, ERR_CONFIG, "libpq %d is too old: 14 or newer is needed",
                   PQlibVersion() / 10000);
         return NULL;
     }
-    if (!pg_target_parse(options->url, options->application_name, &target, err))
+    if (!write_search_path(options->control_schema, search_path, sizeof(search_path), err) ||
+        !pg_target_parse(options->url, options->application_name, &target, err))
         return NULL;
     struct pg *pg = xcalloc(1, sizeof(*pg));
     pg->loop = loop;
     pg->options = *options;
-    pg->options.url = pg->options.application_name = TEXT_NONE; /* borrowed: the target has them */
+    /* Borrowed: what is needed of them was copied. */
+    pg->options.url = pg->options.application_name = pg->options.control_schema = TEXT_NONE;
+    memcpy(pg->search_path, search_path, sizeof(search_path));
     if (!pg->options.transactions_max)
         pg->options.transactions_max = 1;
     pg->target = target;
@@ -163,6 +182,13 @@ void pg_run_script(struct pg *pg, struct pg_copy *script)
 {
     assert(!script->data.start); /* that is what tells a script from a COPY */
     pg_run_copy(pg, script);
+}
+
+struct text pg_control_schema(const struct pg *pg)
+{
+    struct text rest;
+    text_cut(text_from(pg->search_path), '"', &rest);
+    return text_cut(rest, '"', &rest);
 }
 
 bool pg_is_connected(const struct pg *pg)

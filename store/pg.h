@@ -23,6 +23,7 @@ struct pg;
 struct pg_options {
     struct text url; /* postgresql:// or keyword=value; secret */
     struct text application_name;
+    struct text control_schema; /* of our tables, [a-z_][a-z0-9_]{0,62}; none: public */
     uint64_t connect_timeout_ms;
     uint64_t statement_timeout_ms; /* SET LOCAL in each transaction */
     uint64_t lock_timeout_ms;
@@ -72,6 +73,7 @@ struct pg_copy {
     /* in: borrowed until on_done */
     const char *sql;        /* COPY ... FROM STDIN */
     const char *sql_before; /* run in the same transaction before it, or NULL */
+    bool is_alone;          /* a script of one statement that must not be in a transaction */
     struct text data;       /* rows in COPY text or binary format */
     void (*on_done)(struct pg_copy *copy, const struct error *err);
     char sqlstate[6];         /* out, with an error of the server */
@@ -85,12 +87,14 @@ struct pg *pg_open(struct loop *loop, const struct pg_options *options,
                    struct error *err) MUST_CHECK;
 void pg_run(struct pg *pg, struct pg_request *request);
 void pg_run_copy(struct pg *pg, struct pg_copy *copy);
+struct text pg_control_schema(const struct pg *pg);
 bool pg_is_connected(const struct pg *pg);
 size_t pg_waiting_count(const struct pg *pg);
 void pg_close(struct pg *pg, void (*on_closed)(void *arg),
               void *arg); /* pending ones: ERR_SHUTDOWN */
 /* One string of many statements (migrations) in sql, data empty: one transaction on the COPY
- * connection, without a statement timeout. */
+ * connection, without a statement timeout. is_alone: one statement, sent as it is, without the
+ * search path: its names are qualified. */
 void pg_run_script(struct pg *pg, struct pg_copy *script);
 
 /* Builders of array parameters in binary form; out holds the bytes, which param borrows. */

@@ -12,11 +12,13 @@ static bool send_strings(const struct pg_copier *copier, const struct pg_copy *c
     const struct pg_options *options = &copier->pg->options;
     struct buffer AUTO_BUFFER sql = buffer_new(SIZE_MAX / 2);
     bool is_script = !copy->data.start;
+    if (copy->is_alone)
+        return PQsendQuery(copier->link.conn, copy->sql) == 1;
     buffer_format(&sql,
                   "set local statement_timeout = %llu; set local lock_timeout = %llu; "
-                  "set local synchronous_commit = on; ",
+                  "set local synchronous_commit = on; set local search_path = %s; ",
                   is_script ? 0ull : (unsigned long long)options->statement_timeout_ms,
-                  (unsigned long long)options->lock_timeout_ms);
+                  (unsigned long long)options->lock_timeout_ms, copier->pg->search_path);
     if (copy->sql_before)
         buffer_format(&sql, "%s; ", copy->sql_before);
     buffer_append_text(&sql, text_from(copy->sql));

@@ -128,6 +128,7 @@ struct pg {
     struct loop *loop;
     struct pg_options options;
     char statement_timeout[24], lock_timeout[24]; /* as set_config takes them */
+    char search_path[96];                         /* the control schema alone, quoted */
     struct pg_target target;
     struct pg_writer writer;
     struct pg_copier copier;

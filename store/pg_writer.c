@@ -11,6 +11,7 @@
  * remember how small the tables and arrays were then; planning anew costs a millisecond a batch. */
 static const char PRELUDE[] = "select set_config('statement_timeout', $1, true), "
                               "set_config('lock_timeout', $2, true), "
+                              "set_config('search_path', $3, true), "
                               "set_config('synchronous_commit', 'on', true), "
                               "set_config('plan_cache_mode', 'force_custom_plan', true)";
 
@@ -133,10 +134,10 @@ static bool send_transaction(struct pg_writer *writer, struct pg_request *reques
 {
     struct pg_flight *flight = flight_of(request);
     const struct pg *pg = writer->pg;
-    const struct pg_param timeouts[] = {param_of(pg->statement_timeout),
-                                        param_of(pg->lock_timeout)};
+    const struct pg_param settings[] = {param_of(pg->statement_timeout), param_of(pg->lock_timeout),
+                                        param_of(pg->search_path)};
     const struct pg_statement prelude = {
-        .sql = PRELUDE, .params = timeouts, .param_count = COUNT_OF(timeouts)};
+        .sql = PRELUDE, .params = settings, .param_count = COUNT_OF(settings)};
     assert(request->statement_count <= STATEMENTS_MAX);
     flight->query_count = flight->query_at = 0;
     if (!flight->queries)

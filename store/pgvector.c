@@ -214,7 +214,7 @@ static void write_slice_sql(struct operation *operation, struct text type_schema
                   "chunk_no from slice order by 1 desc, 2 desc limit 1) as last left join "
                   "(select b.document_id, b.chunk_no, b.score, d.gen, c.page_first, c.page_last, "
                   "c.content from best b join %s c using (document_id, chunk_no) "
-                  "join public.documents d on d.id = b.document_id and d.gen is not null) "
+                  "join documents d on d.id = b.document_id and d.gen is not null) "
                   "as found on true",
                   operation->table);
 }
@@ -319,7 +319,7 @@ static void begin_fetch(struct operation *operation)
     buffer_format(&operation->sql,
                   "select c.chunk_no, encode(c.content_hash, 'hex'), "
                   "array_to_json(c.embedding::real[]) from %s c "
-                  "join public.documents d on d.id = c.document_id and d.gen = $3::bigint "
+                  "join documents d on d.id = c.document_id and d.gen = $3::bigint "
                   "where c.document_id = $1::uuid and c.chunk_no = any($2) "
                   "and d.user_id = $4::uuid and c.embedding is not null",
                   operation->table);
@@ -355,8 +355,10 @@ static void pgvector_start(void *driver, enum vectors_operation kind,
     operation->request = request;
     request->private_state = operation;
     uuid_format(request->tenant->id, operation->user);
-    (void)text_format(operation->table, sizeof(operation->table), "%s.chunks",
-                      pgvector->has_user_schemas ? request->tenant->schema : "public");
+    const struct tenant *tenant = request->tenant; /* shared: found by the search path */
+    (void)text_format(operation->table, sizeof(operation->table), "%s%schunks",
+                      pgvector->has_user_schemas ? tenant->schema : "",
+                      pgvector->has_user_schemas ? "." : "");
     assert(kind == VECTORS_QUERY || kind == VECTORS_FETCH); /* the others are rows already */
     if (kind == VECTORS_QUERY)
         begin_query(operation);

@@ -8,28 +8,36 @@
 #define RETRY_MS 200
 #define LOCK_NUMBER 7239413501825463 /* of the advisory lock; any number, but always this one */
 
+/* The oldest version whose programs may go on beside this schema: a rolling upgrade migrates first,
+ * and workers of before run (and start again) until they are replaced. A migration that takes
+ * something away from them raises it. */
+#define OLDEST_PROGRAM 3
+
 /* What the database knows whatever our tables are. Columns: is_superuser, has_pgvector, may_write,
- * may_make_schemas, its clock in milliseconds. */
+ * may_make_schemas, its clock in milliseconds, is_owner. */
 static const char FACTS_SQL[] =
     "select (select rolsuper::int from pg_roles where rolname = current_user), "
     "(select count(*) from pg_extension where extname = 'vector'), "
-    "(select coalesce(bool_and(has_table_privilege(to_regclass('public.' || name), 'insert') and "
-    "has_table_privilege(to_regclass('public.' || name), 'update')), false)::int from "
+    "(select coalesce(bool_and(has_table_privilege(to_regclass(name), 'insert') and "
+    "has_table_privilege(to_regclass(name), 'update')), false)::int from "
     "unnest('{documents,job_items,processing_jobs}'::text[]) name), "
-    "coalesce(has_function_privilege(to_regprocedure('public.millrace_tenant_schema(uuid)'), "
+    "coalesce(has_function_privilege(to_regprocedure('millrace_tenant_schema(uuid)'), "
     "'execute'), false)::int, "
-    "floor(extract(epoch from clock_timestamp()) * 1000)::bigint";
-/* Columns: version, schema_prefix. */
+    "floor(extract(epoch from clock_timestamp()) * 1000)::bigint, "
+    "(select pg_has_role(relowner, 'usage')::int from pg_class where oid = "
+    "to_regclass('documents'))";
+/* Columns: version, schema_prefix, the oldest program that it allows. */
 static const char VERSION_SQL[] =
-    "select coalesce(max(version), 0), (select value from public.millrace_settings where name = "
-    "'schema_prefix') from public.schema_version";
+    "select coalesce(max(version), 0), (select value from millrace_settings where name = "
+    "'schema_prefix'), coalesce(max(oldest_program), 0) from schema_version";
 
 /* Every script: one runner at a time, and only from the version it was made for. */
 static const char GUARD_SQL[] =
-    "set local search_path = public; "
     "select pg_advisory_xact_lock(%llu); "
+    "do $guard$ begin if to_regnamespace('\"%.*s\"') is null then create schema \"%.*s\"; end if; "
+    "end $guard$; "
     "create table if not exists schema_version (version integer primary key, name text not null, "
-    "applied_at timestamptz not null default now()); "
+    "applied_at timestamptz not null default now(), oldest_program integer not null); "
     "do $guard$ begin "
     "if (select coalesce(max(version), 0) from schema_version) <> %u then "
     "raise exception 'another migrate was faster' using errcode = 'MR001'; end if; "
@@ -40,8 +48,12 @@ struct run {
     struct loop *loop;
     struct schema_request *request;
     bool is_check;
-    bool has_read_before; /* version_before is set */
-    bool is_last;         /* the script under way is SETTINGS_SQL */
+    bool has_read_before;  /* version_before is set */
+    bool is_last;          /* the script under way is SETTINGS_SQL */
+    struct buffer indexes; /* statements that are still to be run alone, a NUL after each */
+    size_t index_at;
+    struct pg_param params[2];
+    char dimensions[16], rows_min[24];
     uint64_t start_ms;
     struct timer retry;
     struct pg_statement statement;
@@ -53,12 +65,14 @@ struct run {
 };
 
 static void read_version(struct run *run);
+static void find_indexes(struct run *run);
 
 static void finish(struct run *run, const struct error *err)
 {
     struct schema_request *request = run->request;
     request->private_state = NULL;
     buffer_release(&run->sql);
+    buffer_release(&run->indexes);
     loop_bury(run->loop, run);
     request->on_done(request, err);
 }
@@ -91,7 +105,7 @@ static void on_script_done(struct pg_copy *script, const struct error *err)
         return;
     }
     if (!err && run->is_last)
-        finish(run, NULL);
+        find_indexes(run);
     else
         read_version(run);
 }
@@ -103,18 +117,25 @@ static void run_script(struct run *run)
     struct buffer *sql = &run->sql;
     run->is_last = version == MIGRATION_COUNT;
     buffer_clear(sql);
-    buffer_format(sql, GUARD_SQL, (unsigned long long)LOCK_NUMBER, version);
+    struct text place = pg_control_schema(run->pg);
+    buffer_format(sql, GUARD_SQL, (unsigned long long)LOCK_NUMBER, TEXT_ARGS(place),
+                  TEXT_ARGS(place), version);
     if (run->is_last) {
         buffer_format(sql,
                       "select set_config('millrace.schema_prefix', '%.*s', true), "
                       "set_config('millrace.has_vectors', '%s', true), "
-                      "set_config('millrace.has_user_schemas', '%s', true);\n%s",
+                      "set_config('millrace.has_user_schemas', '%s', true), "
+                      "set_config('millrace.worker_role', '%.*s', true), "
+                      "set_config('millrace.application_role', '%.*s', true);\n%s\n%s",
                       TEXT_ARGS(options->schema_prefix),
                       options->vectors_in_postgres ? "on" : "off",
-                      options->has_user_schemas ? "on" : "off", SETTINGS_SQL);
+                      options->has_user_schemas ? "on" : "off", TEXT_ARGS(options->worker_role),
+                      TEXT_ARGS(options->application_role), SETTINGS_SQL, ROLES_SQL);
     } else {
-        buffer_format(sql, "%s;\ninsert into schema_version (version, name) values (%u, '%s')",
-                      MIGRATIONS[version].sql, version + 1, MIGRATIONS[version].name);
+        buffer_format(
+            sql,
+            "%s;\ninsert into schema_version (version, name, oldest_program) values (%u, '%s', %u)",
+            MIGRATIONS[version].sql, version + 1, MIGRATIONS[version].name, OLDEST_PROGRAM);
     }
     assert(!sql->is_full);
     run->script = (struct pg_copy){.sql = buffer_string(sql), .on_done = on_script_done};
@@ -123,10 +144,12 @@ static void run_script(struct run *run)
 
 /* ---- what is there --------------------------------------------------------------------------- */
 
-static bool check_versions(const struct run *run, struct text prefix, struct error *err)
+static bool check_versions(const struct run *run, struct text prefix, uint64_t oldest_program,
+                           struct error *err)
 {
     const struct schema_request *request = run->request;
-    if (request->version_after > request->version_needed)
+    bool is_newer = request->version_after > request->version_needed;
+    if (is_newer && (!run->is_check || oldest_program > request->version_needed))
         return error_set(err, ERR_SCHEMA, "the schema has version %u, this program knows %u only",
                          request->version_after, request->version_needed);
     if (!run->is_check)
@@ -146,14 +169,15 @@ static void on_version(struct pg_request *query, const struct pg_result *result,
 {
     struct run *run = container_of(query, struct run, query);
     struct error problem;
-    uint64_t version = 0;
+    uint64_t version = 0, oldest_program = 0;
     bool is_missing = text_equal(text_from(query->sqlstate), TEXT("42P01"));
     struct text prefix = TEXT_NONE;
     if (err && !is_missing) {
         fail_or_retry(run, err);
         return;
     }
-    if (result && !pg_value_u64(result, 0, 0, &version)) {
+    if (result &&
+        (!pg_value_u64(result, 0, 0, &version) || !pg_value_u64(result, 0, 2, &oldest_program))) {
         error_set(&problem, ERR_SCHEMA, "the table schema_version is not ours");
         finish(run, &problem);
         return;
@@ -164,7 +188,7 @@ static void on_version(struct pg_request *query, const struct pg_result *result,
     if (!run->has_read_before)
         run->request->version_before = (uint32_t)version;
     run->has_read_before = true;
-    if (!check_versions(run, prefix, &problem))
+    if (!check_versions(run, prefix, oldest_program, &problem))
         finish(run, &problem);
     else if (run->is_check)
         finish(run, NULL);
@@ -172,11 +196,15 @@ static void on_version(struct pg_request *query, const struct pg_result *result,
         run_script(run);
 }
 
-static void run_query(struct run *run, const char *sql,
+static void run_query(struct run *run, const char *sql, int param_count,
                       void (*on_done)(struct pg_request *, const struct pg_result *,
                                       const struct error *))
 {
-    run->statement = (struct pg_statement){.sql = sql, .is_dynamic = true, .keeps_rows = true};
+    run->statement = (struct pg_statement){.sql = sql,
+                                           .params = run->params,
+                                           .param_count = param_count,
+                                           .is_dynamic = true,
+                                           .keeps_rows = true};
     run->query = (struct pg_request){
         .statements = &run->statement, .statement_count = 1, .on_done = on_done};
     pg_run(run->pg, &run->query);
@@ -184,7 +212,7 @@ static void run_query(struct run *run, const char *sql,
 
 static void read_version(struct run *run)
 {
-    run_query(run, VERSION_SQL, on_version);
+    run_query(run, VERSION_SQL, 0, on_version);
 }
 
 static void on_facts(struct pg_request *query, const struct pg_result *result,
@@ -202,27 +230,113 @@ static void on_facts(struct pg_request *query, const struct pg_result *result,
     uint64_t server_ms;
     if (pg_value_u64(result, 0, 4, &server_ms))
         run->request->clock_ahead_ms = (int64_t)server_ms - (int64_t)loop_wall_ms(run->loop);
+    run->request->is_owner = text_equal(pg_value(result, 0, 5), TEXT("1"));
     read_version(run);
+}
+
+/* ---- indexes, after everything else ---------------------------------------------------------- */
+
+static void run_index(struct run *run);
+
+/* Another migrate is at the same index: deadlock, duplicate_table, or a clash in the catalog. */
+static bool is_race(const struct pg_copy *script, const struct error *err)
+{
+    size_t at;
+    return err->code == ERR_CONFLICT || text_equal(text_from(script->sqlstate), TEXT("42P07")) ||
+           text_find(text_from(err->message), TEXT("pg_class_relname_nsp_index"), &at);
+}
+
+static void on_index_retry(struct timer *timer)
+{
+    find_indexes(container_of(timer, struct run, retry));
+}
+
+static void on_index_made(struct pg_copy *script, const struct error *err)
+{
+    struct run *run = container_of(script, struct run, script);
+    struct error wrapped;
+    bool is_late = loop_now_ms(run->loop) - run->start_ms > DEADLINE_MS;
+    if (err && is_race(script, err) && !is_late) {
+        timer_start(run->loop, &run->retry, RETRY_MS, on_index_retry);
+        return;
+    }
+    if (err) {
+        wrapped = *err;
+        error_wrap(&wrapped, "%s", script->sql);
+        finish(run, &wrapped);
+        return;
+    }
+    run->request->index_count += text_starts_with(text_from(script->sql), TEXT("create"));
+    run->index_at += text_from(script->sql).bytes + 1;
+    run_index(run);
+}
+
+static void run_index(struct run *run)
+{
+    if (run->index_at == run->indexes.bytes) {
+        finish(run, NULL);
+        return;
+    }
+    run->script = (struct pg_copy){
+        .sql = run->indexes.data + run->index_at, .is_alone = true, .on_done = on_index_made};
+    pg_run_script(run->pg, &run->script);
+}
+
+static void on_indexes(struct pg_request *query, const struct pg_result *result,
+                       const struct error *err)
+{
+    struct run *run = container_of(query, struct run, query);
+    if (err) {
+        finish(run, err);
+        return;
+    }
+    for (size_t i = 0; i < pg_row_count(result); i++) {
+        buffer_append_text(&run->indexes, pg_value(result, i, 0));
+        buffer_append_char(&run->indexes, '\0');
+    }
+    run_index(run);
+}
+
+static void find_indexes(struct run *run)
+{
+    const struct schema_options *options = &run->request->options;
+    (void)text_format(run->dimensions, sizeof(run->dimensions), "%u", options->dimension_count);
+    (void)text_format(run->rows_min, sizeof(run->rows_min), "%llu",
+                      (unsigned long long)options->index_rows_min);
+    run->params[0] = (struct pg_param){.data = run->dimensions, .type = PG_TEXT};
+    run->params[1] = (struct pg_param){.data = run->rows_min, .type = PG_TEXT};
+    run->index_at = 0;
+    buffer_clear(&run->indexes);
+    run_query(run, INDEXES_SQL, COUNT_OF(run->params), on_indexes);
 }
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
-static void on_bad_prefix(struct later *later)
+static void on_bad_options(struct later *later)
 {
     struct run *run = container_of(later, struct run, failing);
     finish(run, &run->err);
 }
 
-/* It becomes part of identifiers and of a literal: the same rule as for tenants. */
-static bool is_prefix(struct text prefix)
+/* A role's name becomes part of a literal, which is quoted as an identifier later. */
+static bool is_role(struct text role)
 {
-    bool is_good =
-        prefix.bytes > 0 && prefix.bytes <= 30 && (prefix.start[0] < '0' || prefix.start[0] > '9');
-    for (size_t i = 0; i < prefix.bytes; i++) {
-        char c = prefix.start[i];
-        is_good = is_good && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_');
-    }
-    return is_good;
+    for (size_t i = 0; i < role.bytes; i++)
+        if (role.start[i] <= ' ' || role.start[i] > '~' || role.start[i] == '\'' ||
+            role.start[i] == '\\')
+            return false;
+    return role.bytes <= 63;
+}
+
+static bool check_options(const struct schema_options *options, struct error *err)
+{
+    if (!text_is_identifier(options->schema_prefix, 30))
+        return error_set(err, ERR_CONFIG, "DB_SCHEMA_PREFIX must be [a-z_][a-z0-9_]{0,29}");
+    if (!is_role(options->worker_role) || !is_role(options->application_role))
+        return error_set(err, ERR_CONFIG,
+                         "DB_WORKER_ROLE and DB_APPLICATION_ROLE must be at most 63 characters of "
+                         "ASCII without spaces and quotes");
+    return true;
 }
 
 static void start(struct pg *pg, struct loop *loop, struct schema_request *request, bool is_check)
@@ -230,17 +344,17 @@ static void start(struct pg *pg, struct loop *loop, struct schema_request *reque
     struct run *run = xcalloc(1, sizeof(*run));
     *run = (struct run){.pg = pg, .loop = loop, .request = request, .is_check = is_check};
     run->sql = buffer_new(SCRIPT_BYTES_MAX);
+    run->indexes = buffer_new(SIZE_MAX / 2);
     run->start_ms = loop_now_ms(loop);
     request->private_state = run;
     request->version_before = request->version_after = 0;
     request->version_needed = (uint32_t)MIGRATION_COUNT;
-    request->is_superuser = request->has_pgvector = false;
-    if (is_prefix(request->options.schema_prefix)) {
-        run_query(run, FACTS_SQL, on_facts);
-        return;
-    }
-    error_set(&run->err, ERR_CONFIG, "DB_SCHEMA_PREFIX must be [a-z_][a-z0-9_]{0,29}");
-    loop_later(loop, &run->failing, on_bad_prefix);
+    request->index_count = 0;
+    request->is_superuser = request->is_owner = request->has_pgvector = false;
+    if (check_options(&request->options, &run->err))
+        run_query(run, FACTS_SQL, 0, on_facts);
+    else
+        loop_later(loop, &run->failing, on_bad_options);
 }
 
 void schema_migrate(struct pg *pg, struct loop *loop, struct schema_request *request)

@@ -35,6 +35,7 @@ static bool open_database(struct app *app, struct error *err)
     struct pg_options options = {
         .url = app->config->conninfo,
         .application_name = TEXT("millrace"),
+        .control_schema = app->config->db_control_schema,
         .connect_timeout_ms = 10000,
         .statement_timeout_ms = 30000,
         .lock_timeout_ms = 10000,
@@ -217,15 +218,24 @@ static void on_schema(struct schema_request *request, const struct error *err)
         call->err = *err;
 }
 
+struct schema_options app_schema_options(const struct app *app)
+{
+    const struct config *config = app->config;
+    return (struct schema_options){
+        .vectors_in_postgres = app_has_vectors_in_postgres(app),
+        .dimension_count = config->embedding_dimensions,
+        .has_user_schemas = config->db_use_user_schemas,
+        .schema_prefix = config->db_schema_prefix,
+        .worker_role = config->db_worker_role,
+        .application_role = config->db_application_role,
+        .index_rows_min = config->db_index_rows,
+    };
+}
+
 static struct schema_call schema_call_of(const struct app *app)
 {
     return (struct schema_call){
-        .request = {.options = {.vectors_in_postgres = app_has_vectors_in_postgres(app),
-                                .dimension_count = app->config->embedding_dimensions,
-                                .has_user_schemas = app->config->db_use_user_schemas,
-                                .schema_prefix = app->config->db_schema_prefix},
-                    .on_done = on_schema},
-    };
+        .request = {.options = app_schema_options(app), .on_done = on_schema}};
 }
 
 static bool wait_for(struct app *app, struct schema_call *call, struct error *err)
@@ -243,20 +253,23 @@ bool app_check_schema(struct app *app, struct error *err)
     schema_check(app->pg, app->loop, &call.request);
     if (!wait_for(app, &call, err))
         return false;
-    if (call.request.is_superuser)
-        LOG_WARN("database_role_too_strong", FIELD_STR("remedy", "give the worker a role that is "
-                                                                 "neither superuser nor owner"));
+    if (call.request.is_superuser || call.request.is_owner)
+        LOG_WARN("database_role_too_strong", FIELD_BOOL("is_superuser", call.request.is_superuser),
+                 FIELD_STR("remedy", "let migrate make one with DB_WORKER_ROLE"));
+    if (call.request.version_after > call.request.version_needed)
+        LOG_INFO("schema_newer", FIELD_U64("version", call.request.version_after),
+                 FIELD_U64("known_version", call.request.version_needed));
     return true;
 }
 
-bool app_migrate(struct app *app, uint32_t *ret_before, uint32_t *ret_after, struct error *err)
+bool app_migrate(struct app *app, struct app_migration *ret_migration, struct error *err)
 {
     struct schema_call call = schema_call_of(app);
     schema_migrate(app->pg, app->loop, &call.request);
     if (!wait_for(app, &call, err))
         return false;
-    *ret_before = call.request.version_before;
-    *ret_after = call.request.version_after;
+    *ret_migration = (struct app_migration){call.request.version_before, call.request.version_after,
+                                            call.request.index_count};
     return true;
 }
 

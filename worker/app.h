@@ -19,6 +19,7 @@ struct extract;
 struct embed;
 struct vectors;
 struct ledger;
+struct schema_options;
 
 struct app {
     struct loop *loop;
@@ -38,8 +39,13 @@ void app_close(struct app *app); /* runs the loop until all is closed; half-open
 bool app_has_vectors_in_postgres(const struct app *app);
 /* ERR_SCHEMA when the database is not at our version; runs the loop. */
 bool app_check_schema(struct app *app, struct error *err) MUST_CHECK;
+struct schema_options app_schema_options(const struct app *app);
+struct app_migration {
+    uint32_t version_before, version_after;
+    uint32_t index_count; /* indexes that were made */
+};
 /* Creates or upgrades the schema; runs the loop. */
-bool app_migrate(struct app *app, uint32_t *ret_before, uint32_t *ret_after,
+bool app_migrate(struct app *app, struct app_migration *ret_migration,
                  struct error *err) MUST_CHECK;
 /* Of the consumer and of producers: borrowed from config and from *ret_properties. */
 struct queue_options app_queue_options(const struct config *config,

@@ -163,9 +163,10 @@ static void tell_clock(struct check *check, int64_t ahead_ms)
 
 static void tell_rights(struct check *check, const struct schema_request *request)
 {
-    if (request->is_superuser)
-        write_line(check, RESULT_WARNING, "database role", "it is a superuser",
-                   "Give the worker a role that is neither superuser nor owner.");
+    if (request->is_superuser || request->is_owner)
+        write_line(check, RESULT_WARNING, "database role",
+                   request->is_superuser ? "it is a superuser" : "it owns the tables",
+                   "Let migrate make one for the workers with DB_WORKER_ROLE.");
     else if (request->may_write)
         say_ok(check, "database role", "it may write, and is no superuser");
     else
@@ -199,11 +200,7 @@ static void check_database(struct check *check)
     if (!open_group(check, &app, NEED_DATABASE, "database"))
         return;
     struct schema_call call = {
-        .request = {.options = {.vectors_in_postgres = app_has_vectors_in_postgres(&app),
-                                .dimension_count = check->config.embedding_dimensions,
-                                .has_user_schemas = check->config.db_use_user_schemas,
-                                .schema_prefix = check->config.db_schema_prefix},
-                    .on_done = on_schema},
+        .request = {.options = app_schema_options(&app), .on_done = on_schema},
         .wait = wait_on(app.loop),
     };
     schema_check(app.pg, app.loop, &call.request);

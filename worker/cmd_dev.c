@@ -381,10 +381,10 @@ static int run_dev(struct dev *dev)
 static bool prepare(struct dev *dev, const char *directory, bool is_fresh, struct text uses,
                     struct error *err)
 {
-    uint32_t before, after;
+    struct app_migration migration;
     return dev_state_open(&dev->state, directory, is_fresh, &dev->invocation->environment, err) &&
            configure(dev, uses, err) && app_open(&dev->app, &dev->config, NEEDS, err) &&
-           app_migrate(&dev->app, &before, &after, err) && write_env(dev, err);
+           app_migrate(&dev->app, &migration, err) && write_env(dev, err);
 }
 
 static int dev_in(struct dev *dev, const char *directory, bool is_fresh, struct text uses)

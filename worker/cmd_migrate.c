@@ -7,14 +7,16 @@
 
 static int migrate(struct app *app)
 {
-    uint32_t before, after;
+    struct app_migration done;
     struct error err;
-    if (!app_migrate(app, &before, &after, &err))
+    if (!app_migrate(app, &done, &err))
         return cmd_fail(&err);
-    if (before == after)
-        printf("schema is at version %u already\n", after);
+    if (done.version_before == done.version_after)
+        printf("schema is at version %u already\n", done.version_after);
     else
-        printf("schema upgraded from version %u to %u\n", before, after);
+        printf("schema upgraded from version %u to %u\n", done.version_before, done.version_after);
+    if (done.index_count)
+        printf("%u indexes made\n", done.index_count);
     return EXIT_DONE;
 }
 

@@ -1,6 +1,6 @@
 -- The control plane: users, jobs, documents, items, litter, dead letters.
 -- A table that an application has already keeps its columns; ours are added beside them. Nothing here takes a lock for long:
--- new columns have constant defaults, new indexes are on columns that are null in every old row.
+-- new columns have constant defaults, and indexes of tables that may be large already are made concurrently (indexes.sql).
 
 create table if not exists users (
     id uuid primary key default gen_random_uuid(),
@@ -44,7 +44,6 @@ alter table processing_jobs
     add column if not exists pages_done bigint not null default 0,
     add column if not exists chunks_done bigint not null default 0,
     add column if not exists tokens_done bigint not null default 0;
-create index if not exists processing_jobs_of_user on processing_jobs (user_id, created_at);
 comment on table processing_jobs is 'Documents submitted together, with exact counters: they are the counts of its job_items. A bare upload is a job of one.';
 comment on column processing_jobs.status is 'pending, processing, completed, failed, partial, cancelled';
 comment on column processing_jobs.processed_count is 'Items with outcome success or skipped.';
@@ -83,8 +82,6 @@ alter table documents
     add column if not exists leased_until timestamptz,
     add column if not exists starts integer not null default 0,
     add column if not exists deleted_at timestamptz;
-create unique index if not exists documents_object on documents (bucket, object_key);
-create index if not exists documents_of_user on documents (user_id);
 comment on table documents is 'One row per object of a bucket: the object as it is now. A removed object keeps its row as a tombstone.';
 comment on column documents.status is 'pending, processing, success, failed, skipped, cancelled';
 comment on column documents.gen is 'The live generation: part of the ids of its vectors. Null: no vectors.';
@@ -172,7 +169,7 @@ create table if not exists millrace_settings (
     name text primary key,
     value text not null
 );
-comment on table millrace_settings is 'What migrate was told: schema_prefix, embedding_type. Read by the functions.';
+comment on table millrace_settings is 'What migrate was told: schema_prefix, embedding_type, roles. Read by the functions.';
 
 -- Rows of attempts that have not finished. They may be lost in a crash: the attempt stages them again.
 create unlogged table if not exists staged_chunks (

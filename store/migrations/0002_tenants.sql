@@ -1,7 +1,8 @@
 -- Functions that work inside the tenants' schemas. SECURITY DEFINER: the worker's role owns nothing and creates nothing itself.
+-- Their search path is that of the migration: the control schema alone, whatever the caller's is.
 
 create or replace function millrace_schema_name(tenant uuid) returns text
-language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+language sql stable security definer set search_path from current as $$
     select (select value from millrace_settings where name = 'schema_prefix') || replace(tenant::text, '-', '')
 $$;
 
@@ -15,7 +16,7 @@ $$;
 
 -- title and tags belong to people, everything else to the pipeline.
 create or replace function millrace_edit_document() returns trigger
-language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+language plpgsql security definer set search_path from current as $$
 begin
     if tg_op <> 'UPDATE' then
         raise exception 'documents are made and removed through the bucket' using errcode = 'insufficient_privilege';
@@ -28,9 +29,28 @@ begin
     return new;
 end $$;
 
+-- What the roles of `migrate` may do in a tenant's schema: the worker reads chunks (it writes through the functions here), the
+-- application reads all and changes title and tags.
+create or replace function millrace_grant_tenant(place text) returns void
+language plpgsql set search_path from current as $$
+declare
+    worker text := (select value from millrace_settings where name = 'worker_role');
+    application text := (select value from millrace_settings where name = 'application_role');
+begin
+    if worker is not null then
+        execute format('grant usage on schema %I to %I', place, worker);
+        execute format('grant select on %I.chunks to %I', place, worker);
+    end if;
+    if application is not null then
+        execute format('grant usage on schema %I to %I', place, application);
+        execute format('grant select on %I.chunks, %1$I.documents to %I', place, application);
+        execute format('grant update (title, tags) on %I.documents to %I', place, application);
+    end if;
+end $$;
+
 -- Makes what is missing of a tenant's schema and answers its name. Every call is harmless.
 create or replace function millrace_tenant_schema(tenant uuid) returns text
-language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+language plpgsql security definer set search_path from current as $$
 declare
     place text := millrace_schema_name(tenant);
     wanted text := (select value from millrace_settings where name = 'embedding_type');
@@ -56,9 +76,10 @@ begin
         select id, job_id, user_id, title, file_path, file_source_type, file_size, mime_type, status, tags, extracted_text,
                processing_metadata, error_code, error_message, chunk_count, page_count, token_count, etag, processed_at,
                deleted_at, created_at, updated_at
-          from public.documents where user_id = %L', place, tenant);
+          from documents where user_id = %L', place, tenant);
     execute format('create or replace trigger edit instead of insert or update or delete on %I.documents
-        for each row execute function public.millrace_edit_document()', place);
+        for each row execute function millrace_edit_document()', place);
+    perform millrace_grant_tenant(place);
     return place;
 end $$;
 
@@ -66,9 +87,9 @@ end $$;
 -- Answers the documents whose staged rows are not complete: nothing was done for those.
 create or replace function millrace_move_chunks(tenant uuid, is_shared boolean, docs uuid[], gens bigint[], counts integer[])
 returns setof uuid
-language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+language plpgsql security definer set search_path from current as $$
 declare
-    place text := case when is_shared then 'public' else millrace_schema_name(tenant) end;
+    place text := case when is_shared then current_schema() else millrace_schema_name(tenant) end;
     owner_column text := case when is_shared then 'user_id, ' else '' end;
     owner_value text := case when is_shared then format('%L::uuid, ', tenant) else '' end;
     is_there boolean := to_regclass(format('%I.chunks', place)) is not null;
@@ -101,5 +122,6 @@ begin
 end $$;
 
 revoke all on function millrace_schema_name(uuid) from public;
+revoke all on function millrace_grant_tenant(text) from public;
 revoke all on function millrace_tenant_schema(uuid) from public;
 revoke all on function millrace_move_chunks(uuid, boolean, uuid[], bigint[], integer[]) from public;

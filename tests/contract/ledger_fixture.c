@@ -1,5 +1,7 @@
 #include "tests/contract/ledger_fixture.h"
 
+#include <stdlib.h>
+
 #include "store/schema.h"
 #include "worker/base/memory.h"
 
@@ -23,6 +25,12 @@ static void on_migrated(struct schema_request *request, const struct error *err)
     call->is_done = true;
 }
 
+/* TEST_CONTROL_SCHEMA: the same suites with our tables in another schema. */
+static struct text control_schema(void)
+{
+    return text_from(getenv("TEST_CONTROL_SCHEMA"));
+}
+
 const char *sql(const char *statement)
 {
     return pg_cluster_sql(cluster, "ledger", statement);
@@ -36,33 +44,55 @@ struct ledger_options fixture_options(void)
                                    .extracted_text_bytes_max = 1 << 20};
 }
 
+static struct pg_options pg_options_of(const char *role)
+{
+    return (struct pg_options){
+        .url = text_from(pg_cluster_role_url(cluster, "ledger", role)),
+        .control_schema = control_schema(),
+        .connect_timeout_ms = 5000,
+        .statement_timeout_ms = 20000,
+        .lock_timeout_ms = 10000,
+        .transactions_max = 16,
+    };
+}
+
+/* By the owner; the ledgers work under roles that own nothing. */
+static void migrate(struct loop *loop, const struct ledger_options *options)
+{
+    struct error err;
+    struct pg_options pg_options = pg_options_of("postgres");
+    struct pg *pg = pg_open(loop, &pg_options, &err);
+    assert_non_null(pg);
+    struct migration_call call = {
+        .request = {.options = {.schema_prefix = TEXT("user_"),
+                                .has_user_schemas = options->has_user_schemas,
+                                .vectors_in_postgres = options->vectors_in_postgres,
+                                .worker_role = TEXT(WORKER_ROLE),
+                                .application_role = TEXT(APPLICATION_ROLE),
+                                .dimension_count = DIMENSIONS,
+                                .index_rows_min = 1000},
+                    .on_done = on_migrated}};
+    schema_migrate(pg, loop, &call.request);
+    while (!call.is_done)
+        loop_run_once(loop, 100);
+    pg_close(pg, NULL, NULL);
+}
+
 static int set_up_with(void **state, const struct ledger_options *options)
 {
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
     struct error err;
     fixture->loop = loop_new(&err);
     pg_cluster_make_database(cluster, "ledger");
-    struct pg_options pg_options = {
-        .url = text_from(pg_cluster_database_url(cluster, "ledger")),
-        .connect_timeout_ms = 5000,
-        .statement_timeout_ms = 20000,
-        .lock_timeout_ms = 10000,
-        .transactions_max = 16,
-    };
+    pg_cluster_set_search_path(cluster, "ledger", control_schema().start);
+    migrate(fixture->loop, options);
+    sql("insert into users (id) values ('" ALICE "'), ('" BOB "')");
+    struct pg_options pg_options = pg_options_of(WORKER_ROLE);
     for (int i = 0; i < WORKERS; i++) {
         fixture->pg[i] = pg_open(fixture->loop, &pg_options, &err);
         fixture->ledger[i] = ledger_open(fixture->loop, fixture->pg[i], options, &err);
         assert_non_null(fixture->ledger[i]);
     }
-    struct migration_call call = {
-        .request = {.options = {.schema_prefix = TEXT("user_"),
-                                .has_user_schemas = options->has_user_schemas,
-                                .vectors_in_postgres = options->vectors_in_postgres},
-                    .on_done = on_migrated}};
-    schema_migrate(fixture->pg[0], fixture->loop, &call.request);
-    while (!call.is_done)
-        loop_run_once(fixture->loop, 100);
-    sql("insert into users (id) values ('" ALICE "'), ('" BOB "')");
     *state = fixture;
     return 0;
 }

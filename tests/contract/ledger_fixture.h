@@ -14,6 +14,8 @@
 #define ALICE_SCHEMA "user_a1f6c2d05b7e4c1a9d3f2e8b7a640c11"
 #define NOBODY "00000000-1111-2222-3333-444444444444"
 #define DIMENSIONS 3
+#define WORKER_ROLE "millrace_worker"
+#define APPLICATION_ROLE "back_end"
 
 struct fixture {
     struct loop *loop;

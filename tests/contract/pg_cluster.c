@@ -233,17 +233,37 @@ int pg_cluster_port(const struct pg_cluster *cluster)
 
 const char *pg_cluster_database_url(struct pg_cluster *cluster, const char *database)
 {
+    return pg_cluster_role_url(cluster, database, "postgres");
+}
+
+const char *pg_cluster_role_url(struct pg_cluster *cluster, const char *database, const char *role)
+{
     (void)text_format(cluster->database_url, sizeof(cluster->database_url),
-                      "host=%s port=%d user=postgres dbname=%s", cluster->dir, cluster->port,
+                      "host=%s port=%d user=%s dbname=%s", cluster->dir, cluster->port, role,
                       database);
     return cluster->database_url;
 }
 
+void pg_cluster_set_search_path(struct pg_cluster *cluster, const char *database,
+                                const char *schema)
+{
+    char sql[200];
+    (void)text_format(sql, sizeof(sql), "alter database %s set search_path = %s", database,
+                      schema ? schema : "public");
+    pg_cluster_sql(cluster, "postgres", sql);
+}
+
 bool pg_cluster_try_sql(struct pg_cluster *cluster, const char *database, const char *sql)
+{
+    return pg_cluster_try_sql_as(cluster, database, "postgres", sql);
+}
+
+bool pg_cluster_try_sql_as(struct pg_cluster *cluster, const char *database, const char *role,
+                           const char *sql)
 {
     char program[300], url[256];
     (void)text_format(program, sizeof(program), "%s/psql", cluster->bin);
-    (void)text_format(url, sizeof(url), "%s", pg_cluster_database_url(cluster, database));
+    (void)text_format(url, sizeof(url), "%s", pg_cluster_role_url(cluster, database, role));
     char *arguments[] = {program,           "-X", "-q",        "-A", "-t", "-v",
                          "ON_ERROR_STOP=1", "-c", (char *)sql, url,  NULL};
     return run(cluster, arguments) == 0;

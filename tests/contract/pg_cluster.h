@@ -20,11 +20,18 @@ const char *pg_cluster_url(const struct pg_cluster *cluster); /* by socket, data
 int pg_cluster_port(const struct pg_cluster *cluster);        /* on 127.0.0.1 */
 const char *pg_cluster_database_url(struct pg_cluster *cluster,
                                     const char *database); /* until the next call */
+const char *pg_cluster_role_url(struct pg_cluster *cluster, const char *database,
+                                const char *role); /* until the next call, too */
+/* What SQL run by this program finds without a schema's name; NULL: public. */
+void pg_cluster_set_search_path(struct pg_cluster *cluster, const char *database,
+                                const char *schema);
 /* Runs SQL with psql in a database; the answer (unaligned rows, no last newline) until the next
  * call. Fails the test when the SQL fails. */
 const char *pg_cluster_sql(struct pg_cluster *cluster, const char *database, const char *sql);
 /* The same, but only tells whether it succeeded. */
 bool pg_cluster_try_sql(struct pg_cluster *cluster, const char *database, const char *sql);
+bool pg_cluster_try_sql_as(struct pg_cluster *cluster, const char *database, const char *role,
+                           const char *sql);
 void pg_cluster_make_database(struct pg_cluster *cluster, const char *database); /* anew */
 
 #endif

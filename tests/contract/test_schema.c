@@ -26,10 +26,11 @@ static void on_done(struct schema_request *request, const struct error *err)
         call->err = *err;
 }
 
-static void open_call(struct call *call, const char *database)
+static void open_call_in(struct call *call, const char *database, struct text control_schema)
 {
     struct pg_options options = {
         .url = text_from(pg_cluster_database_url(cluster, database)),
+        .control_schema = control_schema,
         .connect_timeout_ms = 5000,
         .statement_timeout_ms = 10000,
         .lock_timeout_ms = 200, /* several migrates wait for each other: they meet it */
@@ -42,6 +43,11 @@ static void open_call(struct call *call, const char *database)
                                       .on_done = on_done}};
     call->pg = pg_open(loop, &options, &err);
     assert_non_null(call->pg);
+}
+
+static void open_call(struct call *call, const char *database)
+{
+    open_call_in(call, database, TEXT_NONE);
 }
 
 static void finish_call(struct call *call)
@@ -210,7 +216,9 @@ static void test_schema__refuses_what_it_does_not_know(void **state)
     (void)state;
     struct call call;
     migrate(&call, "fresh");
-    pg_cluster_sql(cluster, "fresh", "insert into schema_version (version, name) values (99, 'x')");
+    pg_cluster_sql(cluster, "fresh",
+                   "insert into schema_version (version, name, oldest_program) values (99, "
+                   "'x', 99)");
     migrate(&call, "fresh");
     assert_int_equal(call.err.code, ERR_SCHEMA);
     check(&call, "fresh");
@@ -246,6 +254,95 @@ static void test_schema__makes_the_shared_table_on_request(void **state)
         "3");
 }
 
+static void test_schema__lets_older_workers_go_on_beside_a_newer_schema(void **state)
+{
+    (void)state;
+    struct call call;
+    migrate(&call, "fresh");
+    pg_cluster_sql(cluster, "fresh",
+                   "insert into schema_version (version, name, oldest_program) select 99, 'x', "
+                   "max(version) from schema_version");
+
+    check(&call, "fresh");
+    assert_false(call.has_failed);
+    assert_int_equal(call.request.version_after, 99);
+    migrate(&call, "fresh");
+    assert_int_equal(call.err.code, ERR_SCHEMA);
+}
+
+static void test_schema__keeps_its_tables_where_it_is_told(void **state)
+{
+    (void)state;
+    struct call call;
+    open_call_in(&call, "fresh", TEXT("control"));
+    schema_migrate(call.pg, loop, &call.request);
+    finish_call(&call);
+    assert_string_equal(call.err.message, "");
+    assert_string_equal(
+        pg_cluster_sql(cluster, "fresh",
+                       "select relnamespace::regnamespace, count(*) > 20 from pg_class where "
+                       "relname !~ 'toast' and relnamespace::regnamespace::text in ('public', "
+                       "'control') group by 1"),
+        "control|t");
+    check(&call, "fresh");
+    assert_int_equal(call.err.code, ERR_SCHEMA);
+
+    struct error err;
+    struct pg_options bad = {.url = TEXT("host=/nowhere"), .control_schema = TEXT("a\"b")};
+    assert_null(pg_open(loop, &bad, &err));
+    assert_int_equal(err.code, ERR_CONFIG);
+}
+
+static void test_schema__makes_no_role_that_could_act_as_the_owner(void **state)
+{
+    (void)state;
+    struct call call;
+    open_call(&call, "fresh");
+    call.request.options.worker_role = TEXT("postgres");
+    schema_migrate(call.pg, loop, &call.request);
+    finish_call(&call);
+    assert_true(call.has_failed);
+
+    open_call(&call, "fresh");
+    call.request.options.worker_role = TEXT("o'brien");
+    schema_migrate(call.pg, loop, &call.request);
+    finish_call(&call);
+    assert_int_equal(call.err.code, ERR_CONFIG);
+
+    open_call(&call, "fresh");
+    call.request.options.worker_role = TEXT("weak");
+    schema_migrate(call.pg, loop, &call.request);
+    finish_call(&call);
+    assert_string_equal(call.err.message, "");
+    migrate(&call, "fresh"); /* without the option: kept, and granted anew */
+    assert_string_equal(
+        pg_cluster_sql(cluster, "fresh",
+                       "select rolsuper or rolcreaterole or rolcreatedb or rolbypassrls from "
+                       "pg_roles where rolname = 'weak'"),
+        "f");
+}
+
+/* Old rows in tables of an application: the indexes on them are made without holding up anybody. */
+static void test_schema__makes_indexes_concurrently_and_mends_what_broke(void **state)
+{
+    (void)state;
+    struct call call;
+    migrate(&call, "fresh");
+    assert_int_equal(call.request.index_count, 3);
+    migrate(&call, "fresh");
+    assert_int_equal(call.request.index_count, 0);
+
+    pg_cluster_sql(cluster, "fresh",
+                   "drop index documents_of_user; update pg_index set indisvalid = false where "
+                   "indexrelid = 'documents_object'::regclass");
+    migrate(&call, "fresh");
+    assert_string_equal(call.err.message, "");
+    assert_int_equal(call.request.index_count, 2);
+    assert_string_equal(
+        pg_cluster_sql(cluster, "fresh", "select count(*) from pg_index where not indisvalid"),
+        "0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +353,10 @@ int main(void)
         T(test_schema__a_tenant_gets_a_schema_of_its_own),
         T(test_schema__refuses_what_it_does_not_know),
         T(test_schema__makes_the_shared_table_on_request),
+        T(test_schema__lets_older_workers_go_on_beside_a_newer_schema),
+        T(test_schema__keeps_its_tables_where_it_is_told),
+        T(test_schema__makes_no_role_that_could_act_as_the_owner),
+        T(test_schema__makes_indexes_concurrently_and_mends_what_broke),
 #undef T
     };
     cluster = pg_cluster_start();

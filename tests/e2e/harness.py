@@ -47,7 +47,7 @@ BINARY = os.environ.get("TEST_MILLRACE") or os.path.join(
     os.environ.get("TEST_BUILD_DIR", TESTS.parent / "build" / "dev"), "bin", "millrace"
 )
 WANTS_DEV = "--dev" in sys.argv[1:]
-GROUP, BUCKET = "millrace", "docs"
+GROUP, BUCKET, WORKER_ROLE = "millrace", "docs", "millrace_worker"
 SECRETS = {"OPENAI_API_KEY": "sk-test-0f4c1a77", "PINECONE_API_KEY": "pc-test-5be2d913"}
 SETTLE_S, CALM, PAUSE_S = 150, 3, 0.25
 SWEEP_S = 20  # the sweep of a replaced generation follows on its own
@@ -89,10 +89,10 @@ class World:
         """kill -9 of one of several workers."""
         self.workers.pop(number).stop(signal.SIGKILL)
 
-    def millrace(self, *arguments, seconds=60):
+    def millrace(self, *arguments, seconds=60, **settings):
         return subprocess.run(
             [BINARY, *arguments],
-            env={**os.environ, **self.environment()},
+            env={**os.environ, **self.environment(), **settings},
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -277,18 +277,23 @@ class RealWorld(World):
             "VECTOR_STORE": "pinecone",
             "PINECONE_INDEX_NAME": "docs",
             "PINECONE_INDEX_HOST": stack.fakes.url,
-            "DATABASE_URL": stack.postgres.url,
+            "DATABASE_URL": stack.postgres.url_as(WORKER_ROLE),
             **SECRETS,
             **self.settings,
         }
         self.bucket = stack.minio.client()
         self.store = FakeStore(stack.fakes.url, self.dimension)
         self.topic = self.topic_module.Topic(stack.kafka.brokers, "uploads", GROUP)
-        done = self.millrace("migrate")
+        done = self.migrate()
         if done.returncode:
             raise AssertionError(
                 f"migrate ended with {done.returncode}:\n{done.stdout}{done.stderr}"
             )
+
+    def migrate(self):
+        """With the owner's credentials; everything else runs as a role that may do little."""
+        as_owner = {"DATABASE_URL": self.database(), "DB_WORKER_ROLE": WORKER_ROLE}
+        return self.millrace("migrate", **as_owner)
 
     def add_tenant(self, tenant=None, is_active=True, **columns):
         """A row of `users` as an application would insert it. Answers the id."""

@@ -2,6 +2,7 @@
 counters are exact.
 """
 
+import concurrent.futures
 import json
 import time
 import unittest
@@ -133,10 +134,28 @@ class Demo(unittest.TestCase):
         self.world.settle(until=lambda: self.world.documents()[key] == ("success", None))
         self.assert_sound()
 
-    def test_8_no_log_holds_a_secret_or_a_sentence(self):
+    def test_8_migrates_beside_a_running_worker_change_nothing(self):
+        if self.world.kind == "dev":
+            self.skipTest("`dev` migrates by itself")
+        before = self.world.audit().snapshot()
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            migrations = [pool.submit(self.world.migrate) for _ in range(3)]
+            key = self.world.key(0, "beside.pdf")
+            self.world.put(key, pages(4, "ferry"))
+            done = [migration.result() for migration in migrations]
+        self.assertEqual([0, 0, 0], [one.returncode for one in done], done)
+        self.world.settle(until=lambda: self.world.documents().get(key) == ("success", None))
+        self.assert_sound()
+        self.world.delete(key)
+        self.world.settle(until=lambda: self.world.documents()[key][1] == "gone")
+        self.assertLessEqual(
+            before["documents"].items(), self.world.audit().snapshot()["documents"].items()
+        )
+
+    def test_9_no_log_holds_a_secret_or_a_sentence(self):
         self.assertEqual([], self.world.leaks(SENTENCES))
 
-    def test_9_sigterm_drains_and_ends_with_0(self):
+    def test_99_sigterm_drains_and_ends_with_0(self):
         self.assertEqual([0], self.world.stop_workers())
 
 

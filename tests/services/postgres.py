@@ -246,9 +246,12 @@ class Postgres:
         if self.child:
             self.child.stop(signal.SIGQUIT)
 
+    def url_as(self, role):
+        return f"postgresql://{role}@127.0.0.1:{self.port}/millrace"
+
     @property
     def url(self):
-        return f"postgresql://postgres@127.0.0.1:{self.port}/millrace"
+        return self.url_as("postgres")
 
     def environment(self):
         return {"TEST_DATABASE_URL": self.url}

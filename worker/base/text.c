@@ -191,6 +191,16 @@ size_t text_utf8_sequence(struct text text)
     return length;
 }
 
+bool text_is_identifier(struct text text, size_t bytes_max)
+{
+    bool is_good = text.bytes > 0 && text.bytes <= bytes_max;
+    for (size_t i = 0; is_good && i < text.bytes; i++) {
+        char c = text.start[i];
+        is_good = (c >= 'a' && c <= 'z') || c == '_' || (i > 0 && c >= '0' && c <= '9');
+    }
+    return is_good;
+}
+
 bool text_is_utf8(struct text text)
 {
     while (text.bytes) {

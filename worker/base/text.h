@@ -52,6 +52,8 @@ bool text_parse_bytes(struct text text, uint64_t *ret_bytes) MUST_CHECK;
 bool text_parse_ms(struct text text, uint64_t *ret_ms) MUST_CHECK;
 
 bool text_is_utf8(struct text text);
+/* [a-z_][a-z0-9_]*, at most bytes_max: it may stand in SQL without quotes. */
+bool text_is_identifier(struct text text, size_t bytes_max);
 /* Bytes of the well-formed UTF-8 sequence at the start, 0 when there is none. */
 size_t text_utf8_sequence(struct text text);
 /* The longest prefix of at most bytes_max bytes that does not end inside a UTF-8 sequence. */

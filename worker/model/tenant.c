@@ -9,12 +9,7 @@ static char schema_prefix[SCHEMA_PREFIX_BYTES_MAX + 1] = "user_";
 
 bool tenant_set_schema_prefix(struct text prefix, struct error *err)
 {
-    bool is_good = prefix.bytes > 0 && prefix.bytes <= SCHEMA_PREFIX_BYTES_MAX;
-    for (size_t i = 0; is_good && i < prefix.bytes; i++) {
-        char c = prefix.start[i];
-        is_good = (c >= 'a' && c <= 'z') || c == '_' || (i > 0 && c >= '0' && c <= '9');
-    }
-    if (!is_good)
+    if (!text_is_identifier(prefix, SCHEMA_PREFIX_BYTES_MAX))
         return error_set(err, ERR_CONFIG,
                          "DB_SCHEMA_PREFIX must be 1 to %d of a-z, 0-9 and _, no digit first",
                          SCHEMA_PREFIX_BYTES_MAX);
