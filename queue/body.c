@@ -5,8 +5,6 @@
 #include <linux/memfd.h>
 #include <sys/mman.h>
 
-#include "worker/base/crypto.h"
-
 #ifndef MFD_NOEXEC_SEAL /* Linux 6.3; Debian 12's headers are older */
 #define MFD_NOEXEC_SEAL 8u
 #endif
@@ -28,16 +26,17 @@ bool body_seal(int fd, struct error *err)
     return true;
 }
 
-bool body_md5(int fd, uint64_t bytes, uint8_t ret_hash[16], struct error *err)
+bool body_checksum(int fd, uint64_t bytes, enum checksum_kind kind, struct checksum *ret_sum,
+                   struct error *err)
 {
     if (bytes == 0) {
-        md5_of(TEXT_NONE, ret_hash);
+        *ret_sum = checksum_of(kind, TEXT_NONE);
         return true;
     }
     void *map = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
         return error_set_errno(err, ERR_IO, errno, "reading an object back");
-    md5_of((struct text){map, (size_t)bytes}, ret_hash);
+    *ret_sum = checksum_of(kind, (struct text){map, (size_t)bytes});
     munmap(map, (size_t)bytes);
     return true;
 }

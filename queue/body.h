@@ -6,10 +6,12 @@
 #ifndef QUEUE_BODY_H
 #define QUEUE_BODY_H
 
+#include "queue/checksum.h"
 #include "worker/base/error.h"
 
 int body_new(struct error *err) MUST_CHECK;           /* -1: ERR_IO; the caller closes it */
 bool body_seal(int fd, struct error *err) MUST_CHECK; /* no write, no change of size, for good */
-bool body_md5(int fd, uint64_t bytes, uint8_t ret_hash[16], struct error *err) MUST_CHECK;
+bool body_checksum(int fd, uint64_t bytes, enum checksum_kind kind, struct checksum *ret_sum,
+                   struct error *err) MUST_CHECK;
 
 #endif

@@ -26,7 +26,8 @@ struct objects_options {
     uint64_t bytes_max;  /* MILLRACE_FILE_BYTES_MAX */
     uint64_t timeout_ms; /* of one request */
     uint32_t connections_max;
-    struct text shared_prefix; /* file:// only, usually none: queue/file.h */
+    struct text shared_prefix;    /* file:// only, usually none: queue/file.h */
+    struct text sse_customer_key; /* SSE-C: base64 of 32 bytes, or none; needs https */
     const char *(*getenv)(
         const char *name); /* the AWS credential chain; secrets are never logged */
 };
@@ -46,6 +47,7 @@ struct object_request {
     struct text bucket, key;   /* LIST: key is the prefix */
     struct text if_none_match; /* GET: an eTag without quotes, or none */
     struct text version_id;    /* GET, HEAD: or none */
+    uint64_t size_hint;        /* GET: what an event said; large ones come in parts. 0: unknown */
     int put_fd; /* PUT: bytes 0 .. put_bytes of it are sent; its offset is not moved */
     uint64_t put_bytes;
     bool (*on_entries)(struct object_request *request, const struct object_entry *entries,
@@ -60,7 +62,7 @@ struct object_request {
     char content_type[128];
     bool is_unchanged;        /* GET with if_none_match: 304 */
     struct list_node waiting; /* private from here */
-    void *private_state;
+    void *private_state, *private_parts;
 };
 
 /* file:// needs no network and never fails for want of credentials. */

@@ -38,6 +38,7 @@ void objects_send(struct objects *objects, struct object_request *request)
     request->modified_ms = 0;
     request->content_type[0] = '\0';
     request->is_unchanged = false;
+    request->private_state = request->private_parts = NULL;
     if (objects->files)
         file_send(objects->files, request);
     else

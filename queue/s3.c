@@ -11,6 +11,12 @@
 #define STALL_TIMEOUT_MS 30000
 #define HASH_BYTES ((size_t)256 * 1024)
 #define LIST_ARENA_BYTES ((size_t)4 * 1024 * 1024)
+#define WAITS_MAX 6 /* of one request, when S3 asks to slow down */
+#define WAIT_MS_FIRST 1000u
+#define WAIT_MS_MAX 20000u
+/* research/embed_store.md 8.4: one plain GET for what is small. */
+#define RANGES_FROM_BYTES ((uint64_t)16 * 1024 * 1024)
+#define RANGE_BYTES ((uint64_t)8 * 1024 * 1024)
 
 static void ask(struct s3_call *call);
 
@@ -33,10 +39,12 @@ static void on_credentials_closed(void *arg)
     http_close(s3->http, on_http_closed, s3);
 }
 
-static void close_if_idle(struct s3 *s3)
+void s3_close_if_idle(struct s3 *s3)
 {
-    if (s3->is_closing && s3->calls.count == 0)
-        credentials_close(s3->credentials, on_credentials_closed, s3);
+    if (!s3->is_closing || s3->is_ended || s3->calls.count || s3->ranged_count)
+        return;
+    s3->is_ended = true; /* the end of a part may be the end of the whole: both come here */
+    credentials_close(s3->credentials, on_credentials_closed, s3);
 }
 
 static void close_body(struct object_request *request)
@@ -67,7 +75,7 @@ static void finish(struct s3_call *call, const struct error *err)
     xfree(call->next_token);
     xfree(call);
     request->on_done(request, is_ok ? NULL : &kept);
-    close_if_idle(s3);
+    s3_close_if_idle(s3);
 }
 
 /* ---- what came ------------------------------------------------------------------------------- */
@@ -76,34 +84,32 @@ static void run_check(struct work *work)
 {
     struct s3_call *call = container_of(work, struct s3_call, work);
     struct object_request *request = call->request;
-    call->work_ok = body_md5(request->body_fd, request->body_bytes, call->body_md5, &call->err);
+    call->work_ok = body_checksum(request->body_fd, request->body_bytes, call->expected.kind,
+                                  &call->computed, &call->err);
 }
 
 /* The same bytes twice under the same eTag: then it is the eTag that is no MD5. */
 static bool came_before(const struct s3_call *call)
 {
-    return call->has_first_md5 && memcmp(call->first_md5, call->body_md5, 16) == 0 &&
+    return call->expected.kind == CHECKSUM_MD5 && checksum_equal(&call->first, &call->computed) &&
            strcmp(call->first_etag, call->request->etag) == 0;
 }
 
 static void on_checked(struct work *work)
 {
     struct s3_call *call = container_of(work, struct s3_call, work);
-    uint8_t expected[16];
-    bool is_right = s3_etag_md5(text_from(call->request->etag), expected) &&
-                    memcmp(expected, call->body_md5, sizeof(expected)) == 0;
+    bool is_right = checksum_equal(&call->expected, &call->computed);
     bool is_final = call->is_cancelled || call->s3->is_closing || !call->work_ok;
     if (is_final || is_right) {
         finish(call, call->work_ok ? NULL : &call->err);
     } else if (came_before(call)) {
         call->s3->has_other_etags = true;
         finish(call, NULL);
-    } else if (call->has_first_md5) {
-        error_set(&call->err, ERR_CHECKSUM, "the body is not what its eTag (MD5) says");
+    } else if (call->first.kind != CHECKSUM_NONE) {
+        error_set(&call->err, ERR_CHECKSUM, "the body is not what its checksum says");
         finish(call, &call->err);
     } else {
-        call->has_first_md5 = true;
-        memcpy(call->first_md5, call->body_md5, sizeof(call->first_md5));
+        call->first = call->computed;
         memcpy(call->first_etag, call->request->etag, sizeof(call->first_etag));
         ask(call);
     }
@@ -119,7 +125,8 @@ static void take_body(struct s3_call *call)
         finish(call, &call->err);
         return;
     }
-    if (!s3_call_has_md5(call)) {
+    call->expected = s3_call_checksum(call);
+    if (call->expected.kind == CHECKSUM_NONE) {
         finish(call, NULL);
         return;
     }
@@ -147,6 +154,24 @@ static void take_page(struct s3_call *call)
         finish(call, NULL);
 }
 
+/* SlowDown is no failure of anybody's: whoever is in the lane waits, the request is sent again. */
+static bool wait_and_ask(struct s3_call *call, const struct error *refusal)
+{
+    struct s3 *s3 = call->s3;
+    uint64_t now_ms = loop_now_ms(s3->loop), wait_ms = refusal->retry_after_ms;
+    if (refusal->code != ERR_THROTTLED || call->waits == WAITS_MAX)
+        return false;
+    if (!wait_ms)
+        wait_ms = rng_below(loop_rng(s3->loop), (uint64_t)WAIT_MS_FIRST << call->waits) + 1;
+    if (wait_ms > WAIT_MS_MAX || now_ms + wait_ms >= call->deadline_ms)
+        return false;
+    call->waits++;
+    if (s3->quiet_until_ms < now_ms + wait_ms)
+        s3->quiet_until_ms = now_ms + wait_ms;
+    ask(call);
+    return true;
+}
+
 static void on_answer(struct http_request *http, const struct error *err)
 {
     struct s3_call *call = container_of(http, struct s3_call, http);
@@ -155,13 +180,17 @@ static void on_answer(struct http_request *http, const struct error *err)
     call->stage = S3_WORKING; /* nothing is left that http_cancel() could end */
     if (err || call->is_cancelled || call->s3->is_closing) {
         finish(call, err);
-    } else if (s3_call_learn_skew(call)) {
+    } else if (s3_learn(call)) {
         ask(call);
     } else if (request->verb == OBJECT_HEAD && http->status == 404 && !call->is_probe) {
         call->is_probe = true;
         ask(call);
     } else if (!s3_call_read(call, &refusal)) {
-        finish(call, &refusal);
+        if (!wait_and_ask(call, &refusal))
+            finish(call, &refusal);
+    } else if (call->piece) {
+        call->piece->expected = s3_call_checksum(call);
+        finish(call, NULL);
     } else if (request->verb == OBJECT_GET) {
         take_body(call);
     } else if (request->verb == OBJECT_LIST) {
@@ -179,7 +208,7 @@ static bool send(struct s3_call *call, const struct aws_key *key, struct error *
     uint64_t now_ms = loop_now_ms(s3->loop);
     if (call->deadline_ms <= now_ms)
         return error_set(err, ERR_TIMEOUT, "no time is left to ask once more");
-    if (call->request->verb == OBJECT_GET) {
+    if (call->request->verb == OBJECT_GET && !call->piece) {
         close_body(call->request);
         call->request->body_fd = body_new(err);
         if (call->request->body_fd < 0)
@@ -206,13 +235,32 @@ static void on_key(struct credentials_request *asking, const struct aws_key *key
         finish(call, &refusal);
 }
 
-static void ask(struct s3_call *call)
+static void ask_for_key(struct s3_call *call)
 {
-    if (call->request->verb == OBJECT_LIST) /* each page has its own time */
-        call->deadline_ms = loop_now_ms(call->s3->loop) + call->s3->timeout_ms;
     call->stage = S3_ASKING;
     call->asking = (struct credentials_request){.on_done = on_key};
     credentials_ask(call->s3->credentials, &call->asking);
+}
+
+static void on_rested(struct timer *timer)
+{
+    ask_for_key(container_of(timer, struct s3_call, rest));
+}
+
+static void ask(struct s3_call *call)
+{
+    struct s3 *s3 = call->s3;
+    uint64_t now_ms = loop_now_ms(s3->loop);
+    if (call->request->verb == OBJECT_LIST) /* each page has its own time */
+        call->deadline_ms = now_ms + s3->timeout_ms;
+    if (now_ms >= s3->quiet_until_ms) {
+        ask_for_key(call);
+        return;
+    }
+    uint64_t quiet_ms = s3->quiet_until_ms - now_ms;
+    call->stage = S3_RESTING; /* and not all at once afterwards */
+    timer_start(s3->loop, &call->rest, quiet_ms + rng_below(loop_rng(s3->loop), quiet_ms / 2 + 1),
+                on_rested);
 }
 
 static bool hash_body(struct s3_call *call)
@@ -254,25 +302,48 @@ static void on_hashed(struct work *work)
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
+static bool take_customer_key(struct s3 *s3, struct text base64, struct error *err)
+{
+    uint8_t key[32], md5[16];
+    size_t bytes;
+    if (!base64.bytes)
+        return true;
+    if (!base64_decode(base64, key, sizeof(key), &bytes) || bytes != sizeof(key))
+        return error_set(err, ERR_CONFIG, "S3_SSE_CUSTOMER_KEY is not 32 bytes in base64");
+    if (!s3->place.is_https)
+        return error_set(err, ERR_CONFIG, "S3_SSE_CUSTOMER_KEY may travel over https only");
+    md5_of((struct text){(const char *)key, sizeof(key)}, md5);
+    base64_encode((struct text){(const char *)key, sizeof(key)}, s3->sse_key);
+    base64_encode((struct text){(const char *)md5, sizeof(md5)}, s3->sse_key_md5);
+    secret_wipe(key, sizeof(key));
+    return true;
+}
+
+static bool open_parts(struct s3 *s3, const struct objects_options *options, struct error *err)
+{
+    struct http_options http = {.connections_max = options->connections_max,
+                                .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                .stall_timeout_ms = STALL_TIMEOUT_MS,
+                                .lane = LANE_OBJECT};
+    struct credentials_options keys = {.getenv = options->getenv, .region = options->region};
+    if (!s3_place_init(&s3->place, options, err) ||
+        !take_customer_key(s3, options->sse_customer_key, err))
+        return false;
+    s3->credentials = credentials_open(s3->loop, &keys, err);
+    s3->http = s3->credentials ? http_open(s3->loop, &http, err) : NULL;
+    return s3->http != NULL;
+}
+
 struct s3 *s3_open(struct loop *loop, const struct objects_options *options, struct error *err)
 {
     struct s3 *s3 = xcalloc(1, sizeof(*s3));
     s3->loop = loop;
     s3->bytes_max = options->bytes_max;
     s3->timeout_ms = options->timeout_ms;
+    s3->ranges_from_bytes = RANGES_FROM_BYTES;
+    s3->range_bytes = RANGE_BYTES;
     list_init(&s3->calls);
-    if (!s3_place_init(&s3->place, options, err)) {
-        xfree(s3);
-        return NULL;
-    }
-    struct http_options http = {.connections_max = options->connections_max,
-                                .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                                .stall_timeout_ms = STALL_TIMEOUT_MS,
-                                .lane = LANE_OBJECT};
-    struct credentials_options keys = {.getenv = options->getenv, .region = options->region};
-    s3->credentials = credentials_open(loop, &keys, err);
-    s3->http = s3->credentials ? http_open(loop, &http, err) : NULL;
-    if (s3->http)
+    if (open_parts(s3, options, err))
         return s3;
     credentials_close(s3->credentials, NULL, NULL);
     s3_place_release(&s3->place);
@@ -280,11 +351,12 @@ struct s3 *s3_open(struct loop *loop, const struct objects_options *options, str
     return NULL;
 }
 
-void s3_send(struct s3 *s3, struct object_request *request)
+void s3_send_piece(struct s3 *s3, struct object_request *request, struct s3_piece *piece)
 {
     struct s3_call *call = xcalloc(1, sizeof(*call));
     call->s3 = s3;
     call->request = request;
+    call->piece = piece;
     call->deadline_ms = loop_now_ms(s3->loop) + s3->timeout_ms;
     call->arena = arena_new(LIST_ARENA_BYTES);
     if (request->verb == OBJECT_LIST)
@@ -300,12 +372,38 @@ void s3_send(struct s3 *s3, struct object_request *request)
     loop_work(s3->loop, &call->work);
 }
 
+void s3_send_whole(struct s3 *s3, struct object_request *request)
+{
+    s3_send_piece(s3, request, NULL);
+}
+
+void s3_send(struct s3 *s3, struct object_request *request)
+{
+    if (s3_wants_ranges(s3, request))
+        s3_ranges_start(s3, request);
+    else
+        s3_send_whole(s3, request);
+}
+
+/* Whoever answers next sees that it is given up; a rest ends now. */
+static void wake(struct s3_call *call)
+{
+    if (call->stage == S3_SENT)
+        http_cancel(call->s3->http, &call->http);
+    else if (call->stage == S3_RESTING)
+        timer_start(call->s3->loop, &call->rest, 0, on_rested);
+}
+
 void s3_cancel(struct s3 *s3, struct object_request *request)
 {
     struct s3_call *call = request->private_state;
-    call->is_cancelled = true; /* whatever answers next sees it */
-    if (call->stage == S3_SENT)
-        http_cancel(s3->http, &call->http);
+    (void)s3;
+    if (request->private_parts) {
+        s3_ranges_cancel(request);
+    } else {
+        call->is_cancelled = true;
+        wake(call);
+    }
 }
 
 void s3_close(struct s3 *s3, void (*on_closed)(void *arg), void *arg)
@@ -315,9 +413,7 @@ void s3_close(struct s3 *s3, void (*on_closed)(void *arg), void *arg)
     s3->closed_arg = arg;
     LIST_FOR_EACH(&s3->calls, node)
     {
-        struct s3_call *call = container_of(node, struct s3_call, node);
-        if (call->stage == S3_SENT)
-            http_cancel(s3->http, &call->http);
+        wake(container_of(node, struct s3_call, node));
     }
-    close_if_idle(s3);
+    s3_close_if_idle(s3);
 }

@@ -1,19 +1,26 @@
 /*
- * s3_private.h - one request to S3, between s3.c (its life) and s3_call.c (what is sent, and what
- * the answer says).
+ * s3_private.h - one request to S3, between s3.c (its life), s3_call.c (what is sent, and what the
+ * answer says), s3_learn.c (what an answer teaches about clock, region and key) and s3_ranges.c
+ * (one object in several requests).
  */
 #ifndef QUEUE_S3_PRIVATE_H
 #define QUEUE_S3_PRIVATE_H
 
+#include "queue/checksum.h"
 #include "queue/s3.h"
 #include "queue/s3_wire.h"
 #include "worker/base/credentials.h"
 #include "worker/base/date.h"
 #include "worker/base/http.h"
 
-#define S3_HEADERS_MAX 12
+#define S3_HEADERS_MAX 16
 #define S3_LIST_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define S3_ERROR_BYTES_MAX ((size_t)64 * 1024)
+#define S3_REGIONS_MAX 32
+
+struct s3_region { /* of a bucket that is not where AWS_REGION says */
+    char bucket[256], name[S3_REGION_BYTES_MAX];
+};
 
 struct s3 {
     struct loop *loop;
@@ -21,21 +28,39 @@ struct s3 {
     struct http *http;
     struct credentials *credentials;
     uint64_t bytes_max, timeout_ms;
-    int64_t skew_ms;      /* the server's clock less ours */
+    uint64_t ranges_from_bytes, range_bytes; /* larger objects come in parts of that size */
+    char sse_key[48], sse_key_md5[28];       /* base64; "" for none */
+    int64_t skew_ms;                         /* the server's clock less ours */
+    uint64_t quiet_until_ms;                 /* it has asked us to slow down */
+    struct s3_region regions[S3_REGIONS_MAX];
+    size_t region_count;  /* learned so far; the oldest is overwritten */
     bool has_other_etags; /* eTags of 32 hex digits that are no MD5 */
     struct list calls;
-    bool is_closing;
+    size_t ranged_count; /* s3_ranges.c's */
+    bool is_closing, is_ended;
     void (*on_closed)(void *arg);
     void *closed_arg;
+};
+
+/* A part of one version of an object, or (bytes 0) a look at what it is. */
+struct s3_piece {
+    uint64_t from, bytes;
+    int fd;                   /* written at from */
+    const char *etag;         /* the version */
+    bool was_ignored;         /* out: the server does not give parts */
+    struct checksum expected; /* out, of the look */
 };
 
 struct s3_call {
     struct s3 *s3;
     struct object_request *request;
+    struct s3_piece *piece; /* NULL: the whole */
     struct list_node node;
-    enum { S3_WORKING, S3_ASKING, S3_SENT } stage; /* who answers next */
-    bool is_cancelled, was_skewed;
+    enum { S3_WORKING, S3_RESTING, S3_ASKING, S3_SENT } stage; /* who answers next */
+    bool is_cancelled, was_skewed, was_redirected, was_expired;
     bool is_probe; /* the GET after a 404 of HEAD */
+    unsigned waits;
+    struct timer rest;
     struct work work;
     bool work_ok;
     struct error err; /* of the work */
@@ -45,12 +70,13 @@ struct s3_call {
     struct http_request http;
     struct http_header headers[S3_HEADERS_MAX];
     struct s3_address address;
-    struct buffer query, if_none_match, authorization;
+    struct buffer query, match, range, authorization;
     char date[DATE_AMZ_BYTES];
+    char key_id[136];                     /* that signed it */
     char body_hash[2 * SHA256_BYTES + 1]; /* PUT without TLS */
     /* what came */
-    uint8_t body_md5[16], first_md5[16];
-    bool has_first_md5;
+    uint64_t piece_bytes;
+    struct checksum expected, computed, first; /* first: of a body that was wrong */
     char first_etag[ETAG_BYTES_MAX];
     struct arena arena; /* a page of a list */
     struct s3_list *list;
@@ -62,9 +88,21 @@ bool s3_call_build(struct s3_call *call, const struct aws_key *key, struct error
 void s3_call_release(struct s3_call *call); /* what build made */
 /* Reads the answer's headers into the request. False: the answer is a refusal, or none of S3. */
 bool s3_call_read(struct s3_call *call, struct error *err) MUST_CHECK;
-/* True when the refusal was about the clock and the clock of the signatures is corrected now. */
-bool s3_call_learn_skew(struct s3_call *call);
-/* The body that came can be checked against its eTag. */
-bool s3_call_has_md5(const struct s3_call *call);
+struct s3_answer s3_call_answer(const struct s3_call *call, struct s3_fault *fault);
+/* What the body that came can be checked against; CHECKSUM_NONE when nothing says. */
+struct checksum s3_call_checksum(const struct s3_call *call);
+
+/* True when the refusal taught something (the clock, the bucket's region, that the key has ended)
+ * with which the same request may succeed. */
+bool s3_learn(struct s3_call *call);
+struct text s3_region_of(const struct s3 *s3, struct text bucket);
+
+void s3_send_piece(struct s3 *s3, struct object_request *request, struct s3_piece *piece);
+void s3_send_whole(struct s3 *s3, struct object_request *request);
+void s3_close_if_idle(struct s3 *s3);
+
+bool s3_wants_ranges(const struct s3 *s3, const struct object_request *request);
+void s3_ranges_start(struct s3 *s3, struct object_request *request);
+void s3_ranges_cancel(struct object_request *request);
 
 #endif

@@ -131,6 +131,15 @@ static bool check_names(const struct s3_where *where, struct error *err)
     return true;
 }
 
+static void append_host(const struct s3_place *place, struct text region, struct buffer *host)
+{
+    bool is_china = text_starts_with(region, TEXT("cn-"));
+    if (place->is_aws && region.bytes)
+        buffer_format(host, "s3.%.*s.amazonaws.com%s", TEXT_ARGS(region), is_china ? ".cn" : "");
+    else
+        buffer_append_text(host, text_from(place->host));
+}
+
 static void write_address(const struct s3_place *place, const struct s3_where *where,
                           struct s3_address *address)
 {
@@ -139,7 +148,7 @@ static void write_address(const struct s3_place *place, const struct s3_where *w
     bool is_in_path = place->is_path_style || text_find(where->bucket, TEXT("."), &at);
     if (!is_in_path)
         buffer_format(&address->host, "%.*s.", TEXT_ARGS(where->bucket));
-    buffer_append_text(&address->host, text_from(place->host));
+    append_host(place, where->region, &address->host);
     buffer_append_text(&address->path, text_from(place->base));
     if (is_in_path)
         buffer_format(&address->path, "/%.*s", TEXT_ARGS(where->bucket));
@@ -221,22 +230,35 @@ static enum error_code code_of(const struct s3_answer *answer, struct text code)
     return ERR_PROTOCOL;
 }
 
-/* The region that the bucket is in, if the answer says that it is in another one. */
-static struct text other_region(const struct s3_answer *answer, struct text code)
+static bool is_region(struct text region)
 {
-    bool is_redirected = answer->status >= 300 && answer->status < 400;
-    if (!is_redirected && !text_equal(code, TEXT("AuthorizationHeaderMalformed")))
+    for (size_t i = 0; i < region.bytes; i++) {
+        char c = region.start[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
+            return false;
+    }
+    return region.bytes > 0 && region.bytes < S3_REGION_BYTES_MAX;
+}
+
+struct text s3_other_region(const struct s3_answer *answer)
+{
+    const struct s3_fault *fault = answer->fault;
+    bool is_redirected = answer->status >= 300 && answer->status < 400 && answer->status != 304;
+    /* HEAD's refusals have no words. */
+    bool is_said =
+        answer->status == 400 && (fault ? strcmp(fault->code, "AuthorizationHeaderMalformed") == 0
+                                        : answer->verb == OBJECT_HEAD);
+    if (!is_redirected && !is_said)
         return TEXT_NONE;
-    if (answer->region.bytes || !answer->fault)
-        return answer->region;
-    return text_from(answer->fault->region);
+    struct text region = answer->region.bytes || !fault ? answer->region : text_from(fault->region);
+    return is_region(region) ? region : TEXT_NONE;
 }
 
 bool s3_refuse(const struct s3_answer *answer, struct error *err)
 {
     const struct s3_fault *fault = answer->fault;
     struct text code = text_from(fault ? fault->code : NULL);
-    struct text region = other_region(answer, code);
+    struct text region = s3_other_region(answer);
     if (region.bytes)
         return error_set(err, ERR_DENIED, "bucket \"%.*s\" is in region %.*s: set AWS_REGION to it",
                          TEXT_ARGS(answer->bucket), TEXT_ARGS(region));
@@ -252,9 +274,4 @@ struct text s3_etag(struct text header)
     if (header.bytes >= 2 && header.start[0] == '"' && header.start[header.bytes - 1] == '"')
         return text_slice(header, 1, header.bytes - 1);
     return header;
-}
-
-bool s3_etag_md5(struct text etag, uint8_t ret_hash[16])
-{
-    return etag.bytes == 32 && hex_parse(etag, ret_hash, 16);
 }

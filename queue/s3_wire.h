@@ -9,6 +9,8 @@
 #include "queue/object.h"
 #include "queue/s3_xml.h"
 
+#define S3_REGION_BYTES_MAX 32
+
 struct s3_place { /* which server; owns its texts */
     char *region;
     char *host; /* with the port unless it is the scheme's own */
@@ -32,7 +34,8 @@ struct s3_address {     /* of one request; release with s3_address_release() */
  * segment (servers and what stands before them would resolve it: another object). */
 struct s3_where {
     struct text bucket, key;
-    struct text query; /* encoded, without '?' */
+    struct text region; /* none: the place's own */
+    struct text query;  /* encoded, without '?' */
 };
 bool s3_address_of(const struct s3_place *place, const struct s3_where *where,
                    struct s3_address *ret_address, struct error *err) MUST_CHECK;
@@ -51,7 +54,7 @@ bool s3_refuse(const struct s3_answer *answer, struct error *err);
 
 /* Without W/ and quotes. */
 struct text s3_etag(struct text header);
-/* The MD5 that such an eTag claims to be; false when it has not that form. */
-bool s3_etag_md5(struct text etag, uint8_t ret_hash[16]) MUST_CHECK;
+/* The region that the bucket is in, when the answer says that it is in another one. */
+struct text s3_other_region(const struct s3_answer *answer);
 
 #endif

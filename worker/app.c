@@ -60,6 +60,7 @@ static bool open_objects(struct app *app, struct error *err)
         .endpoint = config->s3_endpoint,
         .region = config->aws_region,
         .shared_prefix = config->file_shared_prefix,
+        .sse_customer_key = config->s3_sse_customer_key,
         .is_path_style = config->s3_path_style,
         .bytes_max = config->file_bytes_max,
         .timeout_ms = 5 * CALL_TIMEOUT_MS,

@@ -228,6 +228,7 @@ static void start_fetch(struct task *task)
         .key = task->object->document.key,
         .if_none_match =
             claim->has_live && claim->is_live_current ? text_from(claim->live_etag) : TEXT_NONE,
+        .size_hint = task->arrival->size_bytes,
         .body_fd = -1,
         .on_done = on_fetched,
     };

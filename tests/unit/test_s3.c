@@ -106,7 +106,7 @@ static void on_done(struct object_request *request, const struct error *err)
         call->err = *err;
 }
 
-static void run(struct call *call, enum object_verb verb)
+static void send_call(struct call *call, enum object_verb verb)
 {
     call->request.verb = verb;
     call->request.bucket = TEXT("docs");
@@ -114,8 +114,18 @@ static void run(struct call *call, enum object_verb verb)
     call->request.body_fd = -1;
     call->request.on_done = on_done;
     s3_send(bench.s3, &call->request);
+}
+
+static void wait_for(struct call *call)
+{
     while (!call->is_done)
         loop_run_once(bench.loop, 1000);
+}
+
+static void run(struct call *call, enum object_verb verb)
+{
+    send_call(call, verb);
+    wait_for(call);
 }
 
 static void assert_get(const char *expected)
@@ -189,18 +199,133 @@ static void test_s3__an_object_that_appears_between_head_and_get_is_not_yet(void
     stop();
 }
 
-static void test_s3__slow_down_says_for_how_long(void **state)
+#define SLOW_DOWN(header)                                                                       \
+    "HTTP/1.1 503 Slow Down\r\nConnection: close\r\n" header "\r\n<Error><Code>SlowDown</Code>" \
+    "</Error>"
+
+static void test_s3__slow_down_is_waited_out(void **state)
 {
     (void)state;
-    start((const char *const[]){
-        "HTTP/1.1 503 Slow Down\r\nConnection: close\r\nRetry-After: 3\r\n\r\n"
-        "<Error><Code>SlowDown</Code></Error>",
-        NULL});
+    start((const char *const[]){SLOW_DOWN("x-amz-retry-after: 20\r\n"), SLOW_DOWN(""),
+                                BODY(MD5_OF_HELLO, "hello"), NULL});
+    assert_get("hello");
+    assert_int_equal(bench.request_count, 3);
+    stop();
+}
+
+static void test_s3__who_asks_meanwhile_waits_as_well(void **state)
+{
+    (void)state;
+    start((const char *const[]){SLOW_DOWN("x-amz-retry-after: 100\r\n"),
+                                BODY(MD5_OF_HELLO, "hello"), BODY(MD5_OF_HELLO, "hello"), NULL});
+    struct call first = {0}, second = {0};
+    send_call(&first, OBJECT_GET);
+    while (bench.s3->quiet_until_ms == 0)
+        loop_run_once(bench.loop, 1000);
+    uint64_t quiet_until_ms = bench.s3->quiet_until_ms;
+    send_call(&second, OBJECT_GET);
+    wait_for(&second);
+    assert_true(loop_now_ms(bench.loop) >= quiet_until_ms);
+    wait_for(&first);
+    assert_false(first.has_failed || second.has_failed);
+    close(first.request.body_fd);
+    close(second.request.body_fd);
+    stop();
+}
+
+static void test_s3__a_long_wait_is_left_to_the_task(void **state)
+{
+    (void)state;
+    start((const char *const[]){SLOW_DOWN("Retry-After: 60\r\n"), NULL});
     struct call call = {0};
     run(&call, OBJECT_GET);
     assert_int_equal(call.err.code, ERR_THROTTLED);
-    assert_int_equal(call.err.retry_after_ms, 3000);
+    assert_int_equal(call.err.retry_after_ms, 60000);
     stop();
+}
+
+static void test_s3__a_request_that_rests_is_cancelled_at_once(void **state)
+{
+    (void)state;
+    start((const char *const[]){SLOW_DOWN("Retry-After: 10\r\n"), NULL});
+    struct call call = {0};
+    send_call(&call, OBJECT_GET);
+    while (bench.s3->quiet_until_ms == 0)
+        loop_run_once(bench.loop, 1000);
+    s3_cancel(bench.s3, &call.request);
+    assert_false(call.is_done);
+    wait_for(&call);
+    assert_int_equal(call.err.code, ERR_CANCELLED);
+    stop();
+}
+
+static void test_s3__a_bucket_elsewhere_is_signed_for_again(void **state)
+{
+    (void)state;
+    start((const char *const[]){
+        "HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\n<Error><Code>AuthorizationHeaderMalformed"
+        "</Code><Region>eu-west-3</Region></Error>",
+        BODY(MD5_OF_HELLO, "hello"), BODY(MD5_OF_HELLO, "hello"), NULL});
+    assert_get("hello");
+    assert_get("hello"); /* in the right place at once */
+    assert_text(s3_region_of(bench.s3, TEXT("docs")), "eu-west-3");
+    assert_text(s3_region_of(bench.s3, TEXT("others")), "");
+    stop();
+}
+
+static void test_s3__regions_that_point_at_each_other_end(void **state)
+{
+    (void)state;
+    start((const char *const[]){
+        "HTTP/1.1 301 Moved\r\nConnection: close\r\nx-amz-bucket-region: eu-west-3\r\n\r\n",
+        "HTTP/1.1 301 Moved\r\nConnection: close\r\nx-amz-bucket-region: eu-west-1\r\n\r\n", NULL});
+    assert_failure(OBJECT_GET, ERR_DENIED);
+    stop();
+}
+
+#define SUMMED(header, body)                                                                 \
+    "HTTP/1.1 200 OK\r\nConnection: close\r\nETag: \"x\"\r\nx-amz-checksum-" header "\r\n\r" \
+    "\n" body
+
+static void test_s3__checks_the_checksum_that_is_stored(void **state)
+{
+    (void)state;
+    start((const char *const[]){
+        SUMMED("crc32: NhCmhg==", "hexxo"), SUMMED("crc32: NhCmhg==", "hello"),
+        SUMMED("crc32c: AAAAAA==", "hello"), SUMMED("crc32c: AAAAAA==", "hello"), NULL});
+    assert_get("hello");
+    assert_non_null(strcasestr(bench.requests[0], "x-amz-checksum-mode: ENABLED"));
+    assert_failure(OBJECT_GET, ERR_CHECKSUM); /* the same wrong bytes twice are no excuse here */
+    stop();
+}
+
+static void test_s3__passes_over_a_checksum_of_parts(void **state)
+{
+    (void)state;
+    start((const char *const[]){
+        SUMMED("sha256: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=-2", "a"),
+        SUMMED("crc32: AAAAAA==\r\nx-amz-checksum-type: COMPOSITE", "b"), NULL});
+    assert_get("a");
+    assert_get("b");
+    stop();
+}
+
+static void test_s3__a_customers_key_needs_tls(void **state)
+{
+    (void)state;
+    struct error err;
+    struct loop *loop = loop_new(NULL);
+    struct objects_options options = {.endpoint = TEXT("http://127.0.0.1:1"),
+                                      .connections_max = 1,
+                                      .sse_customer_key =
+                                          TEXT("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")};
+    assert_null(s3_open(loop, &options, &err));
+    assert_non_null(strstr(err.message, "https only"));
+    options.sse_customer_key = TEXT("c2VjcmV0");
+    assert_null(s3_open(loop, &options, &err));
+    assert_non_null(strstr(err.message, "32 bytes"));
+    assert_null(strstr(err.message, "c2VjcmV0"));
+    loop_free(loop);
 }
 
 static void test_s3__half_a_body_is_no_body(void **state)
@@ -254,7 +379,15 @@ int main(void)
         cmocka_unit_test(test_s3__learns_that_a_server_has_other_etags),
         cmocka_unit_test(test_s3__believes_no_404_that_is_not_of_s3),
         cmocka_unit_test(test_s3__an_object_that_appears_between_head_and_get_is_not_yet),
-        cmocka_unit_test(test_s3__slow_down_says_for_how_long),
+        cmocka_unit_test(test_s3__slow_down_is_waited_out),
+        cmocka_unit_test(test_s3__who_asks_meanwhile_waits_as_well),
+        cmocka_unit_test(test_s3__a_long_wait_is_left_to_the_task),
+        cmocka_unit_test(test_s3__a_request_that_rests_is_cancelled_at_once),
+        cmocka_unit_test(test_s3__a_bucket_elsewhere_is_signed_for_again),
+        cmocka_unit_test(test_s3__regions_that_point_at_each_other_end),
+        cmocka_unit_test(test_s3__checks_the_checksum_that_is_stored),
+        cmocka_unit_test(test_s3__passes_over_a_checksum_of_parts),
+        cmocka_unit_test(test_s3__a_customers_key_needs_tls),
         cmocka_unit_test(test_s3__half_a_body_is_no_body),
         cmocka_unit_test(test_s3__a_body_over_the_cap_is_refused_by_its_length_and_without_one),
         cmocka_unit_test(test_s3__an_answer_without_an_etag_is_no_answer),

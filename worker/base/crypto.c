@@ -84,6 +84,11 @@ void md5_of(struct text text, uint8_t ret_hash[16])
     digest(EVP_md5(), text, ret_hash);
 }
 
+void sha1_of(struct text text, uint8_t ret_hash[20])
+{
+    digest(EVP_sha1(), text, ret_hash);
+}
+
 bool secret_equal(struct text a, struct text b)
 {
     return a.bytes == b.bytes && (a.bytes == 0 || CRYPTO_memcmp(a.start, b.start, a.bytes) == 0);

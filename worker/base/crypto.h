@@ -21,7 +21,8 @@ void sha256_add(struct sha256 *sha256, const void *data, size_t bytes);
 void sha256_finish(struct sha256 *sha256, uint8_t ret_hash[SHA256_BYTES]); /* and frees it */
 void sha256_of(struct text text, uint8_t ret_hash[SHA256_BYTES]);
 void hmac_sha256(struct text key, struct text message, uint8_t ret_mac[SHA256_BYTES]);
-void md5_of(struct text text, uint8_t ret_hash[16]); /* eTags only */
+void md5_of(struct text text, uint8_t ret_hash[16]);  /* eTags only */
+void sha1_of(struct text text, uint8_t ret_hash[20]); /* S3's checksums only */
 bool secret_equal(struct text a, struct text b); /* in a time that tells nothing but the length */
 
 extern const struct uuid UUID_NIL;
