@@ -3,6 +3,8 @@
 #include <poppler.h>
 
 #include "extract/clean.h"
+#include "extract/fonts.h"
+#include "extract/joined.h"
 #include "extract/pdf_private.h"
 #include "worker/base/memory.h"
 
@@ -14,6 +16,7 @@
 struct pdf {
     struct reader reader;
     PopplerDocument *document;
+    struct joined prepared; /* what the document reads, where its fonts were worth it */
     struct buffer title;
     struct buffer page; /* clean text of the page at hand */
 };
@@ -35,6 +38,36 @@ static bool set_open_error(const GError *error, struct error *err)
     if (error && error->domain == POPPLER_ERROR && error->code == POPPLER_ERROR_ENCRYPTED)
         code = ERR_PASSWORD;
     return error_set(err, code, "poppler: error %d", error ? error->code : 0);
+}
+
+static PopplerDocument *open_document(struct text body, struct error *err)
+{
+    GError *error = NULL;
+    GBytes *bytes = g_bytes_new_static(body.start, body.bytes);
+    PopplerDocument *document = poppler_document_new_from_bytes(bytes, NULL, &error);
+    g_bytes_unref(bytes);
+    if (!document)
+        set_open_error(error, err);
+    g_clear_error(&error);
+    return document;
+}
+
+/* The same document from a body whose fonts are ready for use; NULL: better as it is. */
+static PopplerDocument *open_prepared(struct text body, int page_count, struct joined *ret_prepared)
+{
+    struct error err;
+    struct buffer update = buffer_new(FONTS_UPDATE_BYTES_MAX);
+    PopplerDocument *document = NULL;
+    if (fonts_prepare(body, (uint32_t)page_count, &update) &&
+        joined_map(body, buffer_text(&update), ret_prepared))
+        document = open_document(ret_prepared->text, &err);
+    buffer_release(&update);
+    if (document && poppler_document_get_n_pages(document) == page_count)
+        return document;
+    if (document)
+        g_object_unref(document);
+    joined_unmap(ret_prepared);
+    return NULL;
 }
 
 static void read_title(struct pdf *pdf)
@@ -124,6 +157,7 @@ static void close_pdf(struct reader *reader)
 {
     struct pdf *pdf = container_of(reader, struct pdf, reader);
     g_object_unref(pdf->document);
+    joined_unmap(&pdf->prepared);
     buffer_release(&pdf->title);
     buffer_release(&pdf->page);
     xfree(pdf);
@@ -136,15 +170,9 @@ void *pdf_document(const struct reader *reader)
 
 struct reader *pdf_open(struct text body, struct error *err)
 {
-    GError *error = NULL;
-    GBytes *bytes = g_bytes_new_static(body.start, body.bytes);
-    PopplerDocument *document = poppler_document_new_from_bytes(bytes, NULL, &error);
-    g_bytes_unref(bytes);
-    if (!document) {
-        set_open_error(error, err);
-        g_clear_error(&error);
+    PopplerDocument *document = open_document(body, err);
+    if (!document)
         return NULL;
-    }
     int page_count = poppler_document_get_n_pages(document);
     if (page_count <= 0) {
         g_object_unref(document);
@@ -152,7 +180,10 @@ struct reader *pdf_open(struct text body, struct error *err)
         return NULL;
     }
     struct pdf *pdf = xcalloc(1, sizeof(*pdf));
-    pdf->document = document;
+    PopplerDocument *prepared = open_prepared(body, page_count, &pdf->prepared);
+    if (prepared)
+        g_object_unref(document);
+    pdf->document = prepared ? prepared : document;
     pdf->title = buffer_new(4 * WIRE_TEXT_BYTES_MAX);
     pdf->page = buffer_new(0); /* its limit is the block's */
     pdf->reader = (struct reader){

@@ -38,9 +38,9 @@ COMMANDS_WITH_PIPELINE = ["running", "cmd_work", "cmd_dev", "dev", "ops", "page"
 
 # What millrace-extract is made of: it may not drag curl or OpenSSL into the sandbox.
 HELPER = [
-    "clean", "columns", "fonts", "helper_child", "helper_main", "layout", "markup", "office", "pdf",
-    "pdf_forms", "pdf_outline", "pdf_private", "plain", "reader", "sandbox", "selftest", "sniff",
-    "transcript", "wire",
+    "clean", "columns", "fonts", "helper_child", "helper_main", "inflate", "joined", "layout", "markup",
+    "office", "pdf", "pdf_forms", "pdf_outline", "pdf_private", "plain", "reader", "sandbox", "selftest",
+    "sniff", "syntax", "transcript", "wire", "xref",
 ]  # fmt: skip
 HELPER_ALSO = ["worker/model/chunk.h"]  # types alone
 
@@ -56,7 +56,7 @@ VENDORS = {
     "microhttpd.h": ["worker/base/httpd*.c"],
     "jansson.h": ["worker/base/json*.c"],
     "openssl/*": ["worker/base/crypto*.c"],
-    "zlib.h": ["worker/base/gzip*.c"],
+    "zlib.h": ["worker/base/gzip*.c", "extract/inflate*.c"],
     "expat.h": ["queue/s3*.c"],
     "poppler.h": ["extract/pdf*.c"],
     "glib*": ["extract/pdf*.c"],
