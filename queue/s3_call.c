@@ -239,6 +239,13 @@ static bool refuse(struct s3_call *call, struct error *err)
     return false;
 }
 
+static void read_modified(struct s3_call *call)
+{
+    struct text modified = http_reply_header(&call->http, "Last-Modified");
+    if (!date_from_http(modified, &call->request->modified_ms))
+        call->request->modified_ms = 0;
+}
+
 static bool read_headers(struct s3_call *call, struct error *err)
 {
     struct object_request *request = call->request;
@@ -249,8 +256,7 @@ static bool read_headers(struct s3_call *call, struct error *err)
                          TEXT_ARGS(request->bucket));
     (void)text_format(request->content_type, sizeof(request->content_type), "%.*s",
                       TEXT_ARGS(type)); /* a cut one will do */
-    if (!date_from_http(http_reply_header(&call->http, "Last-Modified"), &request->modified_ms))
-        request->modified_ms = 0;
+    read_modified(call);
     return true;
 }
 
@@ -322,6 +328,7 @@ bool s3_call_read(struct s3_call *call, struct error *err)
         request->is_unchanged = true;
         (void)text_format(request->etag, sizeof(request->etag), "%.*s",
                           TEXT_ARGS(request->if_none_match));
+        read_modified(call); /* how old the live version is decides whether an event is older */
         return true;
     }
     if (call->is_probe && (status == 200 || status == 206 || status == 416))

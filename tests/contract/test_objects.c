@@ -255,6 +255,7 @@ static void test_objects__a_conditional_get_brings_only_what_is_new(void **state
     run(&call, OBJECT_GET, key_of("a.pdf"));
     assert_ok(&call);
     assert_true(call.request.is_unchanged);
+    assert_true(call.request.modified_ms > 1700000000000u);
     assert_int_equal(call.request.body_fd, -1);
 
     put(key_of("a.pdf"), "two", changed);
