@@ -194,7 +194,8 @@ struct object *intake_take(struct intake *intake)
     return object;
 }
 
-/* The newest is worked on first: what a removal has taken, the puts before it need not wait for. */
+/* The newest is worked on first: what a removal has taken, or found nothing of, the puts before it
+ * need not wait for. */
 static void mark_outlived(const struct object *object, const struct arrival *removal)
 {
     LIST_FOR_EACH(&object->arrivals, node)
@@ -209,7 +210,8 @@ static void mark_outlived(const struct object *object, const struct arrival *rem
 void intake_final(struct intake *intake, struct arrival *arrival, enum event_outcome outcome)
 {
     struct object *object = arrival->object;
-    if (outcome == EVENT_OUTCOME_REMOVAL)
+    if (arrival->is_removal &&
+        (outcome == EVENT_OUTCOME_REMOVAL || outcome == EVENT_OUTCOME_DUPLICATE))
         mark_outlived(object, arrival);
     struct parcel *parcel = arrival->parcel;
     uint64_t age_ms = loop_now_ms(intake->pipeline->loop) - arrival->arrived_ms;

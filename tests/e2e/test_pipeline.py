@@ -234,6 +234,27 @@ class Outage(unittest.TestCase):
 
     AWAY_S = 3
 
+    def test_what_came_while_no_worker_ran_holds_nothing_up(self):
+        """A version that is gone or replaced by the time its event is read is not waited for."""
+        try:
+            world = harness.RealWorld(dimension=256)
+        except harness.common.Unavailable as why:
+            self.skipTest(str(why))
+        with world:
+            world.add_tenant()
+            deleted, replaced = (world.key(0, name) for name in ("deleted.pdf", "replaced.pdf"))
+            for key in (deleted, replaced):
+                world.put(key, pages(2, "lantern"))
+            time.sleep(2.5)  # Last-Modified knows seconds only
+            world.delete(deleted)
+            world.put(replaced, pages(3, "pulley"))
+            world.start_worker()
+            world.settle(30, until=lambda: len(world.documents()) == 2)
+            self.assertEqual(
+                {deleted: ("skipped", "gone"), replaced: ("success", None)}, world.documents()
+            )
+            self.assertEqual([], world.faults())
+
     def test_services_that_restart_lose_nothing(self):
         try:
             world = harness.RealWorld(dimension=256)
