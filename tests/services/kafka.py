@@ -45,6 +45,7 @@ class Kafka:
         self.home = common.cache_dir() / f"kafka-{VERSION}"
         self.child = None
         self.port = None
+        self.wire = None  # a Proxy: clients that come through it are told its address, not the broker's
 
     def why_not(self):
         if not shutil.which("java"):
@@ -104,10 +105,20 @@ class Kafka:
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "log.dirs": str(self.root / "data"),
+            **(self.listen_behind_wire(controller) if self.wire else {}),
         }
         self.config.write_text(
             "".join(f"{key}={value}\n" for key, value in {**SETTINGS, **own}.items())
         )
+
+    def listen_behind_wire(self, controller):
+        self.wire.target = common.free_port()
+        return {
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},WIRE://127.0.0.1:{self.wire.target},"
+            f"CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port},WIRE://127.0.0.1:{self.wire.port}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,WIRE:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        }
 
     def format(self):
         """A formatted, empty data folder never differs: made once, copied afterwards (it costs a JVM start)."""
