@@ -20,6 +20,7 @@ static const struct kafka_setting SETTINGS[] = {
     {"isolation.level", "read_committed"},   {"partition.assignment.strategy", "range,roundrobin"},
     {"queued.max.messages.kbytes", "16384"}, {"check.crcs", "true"},
     {"socket.nagle.disable", "true"},        {"topic.metadata.refresh.interval.ms", "30000"},
+    {"socket.keepalive.enable", "true"},     {"socket.timeout.ms", "20000"}, /* of a dead peer */
 };
 /* The mock's first join takes 3 s whatever is set, each later one a session less a second; an empty
  * fetch waits its full time there. */

@@ -35,7 +35,7 @@ class Proxy:
         self.name, self.random = name, random.Random(seed)
         self.target = self.port = self.fault = None
         self.amount, self.hits = 0, 0
-        self.writers = set()
+        self.writers, self.tasks = set(), set()
 
     # -- from the test's thread ------------------------------------------------------------------------------------
     def start(self):
@@ -63,16 +63,16 @@ class Proxy:
     # -- the proxy's thread ----------------------------------------------------------------------------------------
     def run(self, ready):
         asyncio.set_event_loop(self.loop)
+        self.never = asyncio.Event()
         server = self.loop.run_until_complete(asyncio.start_server(self.serve, "127.0.0.1", 0))
         self.port = server.sockets[0].getsockname()[1]
         ready.set()
         self.loop.run_forever()
         server.close()
         self.reset_all()
-        tasks = asyncio.all_tasks(self.loop)
-        for task in tasks:
+        for task in list(self.tasks):
             task.cancel()
-        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self.loop.run_until_complete(asyncio.gather(*list(self.tasks), return_exceptions=True))
         self.loop.close()
 
     def reset_all(self):
@@ -81,6 +81,9 @@ class Proxy:
 
     async def serve(self, reader, writer):
         self.writers.add(writer)
+        task = asyncio.current_task()
+        self.tasks.add(task)  # the loop itself would let it be collected
+        task.add_done_callback(self.tasks.discard)
         try:
             if self.fault == "refuse":
                 self.hits += 1
@@ -128,7 +131,7 @@ class Proxy:
         elif fault == "throttle":
             await asyncio.sleep(len(data) / amount)
         elif fault == "half_open":
-            await asyncio.Event().wait()  # until the client gives up on it
+            await self.never.wait()  # the client must give up by itself
         elif fault == "reset" and self.happens():
             raise EOFError
         elif is_reply and fault == "swallow" and self.happens():
