@@ -1,0 +1,169 @@
+#include "chunker/tokens_merge.h"
+
+#include "chunker/tokens_tables.h"
+#include "worker/base/memory.h"
+
+#define PLACES_USUAL 4096
+#define WORD_BITS 64
+
+struct search {
+    struct merge_memory memory;
+    const uint8_t *bytes;
+    size_t byte_count;
+    size_t at;         /* the sequence reaches from 0 to here */
+    size_t seen;       /* bits of places before this one are valid */
+    size_t count;      /* tokens in the sequence */
+    uint32_t previous; /* the last of them */
+};
+
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+static uint32_t bytes_of(uint32_t id)
+{
+    return tokens_tables.starts[id + 1] - tokens_tables.starts[id];
+}
+
+/* What the two merge into, or TOKENS_NONE. */
+static uint32_t merged(uint32_t left, uint32_t right)
+{
+    uint64_t pair = tokens_pair(left, right);
+    uint32_t slot = tokens_pair_slot(pair);
+    for (;;) {
+        uint64_t entry = tokens_tables.pairs[slot];
+        if (entry >> TOKENS_ID_BITS == pair)
+            return (uint32_t)(entry & TOKENS_ID_MASK);
+        if (entry == TOKENS_PAIR_EMPTY)
+            return TOKENS_NONE;
+        slot = (slot + 1) % COUNT_OF(tokens_tables.pairs);
+    }
+}
+
+/* Both: what is left of a token at the place where it meets its neighbour, before its merge; false
+ * for a single byte. The limit: merges of this rank and later ones did not happen yet; of two equal
+ * merges the left one comes first. */
+static bool undo_left(uint32_t *left, uint32_t *limit)
+{
+    uint32_t whole = *left;
+    *left = tokens_tables.parts[whole].right;
+    *limit = whole;
+    return *left != whole;
+}
+
+static bool undo_right(uint32_t *right, uint32_t *limit)
+{
+    uint32_t whole = *right;
+    *right = tokens_tables.parts[whole].left;
+    *limit = whole + 1;
+    return *right != whole;
+}
+
+/* Takes both apart, the latest merge first: had two parts that meet merged before one of them
+ * became part of more, these neighbours would never have come to be. */
+static bool may_follow(uint32_t left, uint32_t right)
+{
+    uint32_t limit = TOKENS_NONE;
+    for (bool is_undone = true; is_undone;) {
+        if (merged(left, right) < limit)
+            return false;
+        if (left > right)
+            is_undone = undo_left(&left, &limit) || undo_right(&right, &limit);
+        else
+            is_undone = undo_right(&right, &limit) || undo_left(&left, &limit);
+    }
+    return true;
+}
+
+/* The longest token that the bytes at a place begin with: at least its first byte. */
+static uint32_t longest_at(const struct search *search, size_t at)
+{
+    const struct tokens_node *nodes = tokens_tables.nodes;
+    uint32_t base = nodes[0].base_and_label >> TOKENS_LABEL_BITS, longest = TOKENS_NONE;
+    for (; at < search->byte_count; at++) {
+        struct tokens_node next = nodes[base ^ search->bytes[at]];
+        if ((next.base_and_label & TOKENS_LABEL_MASK) != search->bytes[at])
+            break;
+        if (next.id != TOKENS_NONE)
+            longest = next.id;
+        base = next.base_and_label >> TOKENS_LABEL_BITS;
+    }
+    return longest;
+}
+
+/* ---- the search ------------------------------------------------------------------------------ */
+
+static uint64_t *dead_word(struct search *search, size_t place)
+{
+    return &search->memory.dead[place % search->memory.places / WORD_BITS];
+}
+
+static bool is_dead(struct search *search, size_t place)
+{
+    while (search->seen <= place) {
+        *dead_word(search, search->seen) = 0;
+        search->seen += WORD_BITS;
+    }
+    return *dead_word(search, place) >> place % WORD_BITS & 1;
+}
+
+static void push(struct search *search, uint32_t id, size_t end)
+{
+    search->memory.tokens[search->count++ % search->memory.places] = id;
+    search->previous = id;
+    search->at = end;
+}
+
+/* Gives the last token back; TOKENS_NONE: the way there is forgotten. */
+static uint32_t pop(struct search *search)
+{
+    *dead_word(search, search->at) |= UINT64_C(1) << search->at % WORD_BITS;
+    uint32_t id = search->previous;
+    search->at -= bytes_of(id);
+    search->count--;
+    if (search->at + search->memory.places <= search->seen)
+        return TOKENS_NONE;
+    if (search->count) /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): pushed before */
+        search->previous = search->memory.tokens[(search->count - 1) % search->memory.places];
+    return id;
+}
+
+size_t tokens_merge_in(struct merge_memory memory, struct text piece, uint32_t *ids,
+                       size_t id_count_max)
+{
+    struct search search = {
+        .memory = memory, .bytes = (const uint8_t *)piece.start, .byte_count = piece.bytes};
+    uint32_t id = longest_at(&search, 0);
+    while (search.at < piece.bytes) {
+        size_t end = search.at + bytes_of(id);
+        if (!is_dead(&search, end) && (search.count == 0 || may_follow(search.previous, id))) {
+            if (search.count < id_count_max)
+                ids[search.count] = id;
+            push(&search, id, end);
+            id = longest_at(&search, end);
+        } else {
+            id = tokens_tables.shorter[id];
+            if (id == TOKENS_NONE)
+                id = pop(&search);
+            if (id == TOKENS_NONE)
+                return 0;
+        }
+    }
+    return search.count;
+}
+
+size_t tokens_merge(struct text piece, uint32_t *ids, size_t id_count_max)
+{
+    __attribute__((uninitialized)) uint32_t tokens[PLACES_USUAL];
+    __attribute__((uninitialized)) uint64_t dead[PLACES_USUAL / WORD_BITS];
+    struct merge_memory memory = {PLACES_USUAL, tokens, dead};
+    size_t count = tokens_merge_in(memory, piece, ids, id_count_max);
+    if (count)
+        return count;
+    while (memory.places <= piece.bytes + TOKENS_BYTES_MAX)
+        memory.places *= 2;
+    memory.tokens = xmalloc(memory.places * sizeof(*memory.tokens));
+    memory.dead = xmalloc(memory.places / WORD_BITS * sizeof(*memory.dead));
+    count = tokens_merge_in(memory, piece, ids, id_count_max);
+    xfree(memory.tokens);
+    xfree(memory.dead);
+    return count;
+}

@@ -1,0 +1,213 @@
+/*
+ * The rules, in the order in which they are tried; a letter, a number and white space are what
+ * Unicode calls so, a sign is everything else, marks among it:
+ *
+ *   1. an apostrophe and s, d, m, t, ll, ve or re, in any case
+ *   2. letters; before them one sign or one white space that ends no line
+ *   3. up to three numbers
+ *   4. signs; before them one space (U+0020), behind them any ends of lines
+ *   5. white space up to the last end of a line in it
+ *   6. white space; without its last character when something follows
+ *   7. white space
+ */
+#include "chunker/tokens_scan.h"
+
+#include "chunker/tokens_tables.h"
+
+struct cursor {
+    const uint8_t *start;
+    size_t bytes;
+};
+
+/* A character, or a byte that is part of none: that is a sign. */
+struct character {
+    enum tokens_class class;
+    uint32_t bytes; /* 0 at the end of the text, as a sign */
+};
+
+static enum tokens_class class_of(uint32_t code_point)
+{
+    size_t row = tokens_tables.class_rows[code_point >> TOKENS_ROW_BITS];
+    size_t column = code_point & ((1u << TOKENS_ROW_BITS) - 1);
+    return (enum tokens_class)tokens_tables.classes[row << TOKENS_ROW_BITS | column];
+}
+
+static bool is_tail(struct cursor text, size_t at)
+{
+    return at < text.bytes && (text.start[at] & 0xC0) == 0x80;
+}
+
+static struct character read_wide(struct cursor text, size_t at)
+{
+    const uint8_t *bytes = text.start + at;
+    uint32_t code_point = 0, first = bytes[0];
+    static const struct character BROKEN = {CLASS_SIGN, 1};
+    if (!is_tail(text, at + 1) || first < 0xC2 || first > 0xF4)
+        return BROKEN;
+    if (first < 0xE0)
+        return (struct character){class_of((first & 0x1F) << 6 | (bytes[1] & 0x3F)), 2};
+    if (!is_tail(text, at + 2))
+        return BROKEN;
+    code_point = (first & 0x0F) << 12 | (uint32_t)(bytes[1] & 0x3F) << 6 | (bytes[2] & 0x3F);
+    if (first < 0xF0)
+        return code_point >= 0x800 && (code_point < 0xD800 || code_point > 0xDFFF)
+                   ? (struct character){class_of(code_point), 3}
+                   : BROKEN;
+    if (!is_tail(text, at + 3))
+        return BROKEN;
+    code_point = (code_point & 0x7FFF) << 6 | (bytes[3] & 0x3F);
+    code_point |= (first & 0x07) << 18;
+    return code_point >= 0x10000 && code_point < TOKENS_CODE_POINTS
+               ? (struct character){class_of(code_point), 4}
+               : BROKEN;
+}
+
+static struct character character_at(struct cursor text, size_t at)
+{
+    if (at >= text.bytes)
+        return (struct character){CLASS_SIGN, 0};
+    if (text.start[at] < 0x80)
+        return (struct character){class_of(text.start[at]), 1};
+    return read_wide(text, at);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+/* The high bit of each byte that is no ASCII letter. */
+static uint64_t not_letters(uint64_t bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
+    uint64_t low = (bytes | ones * 0x20) & ~high;
+    uint64_t from_a = low + ones * (0x80 - 'a'), past_z = low + ones * (0x80 - 'z' - 1);
+    return ~(from_a & ~past_z & ~bytes) & high;
+}
+
+static size_t skip_letters(struct cursor text, size_t at)
+{
+    for (;;) {
+        while (at + sizeof(uint64_t) <= text.bytes) {
+            uint64_t bytes = 0;
+            memcpy(&bytes, text.start + at, sizeof(bytes));
+            uint64_t stops = not_letters(le64toh(bytes));
+            if (stops) {
+                at += (size_t)__builtin_ctzll(stops) / 8;
+                break;
+            }
+            at += sizeof(bytes);
+        }
+        struct character next = character_at(text, at);
+        if (next.class != CLASS_LETTER)
+            return at;
+        at += next.bytes;
+    }
+}
+
+static size_t skip_class(struct cursor text, size_t at, enum tokens_class class)
+{
+    for (;;) {
+        struct character next = character_at(text, at);
+        if (next.class != class || next.bytes == 0)
+            return at;
+        at += next.bytes;
+    }
+}
+
+static size_t skip_numbers(struct cursor text, size_t at)
+{
+    for (unsigned count = 0; count < 3; count++) {
+        struct character next = character_at(text, at);
+        if (next.class != CLASS_NUMBER)
+            break;
+        at += next.bytes;
+    }
+    return at;
+}
+
+static size_t skip_signs(struct cursor text, size_t at)
+{
+    return skip_class(text, skip_class(text, at, CLASS_SIGN), CLASS_NEWLINE);
+}
+
+/* ---- pieces ---------------------------------------------------------------------------------- */
+
+/* Bytes of a contraction's letters, behind the apostrophe; 0 when it is none. */
+static size_t contraction_bytes(struct cursor text, size_t at)
+{
+    uint8_t first = at < text.bytes ? text.start[at] | 0x20 : 0;
+    uint8_t second = at + 1 < text.bytes ? text.start[at + 1] | 0x20 : 0;
+    switch (first) {
+    case 's':
+    case 'd':
+    case 'm':
+    case 't':
+        return 1;
+    case 'l':
+        return second == 'l' ? 2 : 0;
+    case 'v':
+    case 'r':
+        return second == 'e' ? 2 : 0;
+    case 0xC5 | 0x20: /* the long s, U+017F, is an s in another case */
+        return text.start[at] == 0xC5 && is_tail(text, at + 1) && text.start[at + 1] == 0xBF ? 2
+                                                                                             : 0;
+    default:
+        return 0;
+    }
+}
+
+/* A run that begins with `first`. */
+static size_t scan_space(struct cursor text, size_t at, struct character first)
+{
+    size_t end = at, last = at, line_end = at;
+    for (struct character next = first; next.bytes;) {
+        if (next.class != CLASS_SPACE && next.class != CLASS_NEWLINE)
+            break;
+        last = end;
+        end += next.bytes;
+        if (next.class == CLASS_NEWLINE)
+            line_end = end;
+        next = character_at(text, end);
+    }
+    if (line_end > at)
+        return line_end;
+    return end < text.bytes && last > at ? last : end;
+}
+
+static size_t scan_sign(struct cursor text, size_t at, struct character sign)
+{
+    size_t behind = at + sign.bytes;
+    if (text.start[at] == '\'') {
+        size_t bytes = contraction_bytes(text, behind);
+        if (bytes)
+            return behind + bytes;
+    }
+    size_t letters_end = skip_letters(text, behind);
+    return letters_end > behind ? letters_end : skip_signs(text, behind);
+}
+
+static size_t scan(struct cursor text, size_t at)
+{
+    struct character first = character_at(text, at), second;
+    switch (first.class) {
+    case CLASS_LETTER:
+        return skip_letters(text, at + first.bytes);
+    case CLASS_NUMBER:
+        return skip_numbers(text, at);
+    case CLASS_SIGN:
+        return scan_sign(text, at, first);
+    case CLASS_NEWLINE:
+        return scan_space(text, at, first);
+    case CLASS_SPACE:
+        break;
+    }
+    second = character_at(text, at + first.bytes);
+    if (second.class == CLASS_LETTER)
+        return skip_letters(text, at + first.bytes + second.bytes);
+    if (second.class == CLASS_SIGN && second.bytes && text.start[at] == ' ')
+        return skip_signs(text, at + first.bytes);
+    return scan_space(text, at, first);
+}
+
+size_t tokens_scan(struct text text, size_t at)
+{
+    return scan((struct cursor){(const uint8_t *)text.start, text.bytes}, at);
+}
