@@ -34,10 +34,6 @@ struct zygote {
 
 /* ---- the process ----------------------------------------------------------------------------- */
 
-/* poppler frees the thousands of small things of a page at once and makes them anew for the next:
- * glibc's cache of each size holds 7, and 2,000 make reading a fifth faster. Others ignore it. */
-static char tunables[] = "GLIBC_TUNABLES=glibc.malloc.tcache_count=2000";
-
 /* Nothing but the control socket goes over: no descriptors, default signals, none of the worker's
  * environment, and a session of its own, so that Ctrl-C at the worker's terminal is the worker's
  * business. */
@@ -46,7 +42,7 @@ static int spawn(const char *path, int socket_fd, pid_t *ret_pid)
     char parent[24];
     text_format(parent, sizeof(parent), "%lld", (long long)getpid());
     char *arguments[] = {"millrace-extract", parent, NULL};
-    char *environment[] = {tunables, NULL};
+    char *environment[] = {NULL};
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);
