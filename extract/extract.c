@@ -15,16 +15,25 @@
 #define READY_MS 10000 /* about 50 ms when the disk is warm */
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MAX_MS 10000
+#define SLICE_MS 500 /* 1 % of it is for opening a large document again */
+/* Turns are counted in CPU time: first a guess, corrected when it is known. */
+#define TURN_US 100000
+#define CHILD_US 2000
+#define BYTES_PER_US 50
+#define ZYGOTE_BYTES_MAX ((uint64_t)64 << 20)
+#define ENDED_PER_LOOK 64 /* children, before its memory is looked at again */
 
 struct extract {
     struct loop *loop;
     char helper_path[PATH_BYTES_MAX];
-    struct zygote *zygote; /* NULL between two */
-    bool is_ready, is_closing;
-    uint32_t slots_max;
-    uint64_t job_last;
-    struct list waiting, running;
-    struct timer restart; /* the pause before the next zygote, then its time to get ready */
+    struct run_helper helper;
+    bool is_closing;
+    uint32_t slots_busy, slots_max;
+    struct fair *turns; /* of those who wait: one tenant after the other */
+    uint64_t zygote_bytes_max, ended_count;
+    bool is_retiring;
+    struct list waiting, running; /* for a first slot; with slots, or with pages to deliver */
+    struct timer restart;         /* the pause before the next zygote, then its time to get ready */
     uint64_t pause_ms;
     struct later closing;
     void (*on_closed)(void *arg);
@@ -44,28 +53,83 @@ static void put_in(struct list *list, struct run *run)
     list_push_back(list, &run->node);
 }
 
-static void launch(struct extract *extract, struct run *run)
+static void wait_for_slot(struct extract *extract, struct run *run)
 {
-    struct error err;
-    if (!extract->is_ready)
-        error_set(&err, ERR_HELPER, "extraction helper: it is being started again");
-    else if (run_launch(run, extract->zygote, ++extract->job_last, &err))
-        return;
-    run_give_up(run, &err);
+    put_in(&extract->waiting, run);
+    fair_push(extract->turns, &run->turn);
 }
 
-static void on_idle(struct run *run)
+static uint32_t slots_of_tenant(const struct extract *extract, struct uuid tenant)
 {
-    struct extract *extract = run->arg;
-    if (run->request) {
-        if (!run->has_verdict) /* else its answer is on the way */
-            launch(extract, run);
-        return;
+    uint32_t count = 0;
+    LIST_FOR_EACH(&extract->running, node)
+    {
+        const struct run *run = container_of(node, struct run, node);
+        if (uuid_equal(run->turn.flow, tenant))
+            count += (uint32_t)run->readings.count;
     }
+    return count;
+}
+
+/* A second child is for slots that nobody else wants. The only one goes to a tenant with fewer of
+ * them, when it has had it long enough to be worth opening the document again. */
+static bool must_give_back(struct run *run, const struct reading *reading)
+{
+    const struct extract *extract = run->arg;
+    if (!extract->waiting.count)
+        return false;
+    if (run->readings.count > 1)
+        return true;
+    if (loop_now_ms(extract->loop) - reading->begun_ms < SLICE_MS)
+        return false;
+    uint32_t mine = slots_of_tenant(extract, run->turn.flow);
+    LIST_FOR_EACH(&extract->waiting, node)
+    {
+        const struct run *other = container_of(node, struct run, node);
+        if (slots_of_tenant(extract, other->turn.flow) < mine)
+            return true;
+    }
+    return false;
+}
+
+static void count_slots(struct extract *extract)
+{
+    uint32_t count = 0;
+    LIST_FOR_EACH(&extract->running, node)
+    count += (uint32_t)container_of(node, struct run, node)->readings.count;
+    extract->slots_busy = count;
+    metric_set(METRIC_SLOTS, 0, (double)count);
+}
+
+static void free_run(struct extract *extract, struct run *run)
+{
+    if (run->list == &extract->waiting)
+        fair_remove(extract->turns, &run->turn);
     list_remove(run->list, &run->node);
     run_free(run);
-    metric_set(METRIC_SLOTS, 0, (double)extract->running.count);
+}
+
+static void on_change(struct run *run)
+{
+    struct extract *extract = run->arg;
+    bool has_slots = run->readings.count != 0;
+    bool has_left = run->list == &extract->running && !has_slots && run->is_in_turn;
+    if (has_left) {
+        run->is_in_turn = false;
+        fair_done(extract->turns, run->turn.flow, run->turn.cost, run->cpu_us - run->cpu_paid_us);
+        run->cpu_paid_us = run->cpu_us;
+    }
+    if (!run->request && !has_slots)
+        free_run(extract, run);
+    else if (!has_slots && run->slots_wanted && run->list == &extract->running)
+        wait_for_slot(extract, run);
     move_on(extract);
+}
+
+static void review_running(struct extract *extract)
+{
+    LIST_FOR_EACH(&extract->running, node)
+    run_review(container_of(node, struct run, node));
 }
 
 static void give_up_all(struct list *runs, const struct error *err)
@@ -76,22 +140,22 @@ static void give_up_all(struct list *runs, const struct error *err)
 
 /* ---- the zygote ------------------------------------------------------------------------------ */
 
-static struct run *find_run(struct extract *extract, uint64_t job)
+static struct reading *find_reading(struct extract *extract, uint64_t job)
 {
+    struct reading *reading = NULL;
     LIST_FOR_EACH(&extract->running, node)
     {
-        struct run *run = container_of(node, struct run, node);
-        if (run->has_child && run->job == job)
-            return run;
+        if (!reading)
+            reading = run_find(container_of(node, struct run, node), job);
     }
-    return NULL;
+    return reading;
 }
 
 static void on_started(void *arg, uint64_t job, int pidfd)
 {
-    struct run *run = find_run(arg, job);
-    if (run)
-        run_started(run, pidfd);
+    struct reading *reading = find_reading(arg, job);
+    if (reading)
+        reading_started(reading, pidfd);
     else
         close(pidfd);
 }
@@ -108,17 +172,20 @@ static enum metric_result result_of(const struct wire_ended *ended)
 static void on_ended(void *arg, const struct wire_ended *ended)
 {
     struct extract *extract = arg;
-    struct run *run = find_run(extract, ended->job);
+    struct reading *reading = find_reading(extract, ended->job);
     extract->pause_ms = PAUSE_FIRST_MS;
     metric_add(METRIC_CHILDREN, result_of(ended), 1);
-    if (run)
-        run_ended(run, ended);
+    if (++extract->ended_count % ENDED_PER_LOOK == 0 &&
+        zygote_resident_bytes(extract->helper.zygote) > extract->zygote_bytes_max)
+        extract->is_retiring = true; /* a new one comes when its last child has ended */
+    if (reading)
+        reading_ended(reading, ended);
 }
 
 static void on_ready(void *arg)
 {
     struct extract *extract = arg;
-    extract->is_ready = true;
+    extract->helper.is_ready = true;
     timer_stop(extract->loop, &extract->restart);
     move_on(extract);
 }
@@ -142,11 +209,12 @@ static void on_lost(void *arg, const struct error *err)
 {
     struct extract *extract = arg;
     struct error lost = *err;
-    bool was_ready = extract->is_ready;
+    bool was_ready = extract->helper.is_ready;
+    metric_add(METRIC_HELPERS, was_ready ? RESULT_KILLED : RESULT_FAILED, 1);
     lost.code = ERR_HELPER; /* whatever it said: at run time it is restarted */
-    zygote_close(extract->zygote, NULL, NULL);
-    extract->zygote = NULL;
-    extract->is_ready = false;
+    zygote_close(extract->helper.zygote, NULL, NULL);
+    extract->helper.zygote = NULL;
+    extract->helper.is_ready = extract->is_retiring = false;
     LIST_FOR_EACH(&extract->running, node)
     run_lost(container_of(node, struct run, node), &lost);
     if (extract->is_closing)
@@ -175,8 +243,8 @@ static struct zygote *make_zygote(struct extract *extract, struct error *err)
 static void start_zygote(struct extract *extract)
 {
     struct error err;
-    extract->zygote = make_zygote(extract, &err);
-    if (extract->zygote)
+    extract->helper.zygote = make_zygote(extract, &err);
+    if (extract->helper.zygote)
         timer_start(extract->loop, &extract->restart, READY_MS, on_not_ready);
     else
         start_later(extract, &err, false);
@@ -189,6 +257,7 @@ static void finish_close(void *arg)
     struct extract *extract = arg;
     void (*on_closed)(void *arg) = extract->on_closed;
     void *closed_arg = extract->closed_arg;
+    fair_free(extract->turns);
     xfree(extract);
     if (on_closed)
         on_closed(closed_arg);
@@ -197,31 +266,79 @@ static void finish_close(void *arg)
 static void on_closing(struct later *later)
 {
     struct extract *extract = container_of(later, struct extract, closing);
-    if (extract->zygote)
-        zygote_close(extract->zygote, finish_close, extract);
+    if (extract->helper.zygote)
+        zygote_close(extract->helper.zygote, finish_close, extract);
     else
         finish_close(extract);
+}
+
+/* ---- who gets the slots ---------------------------------------------------------------------- */
+
+/* What has grown although it never sees a document is not to be trusted much longer. */
+static void replace_zygote(struct extract *extract)
+{
+    zygote_close(extract->helper.zygote, NULL, NULL);
+    extract->helper.zygote = NULL;
+    extract->helper.is_ready = extract->is_retiring = false;
+    metric_add(METRIC_HELPERS, RESULT_OK, 1);
+    start_zygote(extract);
+}
+
+static bool has_free_slot(struct extract *extract)
+{
+    count_slots(extract);
+    return extract->helper.is_ready && !extract->is_retiring &&
+           extract->slots_busy < extract->slots_max;
+}
+
+static void start_waiting(struct extract *extract)
+{
+    struct fair_item *turn;
+    while (has_free_slot(extract) &&
+           (turn = fair_pop(extract->turns, loop_now_ms(extract->loop))) != NULL) {
+        struct run *run = container_of(turn, struct run, turn);
+        put_in(&extract->running, run);
+        run->is_in_turn = true;
+        if (!run->has_verdict)
+            run_add_slot(run);
+    }
+}
+
+/* The tenant with the fewest slots first, then the run with the fewest. */
+static struct run *find_wide(const struct extract *extract)
+{
+    struct run *best = NULL;
+    uint32_t best_slots = 0;
+    LIST_FOR_EACH(&extract->running, node)
+    {
+        struct run *run = container_of(node, struct run, node);
+        uint32_t slots = slots_of_tenant(extract, run->turn.flow);
+        if (!run->readings.count || run->slots_wanted <= run->readings.count)
+            continue;
+        if (best && (slots > best_slots ||
+                     (slots == best_slots && run->readings.count >= best->readings.count)))
+            continue;
+        best = run;
+        best_slots = slots;
+    }
+    return best;
 }
 
 /* Something has changed: start what can be started, or go on closing. */
 static void move_on(struct extract *extract)
 {
+    struct run *wide;
     if (extract->is_closing) {
         if (!extract->running.count && !extract->waiting.count &&
             !list_is_member(&extract->closing.waiting))
             loop_later(extract->loop, &extract->closing, on_closing);
         return;
     }
-    while (extract->is_ready && extract->running.count < extract->slots_max) {
-        struct list_node *node = list_first(&extract->waiting);
-        if (!node)
-            return;
-        struct run *run = container_of(node, struct run, node);
-        put_in(&extract->running, run);
-        metric_set(METRIC_SLOTS, 0, (double)extract->running.count);
-        if (!run->has_verdict)
-            launch(extract, run);
-    }
+    start_waiting(extract);
+    while (!extract->waiting.count && has_free_slot(extract) && (wide = find_wide(extract)) != NULL)
+        run_add_slot(wide);
+    if (extract->is_retiring && !extract->slots_busy)
+        replace_zygote(extract);
 }
 
 /* ---- public ---------------------------------------------------------------------------------- */
@@ -233,9 +350,12 @@ struct extract_limits extract_limits_default(void)
         .cpu_seconds = 60,
         .page_timeout_ms = 5000,
         .wall_ms = 30000,
+        .wall_page_ms = 50,
+        .wall_max_ms = 600000,
         .pages_max = 20000,
         .page_text_bytes_max = 2u << 20,
         .text_bytes_max = 64u << 20,
+        .range_pages = 200,
     };
 }
 
@@ -266,30 +386,36 @@ struct extract *extract_open(struct loop *loop, const struct extract_options *op
     extract->slots_max = options->slots_max ? options->slots_max : uv_available_parallelism();
     if (extract->slots_max > WIRE_JOBS_MAX)
         extract->slots_max = WIRE_JOBS_MAX;
+    extract->zygote_bytes_max =
+        options->zygote_bytes_max ? options->zygote_bytes_max : ZYGOTE_BYTES_MAX;
+    extract->turns = fair_new(TURN_US, UINT32_MAX);
     list_init(&extract->waiting);
     list_init(&extract->running);
     if (find_helper(extract, options->helper_path, err))
-        extract->zygote = make_zygote(extract, err);
-    if (extract->zygote && zygote_await_ready(extract->zygote, READY_MS, err)) {
-        extract->is_ready = true;
+        extract->helper.zygote = make_zygote(extract, err);
+    if (extract->helper.zygote && zygote_await_ready(extract->helper.zygote, READY_MS, err)) {
+        extract->helper.is_ready = true;
         metric_set(METRIC_SLOTS_MAX, 0, (double)extract->slots_max);
         return extract;
     }
-    if (extract->zygote)
-        zygote_close(extract->zygote, finish_close, extract);
+    if (extract->helper.zygote)
+        zygote_close(extract->helper.zygote, finish_close, extract);
     else
-        xfree(extract);
+        finish_close(extract);
     return NULL;
 }
 
 void extract_submit(struct extract *extract, struct extract_request *request)
 {
-    struct run *run = run_new(extract->loop, request);
+    struct run *run = run_new(extract->loop, &extract->helper, request);
     struct error err;
     run->arg = extract;
-    run->on_idle = on_idle;
+    run->on_change = on_change;
+    run->must_give_back = must_give_back;
+    run->turn.flow = request->tenant ? request->tenant->id : UUID_NIL;
+    run->turn.cost = CHILD_US + request->body_bytes / BYTES_PER_US;
     request->private_state = run;
-    put_in(&extract->waiting, run);
+    wait_for_slot(extract, run);
     if (extract->is_closing) {
         error_set(&err, ERR_SHUTDOWN, "extraction is closing");
         run_give_up(run, &err);
@@ -298,6 +424,8 @@ void extract_submit(struct extract *extract, struct extract_request *request)
         run_give_up(run, &err);
     } else {
         move_on(extract);
+        if (list_is_member(&run->turn.node))
+            review_running(extract);
     }
 }
 
@@ -337,7 +465,7 @@ void extract_close(struct extract *extract, void (*on_closed)(void *arg), void *
 
 struct extract_figures extract_figures(const struct extract *extract)
 {
-    return (struct extract_figures){.slots_busy = (uint32_t)extract->running.count,
+    return (struct extract_figures){.slots_busy = extract->slots_busy,
                                     .slots_max = extract->slots_max,
                                     .waiting = (uint32_t)extract->waiting.count};
 }

@@ -17,22 +17,28 @@
 #include "worker/model/chunk.h"
 #include "worker/model/tenant.h"
 
+#define EXTRACT_SKIPS_MAX 3 /* pages of a document that may end their reader */
+
 struct extract;
 
 struct extract_limits {
     uint64_t memory_bytes;        /* RLIMIT_AS above the body's size: 512 MiB */
     uint32_t cpu_seconds;         /* 60 */
     uint64_t page_timeout_ms;     /* no page for so long: 5 s */
-    uint64_t wall_ms;             /* 30 s; 50 ms for each page come on top, up to 10 minutes */
+    uint64_t wall_ms;             /* 30 s */
+    uint64_t wall_page_ms;        /* and for each page: 50 ms */
+    uint64_t wall_max_ms;         /* but never more than: 10 minutes */
     uint32_t pages_max;           /* 20,000 */
     uint64_t page_text_bytes_max; /* 2 MiB */
     uint64_t text_bytes_max;      /* 64 MiB */
+    uint32_t range_pages;         /* from so many pages on children share a document: 200 */
 };
 struct extract_limits extract_limits_default(void);
 
 struct extract_options {
-    uint32_t slots_max;      /* children at once, at most 64; 0: the number of cores */
-    struct text helper_path; /* NUL-terminated; none: millrace-extract beside this program */
+    uint32_t slots_max;        /* children at once, at most 64; 0: the number of cores */
+    struct text helper_path;   /* NUL-terminated; none: millrace-extract beside this program */
+    uint64_t zygote_bytes_max; /* of resident memory, then it is replaced; 0: 64 MiB */
 };
 
 struct extract_document { /* valid for the call of on_document */
@@ -43,7 +49,8 @@ struct extract_document { /* valid for the call of on_document */
 
 struct extract_summary {    /* valid for the call of on_done */
     uint32_t page_count;    /* of the document, also when reading failed later */
-    uint32_t pages_skipped; /* PAGE_IS_SKIPPED */
+    uint32_t pages_skipped; /* PAGE_IS_SKIPPED: so many of these */
+    uint32_t skipped[EXTRACT_SKIPS_MAX];
     uint64_t text_bytes;
     struct text title;     /* clean UTF-8, at most 1 KiB, may be empty */
     struct text mime_type; /* by magic */

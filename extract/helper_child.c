@@ -4,15 +4,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "extract/range.h"
 #include "extract/sniff.h"
 
 #define FLUSH_BYTES (64 << 10)
+#define INPUT_BYTES 1024
 #define EXIT_LOST 1 /* the worker is gone, or makes no sense */
 
 struct child {
     const struct wire_job *job;
     struct buffer out; /* whole frames, not sent yet */
     struct reader_block block;
+    char input[INPUT_BYTES]; /* a part of a frame */
+    size_t input_bytes;
+    struct wire_range ranges[WIRE_RANGES_MAX]; /* to be read, in this order */
+    size_t range_count;
+    bool is_told_all; /* no more ranges come */
     int64_t credit;
     uint64_t text_bytes;
 };
@@ -21,7 +28,7 @@ struct child {
 
 static void flush(struct child *child)
 {
-    struct text rest = buffer_text(&child->out);
+    struct text rest = buffer_text(&child->out); /* may be empty */
     while (rest.bytes) {
         ssize_t written = write(CHILD_FD_SOCKET, rest.start, rest.bytes);
         if (written < 0 && errno != EINTR)
@@ -52,35 +59,62 @@ _Noreturn static void fail(struct child *child, const struct error *err)
     finish(child, &frame);
 }
 
-/* Credits are whole frames of 20 bytes, written by one send each; a part of one stays for later. */
-static void await_credit(struct child *child)
+static void take_range(struct child *child, struct wire_range range)
 {
-    char input[1024];
-    size_t bytes = 0;
+    if (child->is_told_all || child->range_count == WIRE_RANGES_MAX)
+        _exit(EXIT_LOST);
+    child->is_told_all = range.page_first == 0;
+    if (!child->is_told_all)
+        child->ranges[child->range_count++] = range;
+}
+
+static void take_frame(struct child *child, const struct wire_frame *frame)
+{
+    if (frame->type == WIRE_RANGE)
+        take_range(child, frame->range);
+    else if (frame->type != WIRE_CREDIT ||
+             __builtin_add_overflow(child->credit, frame->credit_bytes, &child->credit))
+        _exit(EXIT_LOST);
+}
+
+/* Waits for something to be said by the worker. */
+static void hear(struct child *child)
+{
+    char *input = child->input;
     flush(child);
-    while (child->credit <= 0 || bytes) {
-        ssize_t got = read(CHILD_FD_SOCKET, input + bytes, sizeof(input) - bytes);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            _exit(EXIT_LOST);
-        bytes += (size_t)got;
-        struct text rest = {input, bytes};
-        struct wire_frame frame;
-        size_t frame_bytes;
-        enum wire_result result;
-        while ((result = wire_decode(rest, 0, &frame, &frame_bytes)) == WIRE_IS_WHOLE) {
-            if (frame.type != WIRE_CREDIT ||
-                __builtin_add_overflow(child->credit, frame.credit_bytes, &child->credit))
-                _exit(EXIT_LOST);
-            rest = text_slice(rest, frame_bytes, rest.bytes);
-        }
-        if (result == WIRE_IS_BAD)
-            _exit(EXIT_LOST);
-        for (size_t i = 0; i < rest.bytes; i++)
-            input[i] = rest.start[i];
-        bytes = rest.bytes;
+    ssize_t got = read(CHILD_FD_SOCKET, input + child->input_bytes,
+                       sizeof(child->input) - child->input_bytes);
+    if (got < 0 && errno == EINTR)
+        return;
+    if (got <= 0)
+        _exit(EXIT_LOST);
+    struct text rest = {input, child->input_bytes + (size_t)got};
+    struct wire_frame frame;
+    size_t frame_bytes;
+    enum wire_result result;
+    while ((result = wire_decode(rest, 0, &frame, &frame_bytes)) == WIRE_IS_WHOLE) {
+        take_frame(child, &frame);
+        rest = text_slice(rest, frame_bytes, rest.bytes);
     }
+    if (result == WIRE_IS_BAD)
+        _exit(EXIT_LOST);
+    for (size_t i = 0; i < rest.bytes; i++)
+        input[i] = rest.start[i];
+    child->input_bytes = rest.bytes;
+}
+
+/* False: there is nothing more to be read. */
+static bool await_range(struct child *child, struct wire_range *ret_range)
+{
+    while (!child->range_count && !child->is_told_all)
+        hear(child);
+    if (!child->range_count)
+        return false;
+    *ret_range = child->ranges[0];
+    child->range_count--;
+    for (size_t i = 0; i < child->range_count; i++)
+        child->ranges[i] = child->ranges[i + 1];
+    return true;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -89,8 +123,8 @@ static void send_page(struct child *child, const struct page *page)
 {
     struct wire_frame frame = {.type = WIRE_PAGE};
     frame.page = (struct wire_page){page->number, page->flags, page->text};
-    if (child->credit <= 0)
-        await_credit(child);
+    while (child->credit <= 0)
+        hear(child);
     send_frame(child, &frame);
     child->credit -= (int64_t)page->text.bytes;
     child->text_bytes += page->text.bytes;
@@ -106,17 +140,32 @@ static void send_page(struct child *child, const struct page *page)
 
 /* A block is read whole, also when its first pages were sent by another child: what a page's text
  * is must not depend on where a child began. */
-static void send_block(struct child *child, struct reader *reader, uint32_t page_first)
+static void send_block(struct child *child, struct reader *reader, struct wire_range range)
 {
     struct reader_block *block = &child->block;
     struct error err;
-    reader_block_begin(block, page_first, reader->page_count);
+    reader_block_begin(block, range.page_first, reader->page_count);
     if (!reader->read(reader, block, &err))
         fail(child, &err);
     reader_block_end(block);
-    for (uint32_t number = page_first; number <= block->page_last; number++)
+    for (uint32_t number = range.page_first; number <= range.page_last; number++)
         send_page(child, &block->pages[number - block->page_first]);
-    flush(child);
+    if (range.page_last < reader->page_count) /* else END follows at once */
+        flush(child);
+}
+
+static void send_range(struct child *child, struct reader *reader, struct wire_range range)
+{
+    if (range.page_first > range.page_last || range.page_last > reader->page_count)
+        _exit(EXIT_LOST);
+    while (range.page_first <= range.page_last) {
+        struct wire_range part = range;
+        uint32_t last = block_last(range.page_first, reader->page_count);
+        if (part.page_last > last)
+            part.page_last = last;
+        send_block(child, reader, part);
+        range.page_first = part.page_last + 1;
+    }
 }
 
 static void send_document(struct child *child, const struct reader *reader)
@@ -166,9 +215,10 @@ void helper_child_run(const struct sandbox *sandbox, const struct wire_job *job,
     }
     struct reader *reader = open_body(&child);
     send_document(&child, reader);
-    for (uint32_t number = job->page_first; number <= reader->page_count;) {
-        send_block(&child, reader, number);
-        number = child.block.page_last + 1;
-    }
+    child.is_told_all = reader->page_count < job->range_pages;
+    struct wire_range range = first_range(job->page_first, reader->page_count, job->range_pages);
+    do
+        send_range(&child, reader, range);
+    while (await_range(&child, &range));
     finish(&child, &(struct wire_frame){.type = WIRE_END});
 }

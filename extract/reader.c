@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "extract/range.h"
+
 /* ---- for a format ---------------------------------------------------------------------------- */
 
 static struct page *page_of(struct reader_block *block, uint32_t number)
@@ -63,13 +65,11 @@ static bool is_skipped(const struct reader_block *block, uint32_t number)
 void reader_block_begin(struct reader_block *block, uint32_t page_number, uint32_t page_count)
 {
     assert(page_number >= 1 && page_number <= page_count);
-    uint32_t first = wire_block_first(page_number);
-    uint32_t count = page_count - first + 1;
-    block->page_first = first;
-    block->page_last = first + (count < WIRE_BLOCK_PAGES ? count : WIRE_BLOCK_PAGES) - 1;
+    block->page_first = block_first(page_number);
+    block->page_last = block_last(page_number, page_count);
     buffer_clear(&block->text);
     buffer_clear(&block->marks);
-    for (uint32_t number = first; number <= block->page_last; number++)
+    for (uint32_t number = block->page_first; number <= block->page_last; number++)
         *page_of(block, number) = (struct page){
             .number = number,
             .flags = is_skipped(block, number) ? PAGE_IS_SKIPPED : PAGE_HAS_NO_TEXT,

@@ -1,54 +1,74 @@
 /*
- * run.h - one request on its way: waiting, in a child, perhaps in a second one behind a bad page.
+ * run.h - one request on its way: waiting for a slot, then read by one child or several, in blocks.
  *
- * Owns:   the child's descriptors, the transcript. Borrows the request until on_done, and the
+ * A short document is read by one child from end to end. One of limits.range_pages or more is read
+ * block by block, and its children are told which: each keeps the document open and is one block
+ * ahead of its last answer. Pages come out in order; how far children may be ahead of the page whose
+ * turn it is, is bounded in blocks and, by credit, in bytes. The child that has this page always has
+ * the request's own credit, and a child is told blocks in ascending order only: so what is to come
+ * next is never held up by what comes later.
+ * Owns:   its children (struct reading), one slot each. Borrows the request until on_done, and the
  *         owner's list for good.
  * Thread: the loop thread.
  */
 #ifndef EXTRACT_RUN_H
 #define EXTRACT_RUN_H
 
-#include "extract/transcript.h"
-#include "extract/zygote.h"
+#include "extract/merge.h"
+#include "extract/reading.h"
+#include "worker/base/fair.h"
 
-struct stream;
+/* What all runs start their children with; the owner's. */
+struct run_helper {
+    struct zygote *zygote; /* NULL between two */
+    bool is_ready;
+    uint64_t job_last; /* the name of the youngest child */
+};
 
 struct run {
     struct list_node node; /* the owner's */
     struct list *list;     /* the one it is in; the owner's */
+    struct fair_item turn; /* the owner's: its place among those who wait */
+    bool is_in_turn;       /* the owner's: it has left them */
+    uint64_t cpu_paid_us;  /* the owner's: so much of cpu_us its turns have been charged */
     struct loop *loop;
+    struct run_helper *helper;
     struct extract_request *request; /* NULL once answered */
-    /* There is no child (any more). With a request it wants one, without it is over: free it. */
-    void (*on_idle)(struct run *run);
-    void *arg;                    /* the owner's */
-    uint64_t job;                 /* the name of the child at work */
-    struct transcript transcript; /* private from here */
-    struct stream *stream;        /* NULL: all has been read, or is of no interest */
-    int pidfd, progress_fd;       /* -1: not known yet, no child */
-    bool has_child, has_ended, is_killed, is_late, has_verdict, is_clock_on, is_announced;
-    struct wire_ended ended;
-    struct error verdict; /* how it ends whatever the child does */
-    struct error damage;  /* what the last bad page did */
-    uint32_t page_first;  /* of this child */
-    uint32_t skips[WIRE_SKIPS_MAX];
-    uint32_t skip_count, death_count;
-    uint32_t clock_page; /* that was being read when the clock was started */
-    uint64_t credit_unsent;
-    uint64_t wall_used_ms, clock_since_ms, clock_ms, cpu_us;
-    struct timer clock;
+    struct list readings;            /* struct reading: the slots it has */
+    uint32_t slots_wanted;           /* it could use so many, those it has included */
+    /* Something above has changed. Answered and without slots: free it. Always the last thing that
+     * a run does. */
+    void (*on_change)(struct run *run);
+    /* A slot is to be given back now: this child reads its last block. */
+    bool (*must_give_back)(struct run *run, const struct reading *reading);
+    void *arg;           /* the owner's */
+    uint32_t page_count; /* private from here; 0: not known yet */
+    uint32_t block_next; /* the first page of the block that nobody has been told to read */
+    struct merge merge;
+    struct buffer title, mime_type;
+    bool is_encrypted, has_verdict, is_delivering;
+    struct error verdict; /* how it ends whatever its children do */
+    struct error damage;  /* what the last death was */
+    int64_t credit;       /* of the request */
+    uint64_t text_bytes, cpu_us, wall_used_ms, ticked_ms;
+    uint32_t pages_with_text, death_count, skip_count;
+    uint32_t skips[WIRE_SKIPS_MAX];                  /* pages that children are told to leave out */
+    uint32_t skipped[WIRE_SKIPS_MAX], skipped_count; /* those that were left out */
+    struct timer tick;
     struct later answering;
 };
 
-struct run *run_new(struct loop *loop, struct extract_request *request);
-void run_free(struct run *run); /* idle and answered */
+struct run *run_new(struct loop *loop, struct run_helper *helper, struct extract_request *request);
+void run_free(struct run *run); /* answered, and without slots */
 
-/* Gives the body to a child. ERR_HELPER: nothing was started. */
-bool run_launch(struct run *run, struct zygote *zygote, uint64_t job, struct error *err) MUST_CHECK;
-void run_started(struct run *run, int pidfd); /* takes the descriptor */
-void run_ended(struct run *run, const struct wire_ended *ended);
-void run_lost(struct run *run,
-              const struct error *err); /* the zygote is gone, and the child with it */
+/* One more child. What goes wrong is the request's answer. */
+void run_add_slot(struct run *run);
+struct reading *run_find(struct run *run, uint64_t job); /* NULL: not its child */
+/* The zygote is gone, and all children with it. */
+void run_lost(struct run *run, const struct error *err);
 
+/* Others have begun to wait: a child that has nothing to read may have to give its slot back. */
+void run_review(struct run *run);
 void run_credit(struct run *run, uint64_t text_bytes);
 /* Answers err in a later turn, unless it is answered already; no page comes any more. */
 void run_give_up(struct run *run, const struct error *err);

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "extract/range.h"
+
 #define ROOM_BYTES ((size_t)64 << 10)
 #define PAGE_FLAGS                                                                       \
     (PAGE_HAS_NO_TEXT | PAGE_IS_RIGHT_TO_LEFT | PAGE_IS_GARBLED | PAGE_HAS_HIDDEN_TEXT | \
@@ -52,8 +54,9 @@ static bool take_document(struct transcript *transcript, const struct wire_docum
         !text_format(transcript->mime_type, sizeof(transcript->mime_type), "%.*s",
                      TEXT_ARGS(document->mime_type)))
         return is_lie(err, "a type that is none");
-    transcript->has_greeted = transcript->has_document = true;
-    transcript->page_count = document->page_count;
+    if (!transcript->has_document)
+        transcript_know(transcript, document->page_count, 1);
+    transcript->has_greeted = true;
     transcript->is_encrypted = document->is_encrypted;
     transcript->title_bytes = document->title.bytes;
     if (document->title.bytes)
@@ -67,7 +70,7 @@ static bool check_page(const struct transcript *transcript, const struct wire_pa
     bool is_skipped = page->flags & PAGE_IS_SKIPPED;
     if (!transcript->has_greeted)
         return is_lie(err, "a page before the document");
-    if (page->number != transcript->page_next || page->number > transcript->page_count)
+    if (!transcript->range_count || page->number != transcript->ranges[0].page_first)
         return is_lie(err, "a page out of turn");
     if (page->flags & ~(uint32_t)PAGE_FLAGS)
         return is_lie(err, "unknown page flags");
@@ -85,16 +88,22 @@ static bool check_page(const struct transcript *transcript, const struct wire_pa
     return true;
 }
 
+static void drop_range(struct transcript *transcript)
+{
+    transcript->range_count--;
+    for (size_t i = 0; i < transcript->range_count; i++)
+        transcript->ranges[i] = transcript->ranges[i + 1];
+}
+
 static bool take_page(struct transcript *transcript, const struct wire_page *page,
                       struct page *ret_page, struct error *err)
 {
     if (!check_page(transcript, page, err))
         return false;
-    transcript->page_next++;
+    if (transcript->ranges[0].page_first++ == transcript->ranges[0].page_last)
+        drop_range(transcript);
     transcript->credit -= (int64_t)page->text.bytes;
     transcript->text_bytes += page->text.bytes;
-    transcript->pages_with_text += page->text.bytes != 0;
-    transcript->pages_skipped += (page->flags & PAGE_IS_SKIPPED) != 0;
     *ret_page = (struct page){.number = page->number, .flags = page->flags, .text = page->text};
     return true;
 }
@@ -118,7 +127,7 @@ static bool take_failure(struct transcript *transcript, const struct wire_failur
 
 static bool take_end(struct transcript *transcript, struct error *err)
 {
-    if (!transcript->has_greeted || transcript->page_next != transcript->page_count + 1)
+    if (!transcript->has_greeted || transcript->range_count || !transcript->is_told_all)
         return is_lie(err, "an end before the last page");
     transcript->has_ended = true;
     return true;
@@ -144,6 +153,7 @@ static bool take_frame(struct transcript *transcript, const struct wire_frame *f
     case WIRE_ENDED:
     case WIRE_JOB:
     case WIRE_CREDIT:
+    case WIRE_RANGE:
         break;
     }
     return is_lie(err, "a frame that is not a child's");
@@ -153,10 +163,20 @@ static bool take_frame(struct transcript *transcript, const struct wire_frame *f
 
 void transcript_init(struct transcript *transcript, struct extract_limits limits, int64_t credit)
 {
-    *transcript = (struct transcript){.limits = limits, .credit = credit, .page_next = 1};
+    *transcript = (struct transcript){.limits = limits, .credit = credit};
     /* a whole page, and room behind it */
     transcript->input = buffer_new(limits.page_text_bytes_max + WIRE_HEADER_BYTES +
                                    WIRE_PAGE_FIELDS_BYTES + 2 * ROOM_BYTES);
+}
+
+void transcript_know(struct transcript *transcript, uint32_t page_count, uint32_t page_first)
+{
+    uint32_t range_pages = transcript->limits.range_pages;
+    transcript->has_document = true;
+    transcript->page_count = page_count;
+    transcript->ranges[0] = first_range(page_first, page_count, range_pages);
+    transcript->range_count = 1;
+    transcript->is_told_all = page_count < range_pages;
 }
 
 void transcript_release(struct transcript *transcript)
@@ -170,6 +190,16 @@ void transcript_resume(struct transcript *transcript, const uint32_t skips[WIRE_
     transcript->input_at = 0;
     transcript->has_greeted = transcript->has_ended = transcript->has_failed = false;
     memcpy(transcript->skips, skips, sizeof(transcript->skips));
+}
+
+void transcript_expect(struct transcript *transcript, struct wire_range range)
+{
+    assert(transcript->has_document && !transcript->is_told_all);
+    transcript->is_told_all = range.page_first == 0;
+    if (transcript->is_told_all)
+        return;
+    assert(transcript->range_count < WIRE_RANGES_MAX);
+    transcript->ranges[transcript->range_count++] = range;
 }
 
 char *transcript_room(struct transcript *transcript, size_t *ret_bytes)
@@ -206,11 +236,10 @@ bool transcript_pages(struct transcript *transcript, struct page *pages, size_t 
             break;
         if (result == WIRE_IS_BAD)
             return is_lie(err, "a malformed frame");
-        uint32_t page_next = transcript->page_next;
         if (!take_frame(transcript, &frame, &pages[count], err))
             return false;
         transcript->input_at += frame_bytes;
-        count += transcript->page_next != page_next;
+        count += frame.type == WIRE_PAGE;
     }
     *ret_count = count;
     return true;

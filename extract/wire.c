@@ -104,6 +104,7 @@ static bool put_job(struct buffer *out, const struct wire_job *job)
     put_u64(out, (uint64_t)job->credit);
     put_u32(out, job->cpu_seconds);
     put_u32(out, job->pages_max);
+    put_u32(out, job->range_pages);
     put_u32(out, job->page_first);
     for (size_t i = 0; i < WIRE_SKIPS_MAX; i++)
         put_u32(out, job->page_skips[i]);
@@ -150,6 +151,10 @@ static bool put_payload(struct buffer *out, const struct wire_frame *frame)
     case WIRE_CREDIT:
         put_u64(out, frame->credit_bytes);
         return true;
+    case WIRE_RANGE:
+        put_u32(out, frame->range.page_first);
+        put_u32(out, frame->range.page_last);
+        return true;
     }
     return false;
 }
@@ -184,7 +189,7 @@ bool wire_encode(struct buffer *out, const struct wire_frame *frame)
 
 static size_t payload_bytes_limit(uint32_t type, size_t page_bytes_max)
 {
-    if (type < WIRE_READY || type > WIRE_CREDIT)
+    if (type < WIRE_READY || type > WIRE_RANGE)
         return 0;
     if (type == WIRE_PAGE)
         return WIRE_PAGE_FIELDS_BYTES +
@@ -206,6 +211,7 @@ static struct wire_job take_job(struct reader *reader)
     job.credit = (int64_t)take_u64(reader);
     job.cpu_seconds = take_u32(reader);
     job.pages_max = take_u32(reader);
+    job.range_pages = take_u32(reader);
     job.page_first = take_u32(reader);
     for (size_t i = 0; i < WIRE_SKIPS_MAX; i++)
         job.page_skips[i] = take_u32(reader);
@@ -254,6 +260,10 @@ static void take_payload(struct reader *reader, struct wire_frame *frame)
         return;
     case WIRE_CREDIT:
         frame->credit_bytes = take_u64(reader);
+        return;
+    case WIRE_RANGE:
+        frame->range.page_first = take_u32(reader);
+        frame->range.page_last = take_u32(reader);
         return;
     }
 }

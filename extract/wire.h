@@ -9,7 +9,7 @@
  *     worker → zygote  JOB (with descriptors: body, socket end, progress word)
  *     zygote → worker  READY or BROKEN once, then STARTED (with a pidfd) and ENDED of each job
  *     child  → worker  DOCUMENT, PAGE..., then END or FAILURE
- *     worker → child   CREDIT
+ *     worker → child   CREDIT, RANGE
  *
  * Owns:   nothing; decoded texts borrow the input.
  * Thread: any.
@@ -28,6 +28,7 @@
 #define WIRE_PAGE_BYTES_MAX (1 << 30)        /* of text; the reader's own limit is lower */
 #define WIRE_BLOCK_PAGES 32                  /* pages that are read together, aligned */
 #define WIRE_SKIPS_MAX 3                     /* pages that a child is told to leave out */
+#define WIRE_RANGES_MAX 4                    /* told to a child and not read yet */
 #define WIRE_JOBS_MAX 64                     /* children at once */
 #define WIRE_EXIT_UNREADY 2 /* of a child that could not begin: the machine's fault */
 #define WIRE_JOB_FDS 3      /* body, socket end, progress word */
@@ -43,6 +44,7 @@ enum wire_type {
     WIRE_END,
     WIRE_FAILURE,
     WIRE_CREDIT,
+    WIRE_RANGE,
 };
 
 /* The zygote is set up and its self-test has passed. */
@@ -60,6 +62,9 @@ struct wire_job {
     int64_t credit;
     uint32_t cpu_seconds;
     uint32_t pages_max;
+    /* A document with fewer pages is read to its end; of another one the block of page_first, from
+     * there on, and then what RANGE frames say. */
+    uint32_t range_pages;
     uint32_t page_first;                 /* 1, or where another child has ended */
     uint32_t page_skips[WIRE_SKIPS_MAX]; /* 0: none */
 };
@@ -90,6 +95,11 @@ struct wire_page {
     struct text text;
 };
 
+/* To be read after what was told before; all pages are of one block. */
+struct wire_range {
+    uint32_t page_first, page_last; /* both 0: nothing more is to be read, END is expected */
+};
+
 /* Why there is no text: the name of an error code, so that the two programs need not agree on
  * numbers. */
 struct wire_failure {
@@ -108,17 +118,12 @@ struct wire_frame {
         struct wire_page page;
         struct wire_failure failure; /* of BROKEN too */
         uint64_t credit_bytes;
+        struct wire_range range;
     };
 };
 
 /* Appends the frame. False: the buffer is full, or a text is longer than its limit. */
 bool wire_encode(struct buffer *out, const struct wire_frame *frame) MUST_CHECK;
-
-/* The first page of the block that a page is in. */
-static inline uint32_t wire_block_first(uint32_t page_number)
-{
-    return page_number - (page_number - 1) % WIRE_BLOCK_PAGES;
-}
 
 enum wire_result { WIRE_NEEDS_MORE, WIRE_IS_WHOLE, WIRE_IS_BAD };
 /* The frame at the start of input. A page's text may have page_bytes_max bytes. *ret_frame and

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "worker/base/memory.h"
+#include "worker/base/metrics.h"
 
 #define CONTROL_FD 3    /* where the helper expects it */
 #define PARTING_MS 1000 /* to end by itself when the control socket is closed */
@@ -121,6 +122,7 @@ static void take_ready(struct zygote *zygote, const struct wire_ready *ready)
         return;
     }
     zygote->is_ready = true;
+    metric_set(METRIC_LANDLOCK, 0, ready->landlock_abi);
     if (zygote->events.on_ready)
         zygote->events.on_ready(zygote->events.arg);
 }
@@ -321,6 +323,20 @@ bool zygote_send_job(struct zygote *zygote, const struct wire_job *job, const in
     /* There is room for every job that may run at once: one that does not take them has hung. */
     lose_with(zygote, "it does not take jobs");
     return error_set(err, ERR_HELPER, "extraction helper: it does not take jobs");
+}
+
+uint64_t zygote_resident_bytes(const struct zygote *zygote)
+{
+    char path[64], line[128];
+    uint64_t pages;
+    if (!text_format(path, sizeof(path), "/proc/%d/statm", zygote->pid))
+        return 0;
+    AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, line, sizeof(line)) : -1;
+    struct text rest, all = {line, got > 0 ? (size_t)got : 0};
+    (void)text_cut(all, ' ', &rest); /* the whole address space; then what is resident */
+    bool is_known = text_parse_u64(text_cut(rest, ' ', &rest), &pages);
+    return is_known ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 void zygote_close(struct zygote *zygote, void (*on_closed)(void *arg), void *arg)

@@ -32,6 +32,7 @@ bool zygote_await_ready(struct zygote *zygote, uint64_t timeout_ms, struct error
  * listen any more, on_lost follows. */
 bool zygote_send_job(struct zygote *zygote, const struct wire_job *job, const int fds[WIRE_JOB_FDS],
                      struct error *err) MUST_CHECK;
+uint64_t zygote_resident_bytes(const struct zygote *zygote); /* 0: it cannot be told */
 /* No event comes any more, not even on_lost. It is asked to end, then made to. */
 void zygote_close(struct zygote *zygote, void (*on_closed)(void *arg), void *arg);
 

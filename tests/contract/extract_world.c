@@ -1,5 +1,8 @@
 #include "tests/contract/extract_world.h"
 
+#include <dirent.h>
+#include <unistd.h>
+
 #include "tests/unit/test.h"
 
 struct loop *loop;
@@ -46,6 +49,54 @@ int tear_down(void **state)
     pdf_writer_release(&writer);
     close_extract();
     return 0;
+}
+
+static unsigned list_children(pid_t parent, pid_t *ret_first)
+{
+    char path[64], line[1024] = "";
+    unsigned count = 0;
+    assert_true(text_format(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent));
+    FILE *file = fopen(path, "r");
+    if (file && !fgets(line, sizeof(line), file))
+        line[0] = 0;
+    if (file)
+        fclose(file);
+    *ret_first = 0;
+    for (struct text rest = text_from(line); rest.bytes; count++) {
+        uint64_t pid;
+        assert_true(text_parse_u64(text_cut(rest, ' ', &rest), &pid));
+        if (!count)
+            *ret_first = (pid_t)pid;
+    }
+    return count;
+}
+
+pid_t first_child_of(pid_t parent)
+{
+    pid_t first;
+    (void)list_children(parent, &first);
+    return first;
+}
+
+unsigned count_children_of(pid_t parent)
+{
+    pid_t first;
+    return list_children(parent, &first);
+}
+
+pid_t zygote_pid(void)
+{
+    return first_child_of(getpid());
+}
+
+unsigned count_fds(void)
+{
+    unsigned count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
 }
 
 void submit_writer(void)

@@ -6,6 +6,8 @@
 #ifndef TESTS_CONTRACT_EXTRACT_WORLD_H
 #define TESTS_CONTRACT_EXTRACT_WORLD_H
 
+#include <sys/types.h>
+
 #include "tests/contract/extract_probe.h"
 #include "tests/contract/pdf_writer.h"
 
@@ -20,6 +22,12 @@ int tear_down(void **state);
 void open_extract(uint32_t slots_max);
 void close_extract(void);
 void on_extract_closed(void *arg); /* arg: a bool, is set */
+
+/* Processes: only ours, found from our own children. 0: there is none. */
+pid_t first_child_of(pid_t parent);
+pid_t zygote_pid(void);
+unsigned count_children_of(pid_t parent);
+unsigned count_fds(void); /* open in this process */
 
 void submit_writer(void); /* ends the writer's PDF and submits it with probe */
 void read_writer(void);   /* and awaits the answer, which must be a good one */

@@ -70,6 +70,24 @@ void pdf_writer_text_page(struct pdf_writer *writer, unsigned line_count)
     buffer_release(&content);
 }
 
+void pdf_writer_bomb_page(struct pdf_writer *writer)
+{
+    static const char *const dictionary = "/Type/XObject/Subtype/Form/BBox[0 0 600 800]";
+    char entries[128];
+    unsigned form = pdf_writer_stream(writer, dictionary, TEXT("0 0 1 1 re f"));
+    for (int level = 0; level < 10; level++) {
+        bool fits = text_format(entries, sizeof(entries), "%s/Resources<</XObject<</A %u 0 R>>>>",
+                                dictionary, form);
+        assert(fits);
+        form = pdf_writer_stream(writer, entries,
+                                 TEXT("/A Do /A Do /A Do /A Do /A Do "
+                                      "/A Do /A Do /A Do /A Do /A Do"));
+    }
+    bool fits = text_format(entries, sizeof(entries), "/XObject<</A %u 0 R>>", form);
+    assert(fits);
+    pdf_writer_page(writer, TEXT("/A Do"), entries);
+}
+
 struct text pdf_writer_end(struct pdf_writer *writer)
 {
     struct buffer *out = &writer->out;

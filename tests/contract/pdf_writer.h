@@ -25,6 +25,8 @@ void pdf_writer_begin(struct pdf_writer *writer);
 void pdf_writer_page(struct pdf_writer *writer, struct text content, const char *resources);
 /* A page of so many lines of plain English that names its number first. */
 void pdf_writer_text_page(struct pdf_writer *writer, unsigned line_count);
+/* Ten forms that each show the next one ten times: 10^10 operators in a few kilobytes. */
+void pdf_writer_bomb_page(struct pdf_writer *writer);
 /* Any stream object; dictionary are its entries besides the length. Answers its number. */
 unsigned pdf_writer_stream(struct pdf_writer *writer, const char *dictionary, struct text content);
 /* Any other object. Answers its number. */

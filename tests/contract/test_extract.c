@@ -188,30 +188,12 @@ static void test_extract__refuses_a_page_of_too_much_text(void **state)
 /* ---- hostile documents
  * ----------------------------------------------------------------------------- */
 
-/* Ten forms that each show the next one ten times: 10^10 operators in a few kilobytes. */
-static void write_bomb_page(void)
-{
-    static const char *const dictionary = "/Type/XObject/Subtype/Form/BBox[0 0 600 800]";
-    char entries[128], content[512];
-    unsigned form = pdf_writer_stream(&writer, dictionary, TEXT("0 0 1 1 re f"));
-    for (int level = 0; level < 10; level++) {
-        assert_true(text_format(entries, sizeof(entries), "%s/Resources<</XObject<</A %u 0 R>>>>",
-                                dictionary, form));
-        assert_true(text_format(content, sizeof(content),
-                                "/A Do /A Do /A Do /A Do /A Do "
-                                "/A Do /A Do /A Do /A Do /A Do"));
-        form = pdf_writer_stream(&writer, entries, text_from(content));
-    }
-    assert_true(text_format(entries, sizeof(entries), "/XObject<</A %u 0 R>>", form));
-    pdf_writer_page(&writer, TEXT("/A Do"), entries);
-}
-
 static void test_extract__ends_a_bomb_by_the_page_deadline(void **state)
 {
     (void)state;
     probe.request.limits = extract_limits_default();
     probe.request.limits.page_timeout_ms = 200;
-    write_bomb_page();
+    pdf_writer_bomb_page(&writer);
     assert_refused(pdf_writer_end(&writer), ERR_EXTRACT_TIMEOUT);
     assert_int_equal(probe.page_count, 1);
     assert_int_equal(probe.skipped_page, 1);
@@ -222,7 +204,7 @@ static void test_extract__ends_a_bomb_by_its_cpu_time(void **state)
     (void)state;
     probe.request.limits = extract_limits_default();
     probe.request.limits.cpu_seconds = 1;
-    write_bomb_page();
+    pdf_writer_bomb_page(&writer);
     assert_refused(pdf_writer_end(&writer), ERR_EXTRACT_TIMEOUT);
 }
 
@@ -233,7 +215,7 @@ static void test_extract__keeps_the_pages_around_a_bomb(void **state)
     probe.request.limits.page_timeout_ms = 1000;
     for (unsigned page = 0; page < 5; page++)
         pdf_writer_text_page(&writer, 20);
-    write_bomb_page();
+    pdf_writer_bomb_page(&writer);
     for (unsigned page = 0; page < 5; page++)
         pdf_writer_text_page(&writer, 20);
     read_writer();
@@ -249,7 +231,7 @@ static void test_extract__gives_up_after_three_bad_pages(void **state)
     probe.request.limits.page_timeout_ms = 200;
     pdf_writer_text_page(&writer, 20);
     for (unsigned page = 0; page < 4; page++)
-        write_bomb_page();
+        pdf_writer_bomb_page(&writer);
     assert_refused(pdf_writer_end(&writer), ERR_EXTRACT_TIMEOUT);
     assert_int_equal(probe.summary.page_count, 5);
 }

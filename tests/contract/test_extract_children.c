@@ -1,5 +1,4 @@
 /* The extraction service and its processes: credit, cancelling, deaths, leaks, start-up. */
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -8,37 +7,6 @@
 
 #include "tests/contract/extract_world.h"
 #include "tests/unit/test.h"
-
-/* Processes: only ours, found from our own children. */
-
-static pid_t first_child_of(pid_t parent)
-{
-    char path[64], line[64] = "";
-    assert_true(text_format(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent));
-    FILE *file = fopen(path, "r");
-    uint64_t pid = 0;
-    struct text rest;
-    if (file && fgets(line, sizeof(line), file))
-        assert_true(text_parse_u64(text_cut(text_from(line), ' ', &rest), &pid));
-    if (file)
-        fclose(file);
-    return (pid_t)pid;
-}
-
-static pid_t zygote_pid(void)
-{
-    return first_child_of(getpid());
-}
-
-static unsigned count_fds(void)
-{
-    unsigned count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
-}
 
 /* The child has used up its credit and waits. */
 static void await_starving_child(void)

@@ -143,6 +143,8 @@ static void test_metrics__names_are_frozen(void **state)
         "millrace_extract_slots_busy gauge",
         "millrace_extract_slots_limit gauge",
         "millrace_extract_children_total counter",
+        "millrace_extract_helpers_total counter",
+        "millrace_extract_landlock_abi gauge",
         "millrace_kafka_lag gauge",
         "millrace_kafka_oldest_seconds gauge",
         "millrace_kafka_partitions gauge",

@@ -41,6 +41,7 @@ static void test_wire__carries_a_job(void **state)
                                   .credit = -6,
                                   .cpu_seconds = 7,
                                   .pages_max = 8,
+                                  .range_pages = 200,
                                   .page_first = 9,
                                   .page_skips = {10, 11, 12}};
     assert_true(wire_encode(&out, &frame));
@@ -62,6 +63,7 @@ static void test_wire__carries_every_other_frame(void **state)
         {.type = WIRE_END},
         {.type = WIRE_FAILURE, .failure = {TEXT("damaged"), TEXT("")}},
         {.type = WIRE_CREDIT, .credit_bytes = 1u << 31},
+        {.type = WIRE_RANGE, .range = {33, 64}},
     };
     for (size_t i = 0; i < COUNT_OF(frames); i++) {
         buffer_clear(&out);
@@ -103,7 +105,7 @@ static void test_wire__refuses_what_is_malformed(void **state)
     (void)state;
     assert_bad_after(0, 'Y');   /* magic */
     assert_bad_after(4, 0);     /* type */
-    assert_bad_after(4, 11);    /* type */
+    assert_bad_after(4, 12);    /* type */
     assert_bad_after(5, 1);     /* type */
     assert_bad_after(8, 1);     /* a payload shorter than its fields */
     assert_bad_after(10, 1);    /* a payload of 64 KiB */
@@ -142,10 +144,9 @@ static struct error err;
 
 static int set_up_transcript(void **state)
 {
-    transcript_init(
-        &transcript,
-        (struct extract_limits){.pages_max = 10, .page_text_bytes_max = 100, .text_bytes_max = 150},
-        120);
+    struct extract_limits limits = {
+        .pages_max = 100, .page_text_bytes_max = 100, .text_bytes_max = 150, .range_pages = 50};
+    transcript_init(&transcript, limits, 120);
     return set_up(state);
 }
 
@@ -185,8 +186,8 @@ static int hear(struct page *pages, size_t pages_max)
 
 static void assert_lie(enum error_code code)
 {
-    struct page pages[8];
-    assert_int_equal(hear(pages, 8), -1);
+    struct page pages[64];
+    assert_int_equal(hear(pages, 64), -1);
     assert_string_equal(error_name(err.code), error_name(code));
 }
 
@@ -207,7 +208,6 @@ static void test_transcript__gives_pages_as_they_come(void **state)
     assert_text(pages[0].text, "three");
     assert_int_equal(hear(pages, 2), 0);
     assert_true(transcript.has_ended);
-    assert_int_equal(transcript.pages_with_text, 2);
     assert_int_equal(transcript.text_bytes, 8);
     assert_int_equal(transcript.credit, 112);
 }
@@ -251,7 +251,7 @@ static void test_transcript__resumes_behind_a_page(void **state)
     say_page(2, PAGE_IS_SKIPPED, TEXT(""));
     say_page(3, 0, TEXT("three"));
     assert_int_equal(hear(pages, 8), 2);
-    assert_int_equal(transcript.pages_skipped, 1);
+    assert_int_equal(pages[0].flags, PAGE_IS_SKIPPED);
     say_page(4, PAGE_IS_SKIPPED, TEXT(""));
     assert_lie(ERR_EXTRACT_CRASH);
 }
@@ -265,6 +265,60 @@ static void test_transcript__wants_the_same_document_again(void **state)
     transcript_resume(&transcript, (const uint32_t[WIRE_SKIPS_MAX]){1});
     say_document(5);
     assert_lie(ERR_EXTRACT_CRASH);
+}
+
+/* Pages first .. last without text, so that they need no credit. */
+static void say_empty_pages(uint32_t first, uint32_t last)
+{
+    for (uint32_t number = first; number <= last; number++)
+        say_page(number, PAGE_HAS_NO_TEXT, TEXT_NONE);
+}
+
+static void test_transcript__lets_a_long_document_be_read_as_told(void **state)
+{
+    (void)state;
+    struct page pages[64];
+    say_document(90);
+    say_empty_pages(1, 32);
+    assert_int_equal(hear(pages, 64), 32);
+    assert_int_equal(transcript.range_count, 0);
+    transcript_expect(&transcript, (struct wire_range){65, 90});
+    say_empty_pages(65, 66);
+    assert_int_equal(hear(pages, 64), 2);
+    assert_int_equal(pages[0].number, 65);
+    transcript_resume(&transcript, (const uint32_t[WIRE_SKIPS_MAX]){0}); /* goes on there */
+    say_document(90);
+    say_empty_pages(67, 90);
+    assert_int_equal(hear(pages, 64), 24);
+    transcript_expect(&transcript, (struct wire_range){0});
+    say((struct wire_frame){.type = WIRE_END});
+    assert_int_equal(hear(pages, 64), 0);
+    assert_true(transcript.has_ended);
+}
+
+static void test_transcript__lets_a_second_child_begin_where_it_is_told(void **state)
+{
+    (void)state;
+    struct page pages[64];
+    transcript_know(&transcript, 90, 33);
+    say_document(90);
+    say_empty_pages(33, 64);
+    assert_int_equal(hear(pages, 64), 32);
+    say_empty_pages(65, 65);
+    assert_lie(ERR_EXTRACT_CRASH);
+}
+
+static void lie_end_before_it_is_told(void)
+{
+    say_document(90);
+    say_empty_pages(1, 32);
+    say((struct wire_frame){.type = WIRE_END});
+}
+
+static void lie_page_of_another_range(void)
+{
+    say_document(90);
+    say_empty_pages(1, 33);
 }
 
 static void lie_page_first(void)
@@ -312,7 +366,7 @@ static void lie_no_pages(void)
 
 static void lie_too_many_pages(void)
 {
-    say_document(11);
+    say_document(101);
 }
 
 static void lie_nul(void)
@@ -378,12 +432,26 @@ static void lie_malformed(void)
 static void test_transcript__sees_through_lies(void **state)
 {
     static void (*const lies[])(void) = {
-        lie_page_first,     lie_page_out_of_turn, lie_page_beyond_the_last,
-        lie_end_too_early,  lie_after_the_end,    lie_two_documents,
-        lie_no_pages,       lie_too_many_pages,   lie_nul,
-        lie_broken_utf8,    lie_unknown_flag,     lie_text_without_text,
-        lie_foreign_frame,  lie_dirty_title,      lie_failure_not_its_own,
-        lie_without_credit, lie_malformed,        lie_blame_the_machine,
+        lie_page_first,
+        lie_page_out_of_turn,
+        lie_page_beyond_the_last,
+        lie_end_before_it_is_told,
+        lie_page_of_another_range,
+        lie_end_too_early,
+        lie_after_the_end,
+        lie_two_documents,
+        lie_no_pages,
+        lie_too_many_pages,
+        lie_nul,
+        lie_broken_utf8,
+        lie_unknown_flag,
+        lie_text_without_text,
+        lie_foreign_frame,
+        lie_dirty_title,
+        lie_failure_not_its_own,
+        lie_without_credit,
+        lie_malformed,
+        lie_blame_the_machine,
     };
     for (size_t i = 0; i < COUNT_OF(lies); i++) {
         tear_down_transcript(state);
@@ -422,6 +490,8 @@ int main(void)
         TRANSCRIPT(test_transcript__believes_the_failures_a_child_may_have),
         TRANSCRIPT(test_transcript__resumes_behind_a_page),
         TRANSCRIPT(test_transcript__wants_the_same_document_again),
+        TRANSCRIPT(test_transcript__lets_a_long_document_be_read_as_told),
+        TRANSCRIPT(test_transcript__lets_a_second_child_begin_where_it_is_told),
         TRANSCRIPT(test_transcript__sees_through_lies),
         TRANSCRIPT(test_transcript__counts_the_text_of_all_pages),
     };
