@@ -24,6 +24,8 @@ static const struct endpoint {
     [VECTORS_DELETE] = {"delete", "POST", "/vectors/delete", 1 << 20, true},
     [VECTORS_FETCH] = {"fetch", "GET", "/vectors/fetch", 16 << 20, false},
     [VECTORS_QUERY] = {"query", "POST", "/query", 16 << 20, false},
+    [VECTORS_LIST] = {"list", "GET", "/vectors/list", 1 << 20, false},
+    [VECTORS_NAMESPACES] = {"namespaces", "GET", "/namespaces", 1 << 20, false},
     [PINECONE_STATS] = {"describe_index_stats", "POST", "/describe_index_stats", 64 << 20, false},
 };
 
@@ -145,6 +147,11 @@ static void write_body(struct call *call)
         break;
     case VECTORS_QUERY:
         pinecone_write_query(&call->body, request, dimension_count);
+        operation->next = 1;
+        break;
+    case VECTORS_LIST:
+    case VECTORS_NAMESPACES:
+        pinecone_write_list(&call->url, request);
         operation->next = 1;
         break;
     default:
@@ -315,6 +322,10 @@ static bool read_reply(struct call *call, struct error *err)
         return pinecone_read_vectors(reply, operation->request, dimension_count, err);
     case VECTORS_QUERY:
         return pinecone_read_matches(reply, operation->request, err);
+    case VECTORS_LIST:
+        return pinecone_read_list(reply, "vectors", "id", operation->request, err);
+    case VECTORS_NAMESPACES:
+        return pinecone_read_list(reply, "namespaces", "name", operation->request, err);
     case VECTORS_UPSERT:
         return pinecone_read_upserted(reply, call->record_count, err);
     case VECTORS_DELETE:

@@ -8,6 +8,7 @@
 #include "worker/base/json.h"
 #include "worker/base/json_pull.h"
 #include "worker/base/memory.h"
+#include "worker/base/sigv4.h"
 
 bool vector_is_usable(const float *vector, uint32_t dimension_count)
 {
@@ -292,6 +293,37 @@ bool pinecone_read_vectors(struct text reply, struct vectors_request *request,
     }
     return !pull.is_broken ||
            error_set(err, ERR_PROTOCOL, "answer to a fetch: not a JSON object, or cut off");
+}
+
+void pinecone_write_list(struct buffer *out, const struct vectors_request *request)
+{
+    buffer_format(out, "?limit=%d", PINECONE_LIST_MAX);
+    if (request->tenant)
+        buffer_format(out, "&namespace=%s", request->tenant->vector_namespace);
+    if (request->prefix.bytes) {
+        buffer_append_text(out, TEXT("&prefix="));
+        sigv4_encode(out, request->prefix, 0);
+    }
+    if (request->cursor->bytes) {
+        buffer_append_text(out, TEXT("&paginationToken="));
+        sigv4_encode(out, buffer_text(request->cursor), 0);
+    }
+    buffer_clear(request->cursor);
+}
+
+bool pinecone_read_list(struct text reply, const char *member, const char *name,
+                        struct vectors_request *request, struct error *err)
+{
+    AUTO_JSON struct json *root = json_parse(reply, err);
+    if (!root)
+        return error_wrap(err, "answer to a list");
+    const struct json *names = json_member(root, member);
+    if (!json_is_array(names))
+        return error_set(err, ERR_PROTOCOL, "answer to a list: there are no %s", member);
+    for (size_t i = 0; i < json_count(names); i++)
+        request->on_name(request, json_member_text(json_at(names, i), name));
+    buffer_append_text(request->cursor, json_member_text(json_member(root, "pagination"), "next"));
+    return true;
 }
 
 bool pinecone_read_upserted(struct text reply, size_t count, struct error *err)

@@ -14,6 +14,7 @@
 
 #define PINECONE_BODY_BYTES_MAX 1900000 /* the store refuses more than 2,000,000 */
 #define PINECONE_RECORDS_MAX 1000       /* of an upsert, ids of a delete */
+#define PINECONE_LIST_MAX 100           /* names of a page */
 #define PINECONE_FETCH_IDS_MAX 64       /* ids travel in the URL: about 4.5 KB */
 #define PINECONE_MESSAGE_BYTES 161
 
@@ -31,6 +32,10 @@ void pinecone_write_query(struct buffer *out, const struct vectors_request *requ
 size_t pinecone_write_fetch(struct buffer *out, const struct vectors_request *request,
                             uint32_t dimension_count, size_t from) MUST_CHECK;
 
+/* The URL's query of one page of names, "?namespace=...&limit=..."; empties request->cursor. Without
+ * a tenant it is a page of namespaces. */
+void pinecone_write_list(struct buffer *out, const struct vectors_request *request);
+
 /* A gateway's page with status 200 is no success: these want the store's own words. ERR_PROTOCOL.
  */
 bool pinecone_read_upserted(struct text reply, size_t count, struct error *err) MUST_CHECK;
@@ -42,6 +47,10 @@ bool pinecone_read_matches(struct text reply, struct vectors_request *request,
  * metadata is the chunk's, the width is right and the values are a usable vector. ERR_PROTOCOL. */
 bool pinecone_read_vectors(struct text reply, struct vectors_request *request,
                            uint32_t dimension_count, struct error *err) MUST_CHECK;
+/* Hands the names of {member: [{name: ...}]} to request->on_name, and the token of the next page to
+ * request->cursor. ERR_PROTOCOL. */
+bool pinecone_read_list(struct text reply, const char *member, const char *name,
+                        struct vectors_request *request, struct error *err) MUST_CHECK;
 /* The index has our dimension and the cosine metric: ERR_STORE_REFUSED otherwise, or ERR_PROTOCOL.
  */
 bool pinecone_read_stats(struct text reply, uint32_t dimension_count, struct error *err) MUST_CHECK;

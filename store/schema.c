@@ -11,7 +11,7 @@
 /* The oldest version whose programs may go on beside this schema: a rolling upgrade migrates first,
  * and workers of before run (and start again) until they are replaced. A migration that takes
  * something away from them raises it. */
-#define OLDEST_PROGRAM 3
+#define OLDEST_PROGRAM 4
 
 /* What the database knows whatever our tables are. Columns: is_superuser, has_pgvector, may_write,
  * may_make_schemas, its clock in milliseconds, is_owner. */

@@ -71,7 +71,7 @@ static bool check_query(const struct vectors *vectors, const struct vectors_requ
 static void start(struct vectors *vectors, enum vectors_operation operation,
                   struct vectors_request *request)
 {
-    assert(request->tenant && request->on_done);
+    assert((request->tenant || operation == VECTORS_NAMESPACES) && request->on_done);
     request->match_count = 0;
     request->fetched_count = 0;
     request->is_ambiguous = false;
@@ -123,6 +123,27 @@ void vectors_query(struct vectors *vectors, struct vectors_request *request)
         start(vectors, VECTORS_QUERY, request);
     else
         answer_later(vectors, request, &err);
+}
+
+static void start_list(struct vectors *vectors, enum vectors_operation operation,
+                       struct vectors_request *request)
+{
+    if (!are_rows(vectors)) {
+        start(vectors, operation, request);
+        return;
+    }
+    buffer_clear(request->cursor);
+    answer_later(vectors, request, NULL);
+}
+
+void vectors_list(struct vectors *vectors, struct vectors_request *request)
+{
+    start_list(vectors, VECTORS_LIST, request);
+}
+
+void vectors_namespaces(struct vectors *vectors, struct vectors_request *request)
+{
+    start_list(vectors, VECTORS_NAMESPACES, request);
 }
 
 void vectors_cancel(struct vectors *vectors, struct vectors_request *request)

@@ -49,8 +49,8 @@ struct vectors_match {
 
 struct vectors_request {
     /* in */
-    const struct tenant *tenant;
-    const struct document *document; /* not for query and erase */
+    const struct tenant *tenant;     /* not for namespaces */
+    const struct document *document; /* not for query, list and namespaces */
     uint64_t gen;
     const struct chunk *const *chunks; /* upsert: with their vectors */
     struct chunk *const *fetched; /* fetch: chunk->vector is set to its row of vectors when found */
@@ -61,6 +61,11 @@ struct vectors_request {
     const float *query;
     uint32_t match_max;            /* query: 1 .. VECTORS_MATCH_MAX */
     struct vectors_match *matches; /* query: caller's array of match_max */
+    /* list: a page of ids, or of names of namespaces. cursor: empty for the first page, then that of
+     * the next one; empty again after the last. */
+    struct text prefix; /* of the ids; may be none */
+    struct buffer *cursor;
+    void (*on_name)(struct vectors_request *request, struct text name); /* valid for the call */
     bool (*may_send)(struct vectors_request *
                          request); /* asked before each call: the lease still holds; NULL: always */
     void (*on_done)(struct vectors_request *request, const struct error *err);
@@ -79,6 +84,10 @@ void vectors_upsert(struct vectors *vectors, struct vectors_request *request);
 void vectors_delete(struct vectors *vectors, struct vectors_request *request);
 void vectors_fetch(struct vectors *vectors, struct vectors_request *request);
 void vectors_query(struct vectors *vectors, struct vectors_request *request);
+/* For verify, never in the hot path: a list may lag behind what was written just before. Where
+ * vectors are rows there is nothing to list. */
+void vectors_list(struct vectors *vectors, struct vectors_request *request);
+void vectors_namespaces(struct vectors *vectors, struct vectors_request *request);
 void vectors_cancel(struct vectors *vectors,
                     struct vectors_request *request); /* on_done(ERR_CANCELLED) follows */
 void vectors_matches_release(struct vectors_request *request);

@@ -45,6 +45,7 @@ int cmd_dlq(struct invocation *invocation);
 int cmd_search(struct invocation *invocation);
 int cmd_status(struct invocation *invocation);
 int cmd_submit(struct invocation *invocation);
+int cmd_verify(struct invocation *invocation);
 
 /* When no database is configured: the environment of a running `dev`, if there is one. False: which
  * of several? It has been said. cmd_load_config() begins with it. */

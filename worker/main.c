@@ -38,6 +38,16 @@ static const struct command COMMANDS[] = {
      "  --user ID   those that name this user only\n", true, cmd_dlq},
     {"check", "[--no-cost]", "look at the configuration and everything it names, one line each",
      "  --no-cost   leave out the embedding of one token\n", true, cmd_check},
+    {"verify", "[--tenant ID] [--young TIME]",
+     "compare bucket, tables and vectors; nothing is changed",
+     "  --tenant ID   this user's only (or demo's); else everybody's, and what belongs to nobody\n"
+     "  --young TIME  objects changed later are not judged: their events may be under way [60s]\n"
+     "Kinds: counter (not what its rows say), hole (missing), orphan (of nothing), stale (of an "
+     "older\n"
+     "version), wrong_tenant. Exit code 1 when there are any. An upload whose event has not come "
+     "is "
+     "a hole.\n",
+     true, cmd_verify},
     {"migrate", "", "create or upgrade the database schema", NULL, false, cmd_migrate},
 };
 

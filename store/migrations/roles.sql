@@ -37,7 +37,7 @@ begin
         execute format('grant update (resolution, resolved_at) on dead_letters to %I', wanted.role);
         execute format('grant select, insert, update, delete on litter to %I', wanted.role);
         execute format('grant select, insert, delete on staged_chunks, staged_texts to %I', wanted.role);
-        execute format('grant select on millrace_settings, schema_version to %I', wanted.role);
+        execute format('grant select on millrace_settings, schema_version, millrace_faults to %I', wanted.role);
         execute format('grant execute on function millrace_schema_name(uuid), millrace_tenant_schema(uuid),
             millrace_move_chunks(uuid, boolean, uuid[], bigint[], integer[]) to %I', wanted.role);
     end loop;

@@ -26,7 +26,7 @@ x as materialized ( -- n...: what it counts for from now on
 d as (
     update documents d
        set leased_until = null, starts = 0, gen = x.ng, chunk_count = x.nv,
-           status = case when x.effect in ('live', 'keep') then 'success' else x.outcome end,
+           status = case when x.ng is not null then 'success' else x.outcome end,
            gen_pipeline = case x.effect when 'live' then $20 when 'keep' then d.gen_pipeline end,
            etag = case x.effect when 'keep' then d.etag else x.etag end,
            file_size = case x.effect when 'keep' then d.file_size else x.size end,
@@ -42,8 +42,8 @@ d as (
                                       when x.is_body_dropped then coalesce(x.metadata::jsonb, '{}')
                                            || '{"extracted_text": "not kept: too large"}'
                                       else x.metadata::jsonb end,
-           error_code = case when x.effect in ('drop', 'gone') then x.code end,
-           error_message = case when x.effect in ('drop', 'gone') then x.msg end,
+           error_code = case when x.ng is null then x.code end,
+           error_message = case when x.ng is null then x.msg end,
            deleted_at = case x.effect when 'gone' then coalesce(d.deleted_at, now()) when 'keep' then d.deleted_at end,
            processed_at = case x.effect when 'keep' then d.processed_at else now() end, updated_at = now()
       from x where d.id = x.doc),

@@ -375,23 +375,5 @@ void expire_leases(void)
 
 const char *reconcile(void)
 {
-    return sql(
-        "select 'job ' || j.id || ' ' || j.status from processing_jobs j join lateral (select "
-        "count(*) n, count(*) filter (where outcome in ('success','skipped')) p, count(*) filter "
-        "(where outcome = 'failed') f, count(*) filter (where outcome = 'cancelled') c, "
-        "coalesce(sum(size_bytes) filter (where outcome is not null), 0) b, "
-        "coalesce(sum(chunk_count), "
-        "0) k, coalesce(sum(page_count), 0) g, coalesce(sum(token_count), 0) t from job_items i "
-        "where "
-        "i.job_id = j.id) i on true where (j.total_documents, j.processed_count, j.failed_count, "
-        "j.cancelled_count, j.bytes_done, j.chunks_done, j.pages_done, j.tokens_done) <> (n, p, f, "
-        "c, "
-        "b, k, g, t) or (n = p + f + c) <> (j.status in "
-        "('completed','failed','partial','cancelled')) "
-        "or (j.completed_at is not null) <> (n = p + f + c) union all select 'user ' || u.id from "
-        "users u left join documents d on d.user_id = u.id group by u.id having (count(d.gen), "
-        "coalesce(sum(d.file_size) filter (where d.gen is not null), 0), "
-        "coalesce(sum(d.chunk_count), 0)) <> (u.total_documents, u.total_storage_bytes, "
-        "u.total_vectors) union all select 'item ' || document_id from job_items where outcome <> "
-        "'success' and (error_code is null or error_message is null)");
+    return sql("select * from millrace_faults");
 }

@@ -223,7 +223,7 @@ static void test_finish__wants_its_staged_rows(void **state)
     claim_of(fixture, 0, &event);
     stage(fixture, &event, 0, 2);
     struct ledger_finish request = finish_with(&event, EFFECT_LIVE, OUTCOME_SUCCESS);
-    request.chunk_count = 3;
+    request.chunk_count = 3, request.token_count = 9;
 
     assert_int_equal(finish_run(fixture, &request), FINISH_RESTAGE);
     assert_string_equal(sql("select status from documents"), "processing");

@@ -205,7 +205,14 @@ class World:
             time.sleep(PAUSE_S)
 
     def faults(self, is_thorough=False):
-        return self.audit(is_thorough).faults + self.leaks()
+        """What the audit finds, and what the product's own `verify` does."""
+        return self.audit(is_thorough).faults + self.leaks() + self.verify()
+
+    def verify(self):
+        done = self.millrace("verify", "--json")
+        if done.returncode == 0:
+            return []
+        return done.stdout.splitlines() or [f"verify ended with {done.returncode}: {done.stderr}"]
 
     def leaks(self, sentences=()):
         """Secrets, and sentences of documents, that a log holds."""

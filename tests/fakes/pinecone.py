@@ -75,6 +75,7 @@ class Pinecone:
             ("POST", "/query"): self.query,
             ("GET", "/vectors/fetch"): self.fetch,
             ("GET", "/vectors/list"): self.list,
+            ("GET", "/namespaces"): self.list_namespaces,
             ("POST", "/describe_index_stats"): self.stats,
         }
 
@@ -331,6 +332,26 @@ class Pinecone:
             "usage": {"readUnits": 1},
         }
         if len(ids) > len(page):
+            reply["pagination"] = {"next": base64.urlsafe_b64encode(page[-1].encode()).decode()}
+        return Reply(200, reply)
+
+    def list_namespaces(self, request, raw):
+        path = "/namespaces"
+        self.allow(path, request, ("prefix", "limit", "paginationToken"))
+        limit = self.single(request, "limit", str(LIST_MAX))
+        if not limit.isdigit() or not 1 <= int(limit) <= LIST_MAX:
+            self.refuse(f"{path}: limit {limit!r} is not 1 to {LIST_MAX}")
+        after = base64.urlsafe_b64decode(self.single(request, "paginationToken")).decode()
+        with self.lock:
+            held = {name: len(ids) for name, ids in self.namespaces.items()}
+        names = sorted(one for one in held if one.startswith(self.single(request, "prefix")))
+        rest = [one for one in names if one > after]
+        page = rest[: int(limit)]
+        reply = {
+            "namespaces": [{"name": one, "record_count": held[one]} for one in page],
+            "total_count": len(names),
+        }
+        if len(rest) > len(page):
             reply["pagination"] = {"next": base64.urlsafe_b64encode(page[-1].encode()).decode()}
         return Reply(200, reply)
 

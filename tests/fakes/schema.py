@@ -30,6 +30,9 @@ class Specification:
             schema = target
         return schema
 
+    def knows(self, path):
+        return path in self.tree["paths"]
+
     def operation(self, method, path):
         return self.tree["paths"][path][method.lower()]
 

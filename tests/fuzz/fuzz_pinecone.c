@@ -6,6 +6,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
+static void ignore(struct vectors_request *request, struct text name)
+{
+    (void)request;
+    (void)name;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static const int64_t KNOWN_NO[] = {0, 7};
@@ -23,6 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     request.vectors = rows;
     request.matches = matches;
     request.match_max = 3;
+    struct buffer cursor = buffer_new(1024);
+    request.cursor = &cursor;
+    request.on_name = ignore;
     struct error err;
     unsigned kind = bytes ? data[0] : 0;
     if (kind % 4 == 0 && pinecone_read_vectors(reply, &request, 2, &err) &&
@@ -33,7 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
             xfree(matches[i].text);
     if (kind % 4 == 2)
         pinecone_read_refusal(400 + kind, reply, &err);
-    if (kind % 4 == 3)
+    if (kind % 4 == 3) {
         (void)!pinecone_read_stats(reply, 2, &err);
+        (void)!pinecone_read_list(reply, "vectors", "id", &request, &err);
+    }
+    buffer_release(&cursor);
     return 0;
 }

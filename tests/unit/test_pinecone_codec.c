@@ -395,6 +395,50 @@ static void test_pinecone_codec__zero_and_infinite_vectors_are_not_usable(void *
     assert_false(vector_is_usable((const float[]){1, INFINITY, 1}, 3));
 }
 
+struct names {
+    struct vectors_request request;
+    char text[100];
+};
+
+static void on_name(struct vectors_request *request, struct text name)
+{
+    struct names *names = container_of(request, struct names, request);
+    size_t at = strlen(names->text);
+    assert_true(text_format(names->text + at, sizeof(names->text) - at, "%.*s;", TEXT_ARGS(name)));
+}
+
+static void test_pinecone_codec__a_list_goes_page_by_page(void **state)
+{
+    (void)state;
+    struct given given;
+    struct error err;
+    given_init(&given);
+    AUTO_BUFFER struct buffer url = buffer_new(1024), cursor = buffer_new(1024);
+    struct names names = {.request = {.tenant = &given.tenant,
+                                      .prefix = TEXT("d#1#"),
+                                      .cursor = &cursor,
+                                      .on_name = on_name}};
+
+    buffer_append_text(&cursor, TEXT("a=+"));
+    pinecone_write_list(&url, &names.request);
+    char expected[200];
+    (void)text_format(expected, sizeof(expected),
+                      "?limit=100&namespace=%s&prefix=d%%231%%23&paginationToken=a%%3D%%2B",
+                      NAMESPACE);
+    assert_string_equal(buffer_string(&url), expected);
+    assert_int_equal(cursor.bytes, 0);
+
+    assert_true(pinecone_read_list(
+        TEXT("{\"vectors\":[{\"id\":\"x\"},{\"id\":\"y\"}],\"pagination\":{\"next\":\"Z\"}}"),
+        "vectors", "id", &names.request, &err));
+    assert_string_equal(names.text, "x;y;");
+    assert_string_equal(buffer_string(&cursor), "Z");
+
+    assert_false(pinecone_read_list(TEXT("{}"), "vectors", "id", &names.request, &err));
+    assert_int_equal(err.code, ERR_PROTOCOL);
+    assert_false(pinecone_read_list(TEXT("<html>"), "vectors", "id", &names.request, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +457,7 @@ int main(void)
         cmocka_unit_test(
             test_pinecone_codec__only_the_stores_own_words_mean_that_a_namespace_is_missing),
         cmocka_unit_test(test_pinecone_codec__success_wants_the_stores_own_words),
+        cmocka_unit_test(test_pinecone_codec__a_list_goes_page_by_page),
         cmocka_unit_test(test_pinecone_codec__the_index_must_fit),
         cmocka_unit_test(test_pinecone_codec__zero_and_infinite_vectors_are_not_usable),
     };
