@@ -19,8 +19,6 @@ size_t boundary_next_interesting(struct text text, size_t at);
 /* Bytes of a full stop that needs no space after it, with closing brackets; 0 when there is none.
  */
 size_t boundary_ideographic_stop_bytes(struct text text, size_t at);
-/* What stands before `end` finishes a sentence; abbreviations, initials and ordinals do not. */
-bool boundary_ends_sentence(struct text text, size_t end);
 /* The script before `end` separates clauses by spaces and has no full stop (Thai, Lao, Khmer). */
 bool boundary_ends_clause(struct text text, size_t end);
 bool boundary_starts_lower(struct text text, size_t at);   /* a lower-case letter */

@@ -5,31 +5,32 @@
  * text could move its end, so that streaming, page sizes and parallelism never change it. Memory is
  * bounded by the window (CHUNKER_WINDOW_BYTES), whatever the document.
  *
- * CHUNKER_BYTES: token_count is the UTF-8 bytes of what is embedded, a provable upper bound (no
- * byte-level BPE token is shorter than one byte), and never above CHUNKER_EMBEDDED_BYTES_MAX, so
- * that no text can exceed the 8,191 tokens a model takes. Where to cut is decided by an estimate, a
- * quarter of the bytes: the options' tokens are meant in it.
+ * Sizes are exact: token_count is what counting prefix and content from scratch gives. With
+ * CHUNKER_BYTES, for models whose tokenizer is not known, it is the UTF-8 bytes of what is embedded,
+ * a provable upper bound (no byte-level BPE token is shorter than one byte); the options' tokens
+ * are then meant as 4 bytes each. Either way no text exceeds CHUNKER_TOKENS_MAX.
  *
- * Chunks do not overlap, and together hold all text but the white space between them; content is
- * exactly canonical text [char_start, char_end). prefix ends with an empty line ("\n\n") or is
- * empty.
+ * Chunks hold all text but the white space between them; content is exactly canonical text
+ * [char_start, char_end). They do not overlap, unless sentences are to be repeated (tokens_overlap).
+ * prefix ends with an empty line ("\n\n") or is empty; content follows it in memory.
  * Owns:   its window. A page is copied by chunker_add().
  * Thread: any, one at a time.
  */
 #ifndef CHUNKER_CHUNKER_H
 #define CHUNKER_CHUNKER_H
 
+#include "chunker/measure.h"
 #include "worker/base/arena.h"
 #include "worker/base/error.h"
 #include "worker/model/chunk.h"
 
 #define CHUNKER_WINDOW_BYTES ((size_t)1024 * 1024)
 #define CHUNKER_PIECE_BYTES_MAX ((size_t)512 * 1024) /* always fits once nothing can be drawn */
-#define CHUNKER_EMBEDDED_BYTES_MAX ((size_t)8191)    /* prefix and content */
+#define CHUNKER_TOKENS_MAX 8191                      /* prefix and content; what models take */
+#define CHUNKER_CONTENT_BYTES_MAX ((size_t)40000)    /* of one chunk, however few tokens it has */
 
 struct chunker;
 
-enum chunker_counting { CHUNKER_BYTES };
 /* Values out of range are moved into it. */
 struct chunker_options {
     enum chunker_counting counting;
@@ -37,6 +38,8 @@ struct chunker_options {
     uint32_t tokens_min;        /* 100; smaller chunks only where nothing is left to join */
     uint32_t tokens_max;        /* 512; of the content, without the prefix; at least 16 */
     uint32_t prefix_tokens_max; /* 64; 0: no prefix */
+    uint32_t tokens_overlap;    /* 0; at most so many of the chunk before come again, by sentences,
+                                 * within tokens_max; no more than half the target */
 };
 struct chunker_options chunker_options_default(void);
 /* A word that changes whenever the same text would be cut differently; part of gen_pipeline. */
@@ -62,5 +65,7 @@ bool chunker_next(struct chunker *chunker, struct arena *slab, struct chunk *ret
 bool chunker_is_dry(const struct chunker *chunker); /* the end was told and nothing is left */
 /* Bytes of page text it can still take before chunks must be drawn. */
 size_t chunker_room_bytes(const struct chunker *chunker);
+/* Bytes of memory it holds at present; in proportion to its window, whatever the document. */
+size_t chunker_memory_bytes(const struct chunker *chunker);
 
 #endif

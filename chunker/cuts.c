@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "chunker/boundary.h"
+#include "chunker/sentence.h"
 #include "worker/base/memory.h"
 
 /* A line at least so long that ends within a sentence was wrapped to fit the page. */
 #define WRAPPED_LINE_BYTES 50
+#define ROW_BYTES_MAX 400        /* of a line, looked at to see whether it is a row of a table */
+#define CASELESS_LETTERS_MIN 200 /* so many small letters without a capital are no accident */
 
 struct scan {
     struct cuts *cuts;
@@ -16,15 +19,24 @@ struct scan {
     size_t mark_at;     /* the first mark not yet passed */
     size_t heading_end; /* of the last heading passed */
     size_t line_start;
+    bool has_case;     /* capitals occur, so that small letters mean something */
+    bool is_after_row; /* the line before is a row of a table */
 };
 
-static void push(struct cuts *cuts, size_t end, size_t start, enum cut_kind kind)
+static void push(struct cuts *cuts, struct cut cut)
 {
     if (cuts->count == cuts->allocated) {
         cuts->allocated = cuts->allocated ? cuts->allocated * 2 : 256;
         cuts->items = xrealloc(cuts->items, cuts->allocated, sizeof(struct cut));
     }
-    cuts->items[cuts->count++] = (struct cut){(uint32_t)end, (uint32_t)start, kind};
+    cuts->items[cuts->count++] = cut;
+}
+
+static struct cut cut_at(const struct scan *scan, size_t end, size_t start, enum cut_kind kind)
+{
+    struct measure *measure = scan->stretch->measure;
+    return (struct cut){(uint32_t)end, (uint32_t)start, measure_until(measure, end),
+                        measure_from(measure, start), kind};
 }
 
 static const struct cut *last_cut(const struct scan *scan)
@@ -32,10 +44,10 @@ static const struct cut *last_cut(const struct scan *scan)
     return &scan->cuts->items[scan->cuts->count - 1];
 }
 
-/* The last white space in (from, to) with text on both sides; false when there is none. */
+/* The last white space in (from, to] with text on both sides; false when there is none. */
 static bool find_word_cut(const struct scan *scan, size_t from, size_t to, struct cut *ret_cut)
 {
-    for (size_t at = to; at > from + 1; at--) {
+    for (size_t at = to + 1; at > from + 1; at--) {
         if (((uint8_t)scan->text.start[at - 1] & 0xc0) == 0x80 ||
             boundary_space_bytes(scan->text, at - 1) == 0)
             continue;
@@ -44,7 +56,7 @@ static bool find_word_cut(const struct scan *scan, size_t from, size_t to, struc
         if (end == from)
             return false;
         if (start < scan->text.bytes && boundary_starts_cluster(scan->text, start)) {
-            *ret_cut = (struct cut){(uint32_t)end, (uint32_t)start, CUT_WORD};
+            *ret_cut = cut_at(scan, end, start, CUT_WORD);
             return true;
         }
         at = end + 1;
@@ -52,21 +64,28 @@ static bool find_word_cut(const struct scan *scan, size_t from, size_t to, struc
     return false;
 }
 
-/* Nothing better was found for more than bytes_max: words, and where a word is too long, graphemes;
- * one in each eighth of bytes_max is plenty. */
-static void fill(struct scan *scan, size_t to)
+static bool fits(const struct scan *scan, const struct cut *from, const struct cut *to)
 {
-    const uint32_t bytes_max = scan->stretch->bytes_max;
-    while (to - last_cut(scan)->start > bytes_max) {
+    return cuts_size(from, to) <= scan->stretch->size_max &&
+           to->end - from->start <= scan->stretch->bytes_max;
+}
+
+/* Nothing better was found for more than a chunk may have: words, and where a word is too long,
+ * graphemes; one in each eighth of a chunk is plenty. */
+static void fill(struct scan *scan, const struct cut *to)
+{
+    while (!fits(scan, last_cut(scan), to)) {
         size_t from = last_cut(scan)->start;
-        size_t goal = from + bytes_max / 8;
+        size_t goal = measure_reach(scan->stretch->measure, from, scan->stretch->size_max / 8);
+        if (goal > from + scan->stretch->bytes_max / 8)
+            goal = from + scan->stretch->bytes_max / 8;
         struct cut cut;
         if (!find_word_cut(scan, from, goal, &cut)) {
-            uint32_t at = (uint32_t)boundary_last_cluster(scan->text, from, goal);
-            cut = (struct cut){at, at, CUT_CLUSTER};
+            size_t at = boundary_last_cluster(scan->text, from, goal);
+            cut = cut_at(scan, at, at, CUT_CLUSTER);
         }
-        assert(cut.end > from);
-        push(scan->cuts, cut.end, cut.start, cut.kind);
+        assert(cut.end > from && cut.end < to->end);
+        push(scan->cuts, cut);
     }
 }
 
@@ -74,16 +93,18 @@ static void add(struct scan *scan, size_t end, size_t start, enum cut_kind kind)
 {
     if (end <= last_cut(scan)->start)
         return;
-    fill(scan, end);
+    struct cut cut = cut_at(scan, end, start, kind);
+    fill(scan, &cut);
     struct cuts *cuts = scan->cuts;
     const struct cut *last = last_cut(scan);
-    if (cuts->count > 1 && end - last->end < scan->stretch->bytes_max / CUT_SPACING) {
+    int32_t spacing = (int32_t)(scan->stretch->size_max / CUT_SPACING);
+    if (cuts->count > 1 && cut.until - last->until < spacing) {
         if (kind >= last->kind)
             return;
-        if (end - cuts->items[cuts->count - 2].start <= scan->stretch->bytes_max)
+        if (fits(scan, last - 1, &cut))
             cuts->count--;
     }
-    push(cuts, end, start, kind);
+    push(cuts, cut);
 }
 
 /* Passes the marks that begin up to `at`; the strongest of them that begins after `from`, if any.
@@ -113,21 +134,43 @@ static bool pass_marks(struct scan *scan, size_t from, size_t at, enum cut_kind 
     return is_found;
 }
 
+/* Rows of tables come as "one | two | three". */
+static bool is_row(struct text text, size_t start)
+{
+    size_t ignored, line_end;
+    struct text line = text_slice(text, start, start + ROW_BYTES_MAX);
+    if (text_find(line, TEXT("\n"), &line_end))
+        line = text_slice(line, 0, line_end);
+    return text_find(line, TEXT(" | "), &ignored);
+}
+
+static enum cut_kind kind_of_line_break(struct scan *scan, struct cut space, bool goes_on)
+{
+    bool is_long = space.end - scan->line_start >= WRAPPED_LINE_BYTES;
+    bool is_after_row = scan->is_after_row;
+    scan->is_after_row = is_row(scan->text, space.start);
+    if (is_after_row && scan->is_after_row)
+        return CUT_ITEM;
+    if (is_after_row || scan->is_after_row || (!is_long && !goes_on))
+        return CUT_LINE;
+    bool is_finished = sentence_ends(scan->text, space.end, space.start, scan->has_case);
+    return is_finished && !goes_on ? CUT_LINE : CUT_WRAPPED;
+}
+
 /* By the text alone. CUT_KIND_COUNT: nothing is to be cut there. */
-static enum cut_kind kind_of_break(const struct scan *scan, struct cut space, size_t newline_count,
+static enum cut_kind kind_of_break(struct scan *scan, struct cut space, size_t newline_count,
                                    bool is_page_end)
 {
+    bool goes_on = scan->has_case && boundary_starts_lower(scan->text, space.start);
     if (newline_count >= 2 && !is_page_end)
         return CUT_PARAGRAPH;
-    bool goes_on = boundary_starts_lower(scan->text, space.start);
-    bool is_finished = !goes_on && boundary_ends_sentence(scan->text, space.end);
     if (is_page_end)
-        return goes_on ? CUT_WRAPPED : CUT_PAGE;
-    if (newline_count) {
-        bool is_long = space.end - scan->line_start >= WRAPPED_LINE_BYTES;
-        return is_finished || (!goes_on && !is_long) ? CUT_LINE : CUT_WRAPPED;
-    }
-    if (is_finished || boundary_ends_clause(scan->text, space.end))
+        return goes_on && !sentence_ends(scan->text, space.end, space.start, false) ? CUT_WRAPPED
+                                                                                    : CUT_PAGE;
+    if (newline_count)
+        return kind_of_line_break(scan, space, goes_on);
+    if (sentence_ends(scan->text, space.end, space.start, scan->has_case) ||
+        boundary_ends_clause(scan->text, space.end))
         return CUT_SENTENCE;
     return CUT_KIND_COUNT;
 }
@@ -190,22 +233,34 @@ static void scan_text(struct scan *scan)
     }
 }
 
+static bool has_case(struct text text)
+{
+    size_t upper = 0, lower = 0;
+    for (size_t i = 0; i < text.bytes; i++) {
+        upper += text.start[i] >= 'A' && text.start[i] <= 'Z';
+        lower += text.start[i] >= 'a' && text.start[i] <= 'z';
+    }
+    return upper > 0 || lower < CASELESS_LETTERS_MIN;
+}
+
 void cuts_find(struct cuts *cuts, const struct cuts_stretch *stretch)
 {
-    assert(stretch->bytes_max >= CUT_SPACING && stretch->text.bytes < UINT32_MAX);
-    struct scan scan = {.cuts = cuts, .stretch = stretch, .text = stretch->text};
+    assert(stretch->size_max >= 16 && stretch->bytes_max >= 64);
+    struct text text = stretch->measure->text;
+    struct scan scan = {.cuts = cuts, .stretch = stretch, .text = text, .has_case = has_case(text)};
     enum cut_kind ignored;
     cuts->count = 0;
-    push(cuts, 0, 0, CUT_END);
+    push(cuts, cut_at(&scan, 0, 0, CUT_END));
     (void)pass_marks(&scan, 0, 0, &ignored);
     scan_text(&scan);
-    size_t end = boundary_trim_spaces(stretch->text, 0, stretch->text.bytes);
+    size_t end = boundary_trim_spaces(text, 0, text.bytes);
+    struct cut rest = cut_at(&scan, end, text.bytes, CUT_WRAPPED);
     if (stretch->is_end)
-        add(&scan, end, stretch->text.bytes, CUT_END);
-    else if (end < stretch->text.bytes)
-        add(&scan, end, stretch->text.bytes, CUT_WRAPPED);
+        add(&scan, end, text.bytes, CUT_END);
+    else if (end < text.bytes)
+        add(&scan, end, text.bytes, CUT_WRAPPED);
     else
-        fill(&scan, end);
+        fill(&scan, &rest);
 }
 
 void cuts_release(struct cuts *cuts)

@@ -1,14 +1,15 @@
 /*
  * cuts.h - the places where a stretch of text may be cut, and how good each is. Pure.
  *
- * At least every bytes_max bytes there is one, so that a plan always exists; at most about one in
- * CUT_SPACING of bytes_max, so that planning is linear whatever the text.
+ * Neighbours are never further apart than a chunk may be large, so that a plan always exists, and
+ * seldom nearer than CUT_SPACING parts of that, so that planning is linear whatever the text.
  * Owns:   the cuts found, until cuts_release().
  * Thread: any, one at a time.
  */
 #ifndef CHUNKER_CUTS_H
 #define CHUNKER_CUTS_H
 
+#include "chunker/measure.h"
 #include "worker/model/chunk.h"
 
 #define CUT_SPACING 64
@@ -32,6 +33,7 @@ enum cut_kind {
 /* What is before ends at `end`, what is after begins at `start`; white space lies between. */
 struct cut {
     uint32_t end, start;
+    int32_t until, from; /* measure_until(end), measure_from(start) */
     enum cut_kind kind;
 };
 
@@ -41,15 +43,21 @@ struct cuts {
 };
 
 struct cuts_stretch {
-    struct text text;         /* begins with no white space; at most 4 GiB */
+    struct measure *measure;  /* of the text, which begins with no white space */
     const struct mark *marks; /* by byte_start, rising, relative to text */
     size_t mark_count;
-    uint32_t bytes_max; /* of a chunk; at least CUT_SPACING */
+    uint32_t size_max;  /* of a chunk, in what the measure counts; at least 16 */
+    uint32_t bytes_max; /* of a chunk; at least 64 */
     bool is_end;        /* the document ends with text */
 };
 
 /* Fills cuts anew. The last one is CUT_END exactly when is_end. */
 void cuts_find(struct cuts *cuts, const struct cuts_stretch *stretch);
+/* Of the chunk that begins at one cut and ends at a later one. */
+static inline uint32_t cuts_size(const struct cut *from, const struct cut *to)
+{
+    return to->until > from->from ? (uint32_t)(to->until - from->from) : 1;
+}
 void cuts_release(struct cuts *cuts);
 
 #endif

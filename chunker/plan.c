@@ -14,7 +14,7 @@ static const uint32_t PENALTIES[CUT_KIND_COUNT] = {
     [CUT_WORD] = 2000, [CUT_BELOW_HEADING] = 3000, [CUT_CLUSTER] = 4000,
 };
 #define PENALTY_HEADING_INSIDE 4000 /* a chunk that is large enough ends before a heading */
-#define PENALTY_TOO_SMALL 1000      /* at size 0, falling to nothing at bytes_min */
+#define PENALTY_TOO_SMALL 1000      /* at size 0, falling to nothing at size_min */
 
 struct plan_step {
     uint64_t cost; /* of the best plan that ends here */
@@ -28,14 +28,14 @@ struct planner {
     uint64_t cost_scale; /* COST_UNIT / target squared, in fixed point: spares a division a step */
 };
 
-static uint64_t size_cost(const struct planner *planner, uint64_t bytes)
+static uint64_t size_cost(const struct planner *planner, uint64_t size)
 {
     const struct plan_limits *limits = planner->limits;
-    uint64_t target = limits->bytes_target;
-    uint64_t off = bytes > target ? bytes - target : target - bytes;
+    uint64_t target = limits->size_target;
+    uint64_t off = size > target ? size - target : target - size;
     uint64_t cost = (off * off * planner->cost_scale) >> COST_SCALE_BITS;
-    if (bytes < limits->bytes_min)
-        cost += PENALTY_TOO_SMALL * (limits->bytes_min - bytes) / limits->bytes_min;
+    if (size < limits->size_min)
+        cost += PENALTY_TOO_SMALL * (limits->size_min - size) / limits->size_min;
     return cost;
 }
 
@@ -46,18 +46,19 @@ static void step(struct planner *planner, size_t at)
     const struct cut *last_heading = NULL; /* inside the chunk */
     struct plan_step best = {UINT64_MAX, at - 1};
     for (size_t from = at; from-- > 0;) {
-        uint64_t bytes = cuts[at].end - cuts[from].start;
-        if (bytes > planner->limits->bytes_max)
+        uint32_t size = cuts_size(&cuts[from], &cuts[at]);
+        if (size > planner->limits->size_max ||
+            cuts[at].end - cuts[from].start > planner->limits->bytes_max)
             break;
-        uint64_t cost = planner->steps[from].cost + size_cost(planner, bytes);
-        if (last_heading && last_heading->end - cuts[from].start >= planner->limits->bytes_min)
+        uint64_t cost = planner->steps[from].cost + size_cost(planner, size);
+        if (last_heading && cuts_size(&cuts[from], last_heading) >= planner->limits->size_min)
             cost += PENALTY_HEADING_INSIDE;
         if (cost < best.cost)
             best = (struct plan_step){cost, from};
         if (!last_heading && cuts[from].kind == CUT_HEADING)
             last_heading = &cuts[from];
     }
-    assert(best.cost < UINT64_MAX); /* cuts_find() leaves no gap wider than bytes_max */
+    assert(best.cost < UINT64_MAX); /* cuts_find() leaves no gap wider than a chunk */
     best.cost += PENALTIES[cuts[at].kind];
     planner->steps[at] = best;
 }
@@ -67,10 +68,15 @@ static size_t best_end(const struct planner *planner, size_t count)
     size_t best = count - 1;
     if (planner->cuts[best].kind == CUT_END)
         return best;
-    uint32_t end = planner->cuts[best].end;
-    for (size_t at = best; at > 0 && end - planner->cuts[at].end < planner->limits->bytes_max; at--)
+    const struct cut *end = &planner->cuts[best];
+    for (size_t at = best; at > 0; at--) {
+        const struct cut *cut = &planner->cuts[at];
+        if (cuts_size(cut, end) >= planner->limits->size_max ||
+            end->end - cut->end >= planner->limits->bytes_max)
+            break;
         if (planner->steps[at].cost < planner->steps[best].cost)
             best = at;
+    }
     return best;
 }
 
@@ -82,7 +88,7 @@ void plan_choose(struct plan *plan, const struct cuts *cuts, const struct plan_l
         plan->steps = xrealloc(plan->steps, plan->allocated, sizeof(*plan->steps));
         plan->chosen = xrealloc(plan->chosen, plan->allocated, sizeof(*plan->chosen));
     }
-    uint64_t target = limits->bytes_target;
+    uint64_t target = limits->size_target;
     uint64_t cost_scale = ((uint64_t)COST_UNIT << COST_SCALE_BITS) / (target * target);
     struct planner planner = {cuts->items, limits, plan->steps, cost_scale};
     plan->steps[0] = (struct plan_step){0, 0};
@@ -96,6 +102,11 @@ void plan_choose(struct plan *plan, const struct cuts *cuts, const struct plan_l
     size_t place = plan->chosen_count;
     for (size_t at = end; at > 0; at = plan->steps[at].from)
         plan->chosen[--place] = at;
+}
+
+size_t plan_memory_bytes(const struct plan *plan)
+{
+    return plan->allocated * (sizeof(*plan->steps) + sizeof(*plan->chosen));
 }
 
 void plan_release(struct plan *plan)

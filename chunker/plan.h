@@ -12,7 +12,8 @@
 #include "chunker/cuts.h"
 
 struct plan_limits {
-    uint32_t bytes_target, bytes_min, bytes_max; /* of a chunk */
+    /* of a chunk, in what the measure counts; bytes_max in bytes */
+    uint32_t size_target, size_min, size_max, bytes_max;
 };
 
 struct plan {
@@ -22,9 +23,10 @@ struct plan {
     size_t allocated;
 };
 
-/* cuts: from cuts_find() with the same bytes_max, at least 2. When the last is no CUT_END the plan
- * ends at the cheapest of those within bytes_max of it. */
+/* cuts: from cuts_find() with the same limits, at least 2. When the last is no CUT_END the plan
+ * ends at the cheapest of those within size_max of it. */
 void plan_choose(struct plan *plan, const struct cuts *cuts, const struct plan_limits *limits);
+size_t plan_memory_bytes(const struct plan *plan);
 void plan_release(struct plan *plan);
 
 #endif

@@ -128,6 +128,12 @@ const struct window_mark *window_first_mark(const struct window *window)
     return window->mark_from < window->mark_to ? &window->marks[window->mark_from] : NULL;
 }
 
+size_t window_memory_bytes(const struct window *window)
+{
+    return window->allocated + window->page_allocated * sizeof(*window->pages) +
+           window->mark_allocated * sizeof(*window->marks);
+}
+
 void window_release(struct window *window)
 {
     xfree(window->data);

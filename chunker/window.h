@@ -41,6 +41,7 @@ struct text window_slice(const struct window *window, uint64_t from, uint64_t to
 void window_pass(struct window *window, uint64_t place); /* forgets what is before it */
 uint32_t window_page_number(const struct window *window, uint64_t place);
 const struct window_mark *window_first_mark(const struct window *window); /* NULL: none waits */
+size_t window_memory_bytes(const struct window *window);
 void window_release(struct window *window);
 
 #endif

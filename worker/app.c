@@ -1,6 +1,5 @@
 #include "worker/app.h"
 
-#include "chunker/chunker.h"
 #include "embed/embed.h"
 #include "extract/extract.h"
 #include "queue/object.h"
@@ -8,6 +7,7 @@
 #include "store/schema.h"
 #include "store/vectors.h"
 #include "worker/base/log.h"
+#include "worker/chunking.h"
 
 #define EMBED_INPUTS_MAX 256    /* research/embed_store.md 9.3: a retry never throws away much */
 #define EMBED_TOKENS_MAX 270000 /* of OpenAI's 300,000 */
@@ -24,8 +24,9 @@ static void name_pipeline(struct app *app)
 {
     const struct config *config = app->config;
     bool is_local = config->embedder == CONFIG_LOCAL;
-    (void)text_format(app->pipeline, sizeof(app->pipeline), "%s %u/%u/%u %s %u", chunker_version(),
-                      config->chunk_tokens_min, config->chunk_tokens, config->chunk_tokens_max,
+    AUTO_BUFFER struct buffer chunking = buffer_new(sizeof(app->pipeline));
+    chunking_describe(config, &chunking);
+    (void)text_format(app->pipeline, sizeof(app->pipeline), "%s %s %u", buffer_string(&chunking),
                       is_local ? "local" : config->embedding_model.start,
                       config->embedding_dimensions);
 }

@@ -196,14 +196,20 @@ static bool check_needs(const struct config *config, unsigned needs, struct buff
 
 static bool check_sense(const struct config *config, struct buffer *problems)
 {
-    if (config->chunk_tokens_min <= config->chunk_tokens &&
-        config->chunk_tokens <= config->chunk_tokens_max)
-        return true;
-    buffer_format(problems,
-                  "MILLRACE_CHUNK_TOKENS: must lie between MILLRACE_CHUNK_TOKENS_MIN (%u) "
-                  "and MILLRACE_CHUNK_TOKENS_MAX (%u)\n",
-                  config->chunk_tokens_min, config->chunk_tokens_max);
-    return false;
+    bool is_between = config->chunk_tokens_min <= config->chunk_tokens &&
+                      config->chunk_tokens <= config->chunk_tokens_max;
+    bool is_small = config->chunk_overlap <= config->chunk_tokens / 2;
+    if (!is_between)
+        buffer_format(problems,
+                      "MILLRACE_CHUNK_TOKENS: must lie between MILLRACE_CHUNK_TOKENS_MIN (%u) "
+                      "and MILLRACE_CHUNK_TOKENS_MAX (%u)\n",
+                      config->chunk_tokens_min, config->chunk_tokens_max);
+    if (!is_small)
+        buffer_format(
+            problems,
+            "MILLRACE_CHUNK_OVERLAP: must be at most half of MILLRACE_CHUNK_TOKENS (%u)\n",
+            config->chunk_tokens);
+    return is_between && is_small;
 }
 
 /* ---- names that are not ours, and names that nearly are -------------------------------------- */

@@ -22,6 +22,7 @@ enum config_need {
 };
 enum config_vector_store { CONFIG_PINECONE, CONFIG_POSTGRES, CONFIG_PGVECTOR };
 enum config_embedder { CONFIG_OPENAI, CONFIG_LOCAL };
+enum config_tokenizer { CONFIG_TOKENIZER_AUTO, CONFIG_TOKENIZER_CL100K, CONFIG_TOKENIZER_BYTES };
 
 #define CONFIG_TYPE_TEXT struct text /* NUL-terminated */
 #define CONFIG_TYPE_SECRET struct text

@@ -108,10 +108,12 @@ static void run_chunking(struct work *work)
     while (slab->count < SLAB_CHUNKS_MAX && !flow->chunking_error.message[0]) {
         struct chunk *chunk = &slab->chunks[slab->count];
         *chunk = (struct chunk){0};
-        if (chunker_next(flow->chunker, &slab->arena, chunk, &flow->chunking_error))
+        if (chunker_next(flow->chunker, &slab->arena, chunk, &flow->chunking_error)) {
+            chunk_seal(chunk);
             slab->count++;
-        else if (flow->chunking_error.message[0] || !feed_chunker(flow))
+        } else if (flow->chunking_error.message[0] || !feed_chunker(flow)) {
             break;
+        }
     }
     /* A slab whose bytes are full but that holds chunks is simply done early. */
     if (slab->count && flow->chunking_error.code == ERR_NO_MEMORY)

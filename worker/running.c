@@ -8,6 +8,7 @@
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
 #include "worker/base/metrics.h"
+#include "worker/chunking.h"
 #include "worker/slabs.h"
 
 #define FIGURES_MS 1000
@@ -23,15 +24,6 @@ struct running {
     bool is_stopping, is_complete;
     bool is_queue_closed, is_mirror_closed;
 };
-
-static struct chunker_options chunking_of(const struct config *config)
-{
-    struct chunker_options options = chunker_options_default();
-    options.tokens_min = config->chunk_tokens_min;
-    options.tokens_target = config->chunk_tokens;
-    options.tokens_max = config->chunk_tokens_max;
-    return options;
-}
 
 static struct extract_limits extraction_of(const struct config *config)
 {

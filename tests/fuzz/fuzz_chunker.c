@@ -8,8 +8,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct text input = {(const char *)data + 1, bytes ? bytes - 1 : 0};
     if (bytes == 0 || bytes > 65536 || !text_is_utf8(input))
         return 0;
-    struct chunker_options options = {CHUNKER_BYTES, 1 + data[0] % 64u, data[0] / 8u,
-                                      16 + data[0] % 100u, data[0] % 3u * 16};
+    struct chunker_options options = {data[0] % 2 ? CHUNKER_CL100K : CHUNKER_BYTES,
+                                      1 + data[0] % 64u,
+                                      data[0] / 8u,
+                                      16 + data[0] % 100u,
+                                      data[0] % 3u * 16,
+                                      0};
     struct page pages[64];
     size_t page_count = 0;
     while (page_count < COUNT_OF(pages) && (input.bytes || page_count == 0)) {

@@ -92,6 +92,7 @@ static void draw_all(struct version *version, struct chunker *chunker)
     struct chunk chunk = {0};
     struct error err = {0};
     while (chunker_next(chunker, &arena, &chunk, &err)) {
+        chunk_seal(&chunk);
         version->hashes =
             xrealloc(version->hashes, version->chunk_count + 1, sizeof(*version->hashes));
         memcpy(version->hashes[version->chunk_count++], chunk.hash, SHA256_BYTES);

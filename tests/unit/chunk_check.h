@@ -9,12 +9,14 @@
 
 #include "chunker/boundary.h"
 #include "chunker/chunker.h"
+#include "chunker/measure.h"
 #include "worker/base/buffer.h"
 
 /* How pages are handed over and chunks are drawn; the chunks may not depend on it. */
 enum feed { FEED_PAGE_BY_PAGE, FEED_AS_MUCH_AS_FITS, FEED_IN_PARTS };
 
 struct checked {
+    struct chunker_options options;
     struct buffer canonical;
     struct buffer listing; /* one line a chunk: its numbers and its hash */
     uint64_t byte, chars;  /* canonical text so far accounted for */
@@ -28,6 +30,16 @@ static inline uint32_t check_page_of(struct text canonical, size_t byte)
     for (size_t i = 0; i < byte; i++)
         number += canonical.start[i] == '\f';
     return number;
+}
+
+static inline void check_limits(const struct chunker_options *options, const struct chunk *chunk)
+{
+    uint32_t unit = options->counting == CHUNKER_BYTES ? 4 : 1;
+    uint32_t max = options->tokens_max < 16 ? 16 : options->tokens_max;
+    assert(chunk->token_count <= CHUNKER_TOKENS_MAX);
+    assert(chunk->content.bytes <= CHUNKER_CONTENT_BYTES_MAX);
+    assert(measure_count(options->counting, chunk->content) <= max * unit);
+    assert(measure_count(options->counting, chunk->prefix) <= options->prefix_tokens_max * unit);
 }
 
 static inline void check_chunk(struct checked *checked, const struct chunk *chunk)
@@ -52,22 +64,19 @@ static inline void check_chunk(struct checked *checked, const struct chunk *chun
     assert(text_is_utf8(chunk->content) && text_is_utf8(chunk->prefix));
     assert(chunk->page_first == check_page_of(text, start));
     assert(chunk->page_last == check_page_of(text, start + chunk->content.bytes - 1));
-    assert(chunk->token_count == chunk->prefix.bytes + chunk->content.bytes);
-    assert(chunk->token_count <= CHUNKER_EMBEDDED_BYTES_MAX);
+    struct text embedded = {chunk->prefix.start, chunk->prefix.bytes + chunk->content.bytes};
+    assert(chunk->prefix.start + chunk->prefix.bytes == chunk->content.start);
+    assert(chunk->token_count == measure_count(checked->options.counting, embedded));
+    check_limits(&checked->options, chunk);
     checked->byte += chunk->content.bytes;
     checked->chars = chunk->char_end;
     checked->bytes_sum += chunk->content.bytes;
     checked->chunk_count++;
 
     char hex[2 * SHA256_BYTES + 1];
-    uint8_t hash[SHA256_BYTES];
-    struct buffer embedded = buffer_new(CHUNKER_EMBEDDED_BYTES_MAX);
-    buffer_append_text(&embedded, chunk->prefix);
-    buffer_append_text(&embedded, chunk->content);
-    sha256_of(buffer_text(&embedded), hash);
-    buffer_release(&embedded);
-    assert(memcmp(hash, chunk->hash, sizeof(hash)) == 0);
-    hex_format(hash, sizeof(hash), hex);
+    struct chunk sealed = *chunk;
+    chunk_seal(&sealed);
+    hex_format(sealed.hash, sizeof(sealed.hash), hex);
     buffer_format(&checked->listing, "%llu %.*s %s\n", (unsigned long long)chunk->char_start,
                   TEXT_ARGS(chunk->heading), hex);
 }
@@ -121,7 +130,8 @@ static inline void check_add_parts(struct checked *checked, struct chunker *chun
 static inline struct checked check_document(const struct page *pages, size_t page_count,
                                             enum feed feed, struct chunker_options options)
 {
-    struct checked checked = {.canonical = buffer_new(64 << 20), .listing = buffer_new(64 << 20)};
+    struct checked checked = {
+        .options = options, .canonical = buffer_new(64 << 20), .listing = buffer_new(64 << 20)};
     for (size_t i = 0; i < page_count; i++) {
         if (i > 0)
             buffer_append_char(&checked.canonical, '\f');

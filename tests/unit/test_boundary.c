@@ -1,33 +1,6 @@
 #include "chunker/boundary.h"
 #include "tests/unit/test.h"
 
-static bool ends_sentence(const char *text)
-{
-    return boundary_ends_sentence(text_from(text), strlen(text));
-}
-
-static void test_boundary__knows_the_ends_of_sentences(void **state)
-{
-    (void)state;
-    static const char *const ENDS[] = {
-        "It is late.", "Is it?",   "\"Stop!\"", "(He left.)",    "Tu viens ?", "これは本です。",
-        "他来了！",    "यह घर है।", "هل هذا؟",   "He said “no.”", "the café.",  "in 1984.",
-    };
-    for (size_t i = 0; i < COUNT_OF(ENDS); i++)
-        if (!ends_sentence(ENDS[i]))
-            fail_msg("%s", ENDS[i]);
-}
-
-static void test_boundary__is_not_misled_by_abbreviations(void **state)
-{
-    (void)state;
-    static const char *const GOES_ON[] = {"Dr.",  "J.",   "see Fig.", "am 3.",
-                                          "e.g.", "bzw.", "a word"};
-    for (size_t i = 0; i < COUNT_OF(GOES_ON); i++)
-        if (ends_sentence(GOES_ON[i]))
-            fail_msg("%s", GOES_ON[i]);
-}
-
 static void test_boundary__knows_white_space_of_all_kinds(void **state)
 {
     (void)state;
@@ -81,8 +54,6 @@ static void test_boundary__keeps_flags_and_families_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_boundary__knows_the_ends_of_sentences),
-        cmocka_unit_test(test_boundary__is_not_misled_by_abbreviations),
         cmocka_unit_test(test_boundary__knows_white_space_of_all_kinds),
         cmocka_unit_test(test_boundary__cuts_after_ideographic_stops_and_their_brackets),
         cmocka_unit_test(test_boundary__keeps_marks_with_their_letters),

@@ -1,24 +1,29 @@
 /* Where texts may be cut (cuts) and which of those cuts are taken (plan). */
+#include "chunker/chunker.h"
 #include "chunker/plan.h"
 #include "tests/unit/test.h"
 #include "worker/base/buffer.h"
 
 static struct cuts cuts;
 static struct plan plan;
+static struct measure measure = {.counting = CHUNKER_BYTES};
 
 static int release(void **state)
 {
     (void)state;
     cuts_release(&cuts);
     plan_release(&plan);
+    measure_release(&measure);
     return 0;
 }
 
 static void find(struct text text, const struct mark *marks, size_t mark_count)
 {
-    cuts_find(&cuts, &(struct cuts_stretch){.text = text,
+    measure_take(&measure, text, 64);
+    cuts_find(&cuts, &(struct cuts_stretch){.measure = &measure,
                                             .marks = marks,
                                             .mark_count = mark_count,
+                                            .size_max = 256,
                                             .bytes_max = 256,
                                             .is_end = true});
 }
@@ -83,7 +88,7 @@ static void test_cuts__leave_no_gap_wider_than_a_chunk(void **state)
 
 static void choose(void)
 {
-    plan_choose(&plan, &cuts, &(struct plan_limits){100, 40, 256});
+    plan_choose(&plan, &cuts, &(struct plan_limits){100, 40, 256, 256});
 }
 
 static void test_plan__prefers_paragraphs_to_sentences(void **state)

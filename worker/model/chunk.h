@@ -41,11 +41,15 @@ struct chunk {
     uint64_t char_start, char_end; /* code points of the canonical text, half-open */
     struct text heading;           /* path of headings, " > " between, may be empty */
     struct text prefix;            /* embedded before the content, may be empty */
-    struct text content;           /* never empty */
-    uint8_t hash[SHA256_BYTES];    /* of the exact bytes embedded: prefix, then content */
+    struct text content;           /* never empty; follows the prefix in memory */
+    /* written by chunk_seal() */
+    uint8_t hash[SHA256_BYTES]; /* of the exact bytes embedded: prefix, then content */
     /* written by vectors_fetch (known chunks) or by embed */
     float *vector; /* dimension_count floats, slab memory; NULL: not yet */
     uint32_t tokens_billed;
 };
+
+/* Hashes what the chunker gave. (The chunker itself knows no cryptography.) */
+void chunk_seal(struct chunk *chunk);
 
 #endif
