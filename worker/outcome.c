@@ -29,7 +29,7 @@ static void write_metadata(struct buffer *out, const struct object_request *get,
     json_close_object(&writer);
 }
 
-/* "The PDF is damaged beyond reading. (xref table broken) Repair the file ..." */
+/* "The file is damaged beyond reading. (xref table broken) Repair the file ..." */
 static void write_message(struct conclusion *conclusion)
 {
     const char *sentence = error_sentence(conclusion->err.code);

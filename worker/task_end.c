@@ -69,17 +69,21 @@ enum document_effect task_effect_of_failure(const struct task *task)
 
 void task_fail(struct task *task, const struct error *err)
 {
+    enum disposition disposition = error_disposition(err->code);
     metric_add(METRIC_FAILURES, err->code, 1);
-    if (error_disposition(err->code) != DISPOSITION_REJECT) {
+    if (disposition != DISPOSITION_REJECT && disposition != DISPOSITION_SKIP) {
         bool is_failure = err->code != ERR_SHUTDOWN && !task->is_cancelled;
         struct retry retry =
             retry_after(err, task->object->attempts + 1, loop_rng(task->pipeline->loop));
         task_leave(task, err, retry, is_failure);
         return;
     }
-    bool is_cancel = err->code == ERR_JOB_CANCELLED;
-    task_conclude_because(task, task_effect_of_failure(task),
-                          is_cancel ? OUTCOME_CANCELLED : OUTCOME_FAILED, err);
+    enum document_outcome outcome = OUTCOME_FAILED;
+    if (disposition == DISPOSITION_SKIP)
+        outcome = OUTCOME_SKIPPED;
+    else if (err->code == ERR_JOB_CANCELLED)
+        outcome = OUTCOME_CANCELLED;
+    task_conclude_because(task, task_effect_of_failure(task), outcome, err);
 }
 
 /* ---- leaving: the lease goes back, the item stays open ---- */

@@ -190,9 +190,9 @@ static void test_report__tells_people_what_there_is(void **state)
     struct report_call call = report_of(fixture, &one, 21);
     assert_int_equal(call.row_count, 1);
     assert_non_null(strstr(call.row, "||upload|completed|none|1|1|0|0|2|4|12|100|||2"));
-    assert_non_null(strstr(report_of(fixture, &items, 11).row, "b.pdf|failed|damaged|The PDF"));
+    assert_non_null(strstr(report_of(fixture, &items, 11).row, "b.pdf|failed|damaged|The file"));
     assert_non_null(strstr(report_of(fixture, &tenants, 9).row, ALICE "||t|1|2|4|4|100|1"));
-    assert_non_null(strstr(report_of(fixture, &failures, 4).row, "damaged|1|The PDF"));
+    assert_non_null(strstr(report_of(fixture, &failures, 4).row, "damaged|1|The file"));
     assert_int_equal(report_of(fixture, &letters, 9).row_count, 0);
     assert_string_equal(report_of(fixture, &lanes, 4).row, "0|0|0|0");
     assert_non_null(strstr(report_of(fixture, &live, 4).row, "|a.pdf|users/" ALICE "/a.pdf"));

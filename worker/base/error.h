@@ -15,6 +15,7 @@ enum disposition {
     DISPOSITION_WAIT,   /* flow control: the lane waits, nobody's attempt is used up */
     DISPOSITION_RETRY,  /* the task leaves and comes back */
     DISPOSITION_REJECT, /* final for this document or event */
+    DISPOSITION_SKIP,   /* final too, but nothing has failed: there is nothing to do with it */
     DISPOSITION_STOP,   /* the process cannot go on */
 };
 
@@ -41,7 +42,7 @@ struct error *error_of(struct error *err, enum error_code code);
 
 const char *error_name(enum error_code code); /* "needs_password" */
 const char *
-error_sentence(enum error_code code); /* "The PDF can be opened only with a password." */
+error_sentence(enum error_code code); /* "The file can be opened only with a password." */
 const char *error_remedy(enum error_code code);
 enum disposition error_disposition(enum error_code code);
 bool error_code_from_name(struct text name, enum error_code *ret_code) MUST_CHECK;
