@@ -63,6 +63,7 @@ struct extract_request {
     int body_fd;
     uint64_t body_bytes;
     const struct tenant *tenant;
+    struct text name; /* of the file or object: a hint between kinds of text; may be empty */
     struct extract_limits limits;
     /* At most once, before the first page; NULL: of no interest. */
     void (*on_document)(struct extract_request *request, const struct extract_document *document);

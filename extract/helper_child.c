@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "extract/document.h"
 #include "extract/range.h"
-#include "extract/sniff.h"
 
 #define FLUSH_BYTES (64 << 10)
 #define INPUT_BYTES 1024
@@ -189,7 +189,7 @@ static struct reader *open_body(struct child *child)
         error_set_errno(&err, ERR_HELPER, errno, "mapping the body");
         fail(child, &err);
     }
-    struct reader *reader = sniff_open((struct text){body, job->body_bytes}, &err);
+    struct reader *reader = document_open((struct text){body, job->body_bytes}, job->named, &err);
     if (!reader)
         fail(child, &err);
     if (reader->page_count > job->pages_max) {

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "extract/document.h"
 #include "extract/helper_child.h"
 #include "extract/selftest.h"
 #include "worker/base/memory.h"
@@ -26,7 +27,7 @@
 enum { FD_CONTROL = 3, FD_SIGNALS = 4 };
 
 static const char ABOUT[] =
-    "millrace-extract " MILLRACE_VERSION ": reads PDFs for millrace, which starts it.\n"
+    "millrace-extract " MILLRACE_VERSION ": reads documents for millrace, which starts it.\n"
     "As a built program it is covered by the GNU GPL, version 2 or later, through libpoppler.\n";
 
 struct nursery {
@@ -243,7 +244,7 @@ static bool set_up(struct nursery *nursery, pid_t parent, struct error *err)
     if (!sandbox_die_with_parent(parent, err) || !open_signals(err))
         return false;
     nursery->sandbox = sandbox_prepare(POPPLER_DATADIR, err);
-    return nursery->sandbox && selftest_warm_up(err) && selftest_sandbox(nursery->sandbox, err);
+    return nursery->sandbox && document_warm_up(err) && selftest_warm_up(err) && selftest_sandbox(nursery->sandbox, err);
 }
 
 int main(int argc, char **argv)

@@ -3,9 +3,9 @@
  *
  * A block is up to 32 pages, aligned (1-32, 33-64, ...). It is the widest thing a format may look at
  * for the text of a page, so that a text never depends on who reads which part of the document, nor
- * on how often. A format opens with a function of its own (pdf_open()); sniff_open() chooses it.
+ * on how often. A format opens with a function of its own (pdf_open()); document_open() chooses it.
  *
- *     sniff_open(body) ─▶ reader ─▶ read(block) ─▶ for each page: reader_enter_page(), then
+ *     document_open(body) ─▶ reader ─▶ read(block) ─▶ for each page: reader_enter_page(), then
  *                                                  reader_add_page() now or after the last one
  *
  * To be called with hostile bytes in a sandboxed process only: a format may crash, hang or abort.

@@ -148,19 +148,21 @@ static int make_progress_word(void)
     return fd;
 }
 
-static struct wire_job job_of(const struct reading *reading, uint64_t job, uint64_t body_bytes)
+static struct wire_job job_of(const struct reading *reading, uint64_t job,
+                              const struct extract_request *request)
 {
     const struct transcript *transcript = &reading->transcript;
     const struct extract_limits *limits = &transcript->limits;
     struct wire_job wire = {
         .job = job,
-        .body_bytes = body_bytes,
-        .memory_bytes = limits->memory_bytes + body_bytes,
+        .body_bytes = request->body_bytes,
+        .memory_bytes = limits->memory_bytes + request->body_bytes,
         .page_text_bytes_max = limits->page_text_bytes_max,
         .text_bytes_max = limits->text_bytes_max - transcript->text_bytes,
         .credit = transcript->credit,
         .cpu_seconds = limits->cpu_seconds,
         .pages_max = limits->pages_max,
+        .named = format_of_name(request->name),
         .range_pages = limits->range_pages,
         .page_first = transcript->range_count ? transcript->ranges[0].page_first : 1,
     };
@@ -197,18 +199,18 @@ static void say_ranges(struct reading *reading)
         say(reading, &frame);
 }
 
-bool reading_launch(struct reading *reading, struct zygote *zygote, uint64_t job, int body_fd,
-                    uint64_t body_bytes, struct error *err)
+bool reading_launch(struct reading *reading, struct zygote *zygote, uint64_t job,
+                    const struct extract_request *request, struct error *err)
 {
     int sockets[2] = {-1, -1};
-    struct wire_job wire = job_of(reading, job, body_bytes);
+    struct wire_job wire = job_of(reading, job, request);
     if (reading->progress_fd >= 0)
         close(reading->progress_fd);
     reading->progress_fd = make_progress_word();
     if (reading->progress_fd < 0 ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
         return error_set_errno(err, ERR_HELPER, errno, "descriptors for a reader");
-    const int fds[WIRE_JOB_FDS] = {body_fd, sockets[1], reading->progress_fd};
+    const int fds[WIRE_JOB_FDS] = {request->body_fd, sockets[1], reading->progress_fd};
     bool is_sent = zygote_send_job(zygote, &wire, fds, err);
     close(sockets[1]);
     if (!is_sent) {

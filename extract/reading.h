@@ -40,10 +40,10 @@ struct reading {
 void reading_init(struct reading *reading, struct loop *loop, const struct transcript *transcript);
 void reading_release(struct reading *reading); /* no child */
 
-/* Gives the body to a child, which begins where the transcript is. ERR_HELPER: nothing was started.
- */
-bool reading_launch(struct reading *reading, struct zygote *zygote, uint64_t job, int body_fd,
-                    uint64_t body_bytes, struct error *err) MUST_CHECK;
+/* Gives the request's body to a child, which begins where the transcript is. ERR_HELPER: nothing was
+ * started. */
+bool reading_launch(struct reading *reading, struct zygote *zygote, uint64_t job,
+                    const struct extract_request *request, struct error *err) MUST_CHECK;
 void reading_started(struct reading *reading, int pidfd); /* takes the descriptor */
 void reading_ended(struct reading *reading, const struct wire_ended *ended);
 void reading_lost(struct reading *reading); /* the zygote is gone, and the child with it */

@@ -374,8 +374,7 @@ static void launch(struct run *run, struct reading *reading)
     struct run_helper *helper = run->helper;
     if (!helper->is_ready)
         error_set(&err, ERR_HELPER, "extraction helper: it is being started again");
-    else if (reading_launch(reading, helper->zygote, ++helper->job_last, run->request->body_fd,
-                            run->request->body_bytes, &err)) {
+    else if (reading_launch(reading, helper->zygote, ++helper->job_last, run->request, &err)) {
         if (!timer_is_waiting(&run->tick)) {
             run->ticked_ms = loop_now_ms(run->loop);
             timer_start(run->loop, &run->tick, tick_ms(run), on_tick);

@@ -1,14 +1,21 @@
 /*
- * sniff.h - what kind of file is this? By its bytes, never by its name or what somebody says.
+ * sniff.h - what is this file? By its bytes; a name only chooses between kinds of text. Pure.
  *
  * Thread: the sandboxed child.
  */
 #ifndef EXTRACT_SNIFF_H
 #define EXTRACT_SNIFF_H
 
-#include "extract/reader.h"
+#include "extract/format.h"
+#include "worker/base/error.h"
 
-/* Chooses the format by magic and opens the document. ERR_NOT_PDF, or what the format says. */
-struct reader *sniff_open(struct text body, struct error *err) MUST_CHECK;
+struct sniffed {
+    enum format format;   /* FORMAT_UNKNOWN: it is not read */
+    enum error_code code; /* why not: unsupported_type, image, ... */
+    const char *what;     /* "a PNG image" */
+};
+
+/* named: what the name of the file promises (format_of_name()). */
+struct sniffed sniff(struct text body, enum format named);
 
 #endif

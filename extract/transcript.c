@@ -12,7 +12,8 @@
 
 /* The only reasons a child may give; whatever else ends it is seen from outside. */
 static const enum error_code FAILURES[] = {
-    ERR_NOT_PDF, ERR_DAMAGED, ERR_PASSWORD, ERR_PAGES_MAX, ERR_TEXT_MAX, ERR_HELPER,
+    ERR_UNSUPPORTED, ERR_IMAGE,     ERR_ARCHIVE,  ERR_OFFICE, ERR_NOT_PDF,        ERR_DAMAGED,
+    ERR_PASSWORD,    ERR_PAGES_MAX, ERR_TEXT_MAX, ERR_BOMB,   ERR_EXTRACT_MEMORY, ERR_HELPER,
 };
 
 static bool is_lie(struct error *err, const char *what)

@@ -67,6 +67,13 @@ static bool take_bool(struct reader *reader)
     return value == 1;
 }
 
+static enum format take_format(struct reader *reader)
+{
+    uint32_t value = take_u32(reader);
+    reader->is_short = reader->is_short || value >= FORMAT_COUNT;
+    return value < FORMAT_COUNT ? (enum format)value : FORMAT_UNKNOWN;
+}
+
 static struct text take_text(struct reader *reader)
 {
     uint32_t bytes = take_u32(reader);
@@ -105,6 +112,7 @@ static bool put_job(struct buffer *out, const struct wire_job *job)
     put_u32(out, job->cpu_seconds);
     put_u32(out, job->pages_max);
     put_u32(out, job->range_pages);
+    put_u32(out, job->named);
     put_u32(out, job->page_first);
     for (size_t i = 0; i < WIRE_SKIPS_MAX; i++)
         put_u32(out, job->page_skips[i]);
@@ -212,6 +220,7 @@ static struct wire_job take_job(struct reader *reader)
     job.cpu_seconds = take_u32(reader);
     job.pages_max = take_u32(reader);
     job.range_pages = take_u32(reader);
+    job.named = take_format(reader);
     job.page_first = take_u32(reader);
     for (size_t i = 0; i < WIRE_SKIPS_MAX; i++)
         job.page_skips[i] = take_u32(reader);

@@ -17,6 +17,7 @@
 #ifndef EXTRACT_WIRE_H
 #define EXTRACT_WIRE_H
 
+#include "extract/format.h"
 #include "worker/base/buffer.h"
 #include "worker/base/error.h"
 
@@ -62,6 +63,7 @@ struct wire_job {
     int64_t credit;
     uint32_t cpu_seconds;
     uint32_t pages_max;
+    enum format named; /* what the file's name promises */
     /* A document with fewer pages is read to its end; of another one the block of page_first, from
      * there on, and then what RANGE frames say. */
     uint32_t range_pages;

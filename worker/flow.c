@@ -330,6 +330,7 @@ struct flow *flow_start(struct pipeline *pipeline, const struct flow_input *inpu
         .body_fd = input->body_fd,
         .body_bytes = input->body_bytes,
         .tenant = input->tenant,
+        .name = input->document->key,
         .limits = pipeline->extraction,
         .on_pages = on_pages,
         .on_done = on_extracted,

@@ -133,10 +133,18 @@ static void test_extract__refuses_an_empty_file(void **state)
     assert_refused(TEXT_NONE, ERR_EMPTY);
 }
 
-static void test_extract__refuses_what_is_not_a_pdf(void **state)
+static void test_extract__refuses_what_holds_no_text_and_says_what_it_is(void **state)
 {
     (void)state;
-    assert_refused(TEXT("PK\x03\x04 this is a word processor's file"), ERR_NOT_PDF);
+    assert_refused(TEXT("\x89PNG\r\n\x1a\n an image"), ERR_IMAGE);
+    assert_string_equal(probe.err.message, "a PNG image");
+}
+
+static void test_extract__refuses_junk_that_is_named_a_pdf(void **state)
+{
+    (void)state;
+    probe.request.name = TEXT("letter.PDF");
+    assert_refused((struct text){"\0\1\2\3\0\1\2\3", 8}, ERR_NOT_PDF);
 }
 
 static void test_extract__refuses_a_pdf_cut_to_its_head(void **state)
@@ -262,7 +270,8 @@ int main(void)
         EACH(test_extract__keeps_every_block_of_a_right_to_left_page),
         EACH(test_extract__runs_a_hundred_documents_over_two_slots),
         EACH(test_extract__refuses_an_empty_file),
-        EACH(test_extract__refuses_what_is_not_a_pdf),
+        EACH(test_extract__refuses_what_holds_no_text_and_says_what_it_is),
+        EACH(test_extract__refuses_junk_that_is_named_a_pdf),
         EACH(test_extract__refuses_a_pdf_cut_to_its_head),
         EACH(test_extract__says_when_no_page_has_text),
         EACH(test_extract__refuses_too_many_pages),

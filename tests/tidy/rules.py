@@ -38,9 +38,11 @@ COMMANDS_WITH_PIPELINE = ["running", "cmd_work", "cmd_dev", "dev", "ops", "page"
 
 # What millrace-extract is made of: it may not drag curl or OpenSSL into the sandbox.
 HELPER = [
-    "clean", "columns", "fonts", "helper_child", "helper_main", "inflate", "joined", "layout",
-    "markup", "office", "pdf", "pdf_forms", "pdf_outline", "pdf_private", "plain", "range",
-    "reader", "sandbox", "selftest", "sniff", "syntax", "transcript", "wire", "xref",
+    "charset", "clean", "columns", "document", "fonts", "format", "helper_child", "helper_main",
+    "inflate", "joined", "layout", "markup", "markup_html", "markup_markdown", "office",
+    "office_docx", "office_odt", "office_xml", "pdf", "pdf_forms", "pdf_outline", "pdf_private",
+    "plain", "prose", "range", "reader", "sandbox", "selftest", "sniff", "syntax", "transcript",
+    "wire", "xref", "zip",
 ]  # fmt: skip
 HELPER_ALSO = ["worker/model/chunk.h"]  # types alone
 
@@ -56,8 +58,12 @@ VENDORS = {
     "microhttpd.h": ["worker/base/httpd*.c"],
     "jansson.h": ["worker/base/json*.c"],
     "openssl/*": ["worker/base/crypto*.c"],
-    "zlib.h": ["worker/base/gzip*.c", "extract/inflate*.c"],
-    "expat.h": ["queue/s3*.c"],
+    "zlib.h": ["worker/base/gzip*.c", "extract/inflate*.c", "extract/zip.c"],
+    "expat.h": ["queue/s3*.c", "extract/office*.c"],
+    "iconv.h": ["extract/charset.c"],
+    "libxml/*": ["extract/markup*.c"],
+    "md4c.h": ["extract/markup*.c"],
+    "uchardet/*": ["extract/charset.c"],
     "poppler.h": ["extract/pdf*.c"],
     "glib*": ["extract/pdf*.c"],
     "seccomp.h": ["extract/sandbox*.c"],

@@ -25,12 +25,15 @@ static void test_dev_file__belongs_to_the_tenant_of_its_folder_else_to_demo(void
     xfree(shared);
 }
 
-static void test_dev_file__is_a_pdf_by_its_name(void **state)
+static void test_dev_file__is_whatever_lies_there_but_for_temporary_files(void **state)
 {
     (void)state;
-    assert_null(dev_file_new(TEXT("notes.txt"), 1, TEXT_NONE));
-    assert_null(dev_file_new(TEXT(".pdf"), 1, TEXT_NONE));
+    const char *names[] = {"notes.txt", "a.pdf", "README", "a.part/b", "~/c"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        xfree(file(names[i], ""));
     assert_null(dev_file_new(TEXT("a.pdf.part"), 1, TEXT_NONE));
+    assert_null(dev_file_new(TEXT("sub/~$letter.docx"), 1, TEXT_NONE));
+    assert_null(dev_file_new(TEXT("letter.docx~"), 1, TEXT_NONE));
 }
 
 static void test_dev_file__the_same_files_in_the_same_state_are_the_same_job(void **state)
@@ -67,7 +70,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dev_file__belongs_to_the_tenant_of_its_folder_else_to_demo),
-        cmocka_unit_test(test_dev_file__is_a_pdf_by_its_name),
+        cmocka_unit_test(test_dev_file__is_whatever_lies_there_but_for_temporary_files),
         cmocka_unit_test(test_dev_file__the_same_files_in_the_same_state_are_the_same_job),
         cmocka_unit_test(test_dev_file__is_found_by_its_key),
     };

@@ -42,6 +42,7 @@ static void test_wire__carries_a_job(void **state)
                                   .cpu_seconds = 7,
                                   .pages_max = 8,
                                   .range_pages = 200,
+                                  .named = FORMAT_HTML,
                                   .page_first = 9,
                                   .page_skips = {10, 11, 12}};
     assert_true(wire_encode(&out, &frame));
