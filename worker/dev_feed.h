@@ -2,7 +2,7 @@
  * dev_feed.h - turns the files of a watched folder into events, as a bucket's notifications would.
  *
  * The first scan is registered as one job per tenant (the same scan again is the same job), what
- * changes later are bare events. PDFs below users/<uuid>/ belong to that tenant, all others to the
+ * changes later are bare events. Files below users/<uuid>/ belong to that tenant, all others to the
  * tenant `demo`; their users rows are made. What was there at the last run and is gone now becomes
  * a removal. Nothing is ever written into the folder.
  * Owns:   the watcher and the producer.

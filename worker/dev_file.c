@@ -10,10 +10,17 @@
 const struct uuid DEV_TENANT = {{0xde, 0x30, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}};
 const char DEV_SHARED_PREFIX[] = "users/de300000-0000-4000-8000-000000000001/";
 
-static bool is_pdf(struct text path)
+/* Of a download or an editor: what it becomes comes under another name. */
+static bool is_temporary(struct text path)
 {
-    return path.bytes > 4 &&
-           text_equal_nocase(text_slice(path, path.bytes - 4, path.bytes), TEXT(".pdf"));
+    static const char *const endings[] = {".part", ".partial", ".crdownload", ".tmp", "~"};
+    struct text name = path;
+    for (size_t at = path.bytes; at > 0 && path.start[at - 1] != '/'; at--)
+        name = text_slice(path, at - 1, path.bytes);
+    for (size_t i = 0; i < COUNT_OF(endings); i++)
+        if (text_ends_with(name, text_from(endings[i])))
+            return true;
+    return text_starts_with(name, TEXT("~$")); /* Word's lock */
 }
 
 struct dev_file *dev_file_new(struct text path, uint64_t size_bytes, struct text etag)
@@ -21,7 +28,7 @@ struct dev_file *dev_file_new(struct text path, uint64_t size_bytes, struct text
     AUTO_BUFFER struct buffer key = buffer_new(TENANT_KEY_BYTES_MAX);
     struct tenant tenant;
     struct error err;
-    if (!is_pdf(path))
+    if (is_temporary(path))
         return NULL;
     if (!file_key_of(text_from(DEV_SHARED_PREFIX), path, &key) ||
         !tenant_from_key(buffer_text(&key), &tenant, &err)) {

@@ -21,7 +21,7 @@ struct dev_file {
     char key[];
 };
 
-/* NULL: not a PDF, or its path cannot be an object key (which is logged). */
+/* NULL: a temporary file, or its path cannot be an object key (which is logged). */
 struct dev_file *dev_file_new(struct text path, uint64_t size_bytes, struct text etag);
 struct dev_file *dev_file_gone(struct uuid user, struct text key); /* a removal */
 

@@ -12,7 +12,7 @@
 static const struct command COMMANDS[] = {
     {"work", "", "run a worker until it is told to stop (SIGTERM drains)", NULL, false, cmd_work},
     {"dev", "DIR [--once] [--fresh] [--then COMMAND] [--dimensions N] [--use SERVICES]",
-     "everything on this machine: watch a folder of PDFs and search them",
+     "everything on this machine: watch a folder of documents and search them",
      "  --once    end after the first scan\n"
      "  --fresh   forget what earlier runs stored\n"
      "  --dimensions N  width of the local embedder's vectors [1024]; with --fresh when it "
@@ -55,7 +55,7 @@ extern char **environ;
 
 static void print_usage(FILE *out)
 {
-    fputs("millrace: uploaded PDFs become searchable vectors\n\n"
+    fputs("millrace: uploaded documents become searchable vectors\n\n"
           "usage: millrace COMMAND [ARGUMENTS] [--env-file FILE] [--json]\n\n",
           out);
     for (size_t i = 0; i < COUNT_OF(COMMANDS); i++)

@@ -28,7 +28,12 @@ def large():
 
 FILES = {  # name: (bytes, status, code)
     "good.pdf": (GOOD, "success", None),
-    "not a pdf.pdf": (b"This is a letter, not a PDF.\n" * 50, "failed", "not_a_pdf"),
+    "a letter.pdf": (b"This is a letter, not a PDF.\n" * 50, "success", None),
+    "not a pdf.pdf": (b"\0\1\2\3" * 50, "failed", "not_a_pdf"),
+    "photo.png": (b"\x89PNG\r\n\x1a\n" + bytes(50), "skipped", "image"),
+    "sheet.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "skipped", "office_type"),
+    "backup.tar.gz": (b"\x1f\x8b\x08" + bytes(50), "skipped", "archive"),
+    "core": (bytes(range(256)), "skipped", "unsupported_type"),
     "empty.pdf": (b"", "failed", "empty_file"),
     "truncated.pdf": ((DEMO / TRUNCATED).read_bytes(), "failed", "damaged"),
     "encrypted.pdf": ((DEMO / ENCRYPTED).read_bytes(), "failed", "needs_password"),
@@ -56,7 +61,7 @@ class Files(unittest.TestCase):
             self.assertEqual(wanted, world.documents())
             self.assertEqual([], world.faults())
             for (message,) in world.query(
-                "select error_message from documents where status = 'failed'"
+                "select error_message from documents where status in ('failed', 'skipped')"
             ):
                 self.assertRegex(message, r"^.{10,}$")
             world.check_workers()
