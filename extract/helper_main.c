@@ -244,7 +244,8 @@ static bool set_up(struct nursery *nursery, pid_t parent, struct error *err)
     if (!sandbox_die_with_parent(parent, err) || !open_signals(err))
         return false;
     nursery->sandbox = sandbox_prepare(POPPLER_DATADIR, err);
-    return nursery->sandbox && document_warm_up(err) && selftest_warm_up(err) && selftest_sandbox(nursery->sandbox, err);
+    return nursery->sandbox && document_warm_up(err) && selftest_warm_up(err) &&
+           selftest_sandbox(nursery->sandbox, err);
 }
 
 int main(int argc, char **argv)

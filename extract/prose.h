@@ -50,7 +50,7 @@ void prose_begin_list(struct prose *prose, unsigned first);
 void prose_begin_item(struct prose *prose);
 void prose_end_list(struct prose *prose);
 bool prose_is_open(const struct prose *prose); /* a block has begun and has text */
-void prose_page_break(struct prose *prose); /* a block may go on behind it */
+void prose_page_break(struct prose *prose);    /* a block may go on behind it */
 /* The first title that is not empty stays; made one line. */
 void prose_set_title(struct prose *prose, struct text raw);
 bool prose_is_full(const struct prose *prose); /* text was dropped */
