@@ -17,10 +17,10 @@ struct flow {
     struct flow_input input;
     struct extract_request extraction;
     bool is_extracting, has_all_pages;
-    int64_t credit_bytes; /* granted to extraction and not used; below 0: overdrawn by a page */
-    struct spool spool;   /* pages that no chunking has taken yet */
-    struct chunker *chunker;
-    struct work chunking; /* at most one at a time; owns the fields below while it runs */
+    int64_t credit_bytes;    /* granted to extraction and not used; below 0: overdrawn by a page */
+    struct spool spool;      /* pages that no chunking has taken yet */
+    struct chunker *chunker; /* NULL until the title is known */
+    struct work chunking;    /* at most one at a time; owns the fields below while it runs */
     struct spool taken;
     uint64_t taken_bytes;
     size_t page_at; /* of the first page taken: so much of it the chunker has */
@@ -206,11 +206,24 @@ static void keep_text(struct flow *flow, const struct page *page)
     buffer_append_text(&flow->text, page->text);
 }
 
+/* The title is part of every chunk: the first who knows it, or that there is none, says so. */
+static void need_chunker(struct flow *flow, struct text title)
+{
+    if (!flow->chunker)
+        flow->chunker = chunker_new(flow->pipeline->chunking, title);
+}
+
+static void on_document(struct extract_request *request, const struct extract_document *document)
+{
+    need_chunker(container_of(request, struct flow, extraction), document->title);
+}
+
 static void on_pages(struct extract_request *request, const struct page *pages, size_t count)
 {
     struct flow *flow = container_of(request, struct flow, extraction);
     if (flow->has_failed)
         return;
+    need_chunker(flow, TEXT_NONE);
     for (size_t i = 0; i < count; i++) {
         uint64_t bytes = pages[i].text.bytes;
         add_credit(flow, -(int64_t)bytes); /* the last page may overdraw */
@@ -240,6 +253,7 @@ static void on_extracted(struct extract_request *request, const struct extract_s
     struct flow *flow = container_of(request, struct flow, extraction);
     flow->is_extracting = false;
     flow->has_all_pages = err == NULL;
+    need_chunker(flow, TEXT_NONE);
     if (flow->credit_bytes > 0)
         return_spool_bytes(flow, (uint64_t)flow->credit_bytes);
     flow->credit_bytes = 0;
@@ -323,7 +337,6 @@ struct flow *flow_start(struct pipeline *pipeline, const struct flow_input *inpu
         };
     flow->slabs.on_room = on_room;
     slabs_join(pipeline->slabs, &flow->slabs);
-    flow->chunker = chunker_new(pipeline->chunking, TEXT_NONE);
     flow->is_extracting = true;
     add_credit(flow, CREDIT_BYTES);
     flow->extraction = (struct extract_request){
@@ -332,6 +345,7 @@ struct flow *flow_start(struct pipeline *pipeline, const struct flow_input *inpu
         .tenant = input->tenant,
         .name = input->document->key,
         .limits = pipeline->extraction,
+        .on_document = on_document,
         .on_pages = on_pages,
         .on_done = on_extracted,
     };

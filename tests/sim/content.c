@@ -106,7 +106,7 @@ void version_expect(struct world *world, struct version *version)
 {
     if (version->hashes)
         return;
-    struct chunker *chunker = chunker_new(world->chunking, TEXT_NONE);
+    struct chunker *chunker = chunker_new(world->chunking, TEXT("A title"));
     struct error err;
     for (uint32_t number = 1; number <= version->page_count; number++) {
         struct page page;
