@@ -227,8 +227,8 @@ bool reading_launch(struct reading *reading, struct zygote *zygote, uint64_t job
     return true;
 }
 
-/* An unexpected SIGKILL is the kernel's, out of memory, and not this document's fault alone: it is
- * tried again. abort() is how poppler answers to an allocation that fails. */
+/* An unexpected SIGKILL is the kernel's, out of memory, and not this document's fault alone: when
+ * other processes end so too, the pipeline tries again later. abort() is how poppler answers to an allocation that fails. */
 static enum error_code code_of_signal(int signal)
 {
     switch (signal) {
@@ -366,4 +366,10 @@ void reading_describe_end(const struct reading *reading, struct error *ret_damag
         error_set(ret_damage,
                   WEXITSTATUS(status) == WIRE_EXIT_UNREADY ? ERR_HELPER : ERR_EXTRACT_CRASH,
                   "the reader ended with status %d and without a last word", WEXITSTATUS(status));
+}
+
+bool reading_was_killed(const struct reading *reading)
+{
+    int status = (int)reading->ended.status;
+    return !reading->is_late && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }

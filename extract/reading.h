@@ -60,5 +60,6 @@ void reading_stop(struct reading *reading);
 uint32_t reading_page(const struct reading *reading);
 /* In on_over, for one that said neither END nor FAILURE. */
 void reading_describe_end(const struct reading *reading, struct error *ret_damage);
+bool reading_was_killed(const struct reading *reading); /* from outside, not by us */
 
 #endif

@@ -258,23 +258,38 @@ static void on_heard(struct reading *reading)
 
 /* ---- deaths ---------------------------------------------------------------------------------- */
 
-/* Another process may go on: behind a bad page, or where one has used up its time on good ones. */
+/* It has used up its time on good pages: no blame, and a fresh allowance. */
+static bool has_worked_well(const struct reading *reading, enum error_code code)
+{
+    uint64_t fair_ms = (uint64_t)reading->pages_read * FAIR_PAGE_MS;
+    return code == ERR_EXTRACT_TIMEOUT && !reading->is_late &&
+           fair_ms >= (uint64_t)reading->transcript.limits.cpu_seconds * 1000;
+}
+
+/* Killed from outside, perhaps for the memory of the whole machine. A page is not to blame, unless
+ * it is killed at the same one again. */
+static bool is_to_blame(struct run *run, uint32_t page)
+{
+    bool is_again = run->damage.code != ERR_HELPER || page == run->killed_page;
+    run->killed_page = page;
+    return page && is_again;
+}
+
+/* Another process may go on, behind a bad page if there is one. */
 static bool can_resume(struct run *run, const struct reading *reading, uint32_t page)
 {
-    const struct transcript *transcript = &reading->transcript;
     enum error_code code = run->damage.code;
     bool is_of_a_page =
         code == ERR_EXTRACT_TIMEOUT || code == ERR_EXTRACT_MEMORY || code == ERR_EXTRACT_CRASH;
-    if (!(transcript->has_greeted || page) || !is_of_a_page)
-        return false;
-    uint64_t fair_ms = (uint64_t)reading->pages_read * FAIR_PAGE_MS;
-    if (!reading->is_late && code == ERR_EXTRACT_TIMEOUT &&
-        fair_ms >= (uint64_t)transcript->limits.cpu_seconds * 1000)
+    bool has_opened = reading->transcript.has_greeted || page;
+    if (has_worked_well(reading, code))
         return true;
     if (run->death_count == WIRE_SKIPS_MAX)
         return false;
+    if (!(is_of_a_page && has_opened) && !reading_was_killed(reading))
+        return false;
     run->death_count++;
-    if (page) /* else it was between two */
+    if (is_to_blame(run, page)) /* else it was between two, or it is tried once more */
         run->skips[run->skip_count++] = page;
     return true;
 }

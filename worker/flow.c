@@ -240,6 +240,8 @@ static void note_summary(struct flow *flow, const struct extract_summary *summar
 {
     flow->result.page_count = summary->page_count;
     flow->result.pages_skipped = summary->pages_skipped;
+    for (size_t i = 0; i < EXTRACT_SKIPS_MAX; i++)
+        flow->result.skipped[i] = summary->skipped[i];
     flow->result.cpu_us = summary->cpu_us;
     flow->result.is_encrypted = summary->is_encrypted;
     buffer_append_text(&flow->title, text_utf8_prefix(summary->title, flow->title.bytes_max));

@@ -18,6 +18,10 @@ static void write_metadata(struct buffer *out, const struct object_request *get,
     json_write_u64(&writer, "bytes", get->body_bytes);
     json_write_u64(&writer, "pages", result->page_count);
     json_write_u64(&writer, "pages_skipped", result->pages_skipped);
+    json_open_array(&writer, "skipped_pages");
+    for (uint32_t i = 0; i < result->pages_skipped; i++)
+        json_write_u64(&writer, NULL, result->skipped[i]);
+    json_close_array(&writer);
     json_write_u64(&writer, "text_bytes", result->text_bytes);
     json_write_u64(&writer, "chunks", result->chunk_count);
     json_write_u64(&writer, "chunks_known", result->chunks_known);

@@ -32,7 +32,12 @@ static struct extract_limits extraction_of(const struct config *config)
     limits.cpu_seconds = (uint32_t)(config->extract_cpu / 1000);
     limits.page_timeout_ms = config->extract_page_timeout;
     limits.wall_ms = config->extract_timeout;
+    limits.wall_page_ms = config->extract_timeout_page;
+    limits.wall_max_ms = config->extract_timeout_max;
     limits.pages_max = config->extract_pages_max;
+    limits.page_text_bytes_max = config->extract_page_text;
+    limits.text_bytes_max = config->extract_text;
+    limits.range_pages = config->extract_range_pages;
     return limits;
 }
 

@@ -105,11 +105,35 @@ static void test_extract__cancels_what_waits(void **state)
 /* ---- deaths
  * -------------------------------------------------------------------------------------------- */
 
-static void test_extract__answers_when_the_child_is_killed(void **state)
+/* By the kernel, say, which has run out of memory. */
+static void kill_the_child(int signal)
+{
+    pid_t child;
+    while ((child = first_child_of(zygote_pid())) == 0)
+        loop_run_once(loop, 1000);
+    kill(child, signal);
+    while (first_child_of(zygote_pid()) == child)
+        loop_run_once(loop, 1000);
+}
+
+static void test_extract__goes_on_when_the_child_is_killed(void **state)
 {
     (void)state;
     await_starving_child();
-    kill(first_child_of(zygote_pid()), SIGKILL);
+    kill_the_child(SIGKILL);
+    extract_credit(extract, &probe.request, 4 << 20);
+    probe_await(&probe, loop);
+    assert_true(probe.is_ok);
+    assert_int_equal(probe.page_count, 200);
+    assert_int_equal(probe.summary.pages_skipped, 0);
+}
+
+static void test_extract__leaves_it_to_the_pipeline_when_all_children_are_killed(void **state)
+{
+    (void)state;
+    await_starving_child();
+    for (int i = 0; i < 4; i++)
+        kill_the_child(SIGKILL);
     probe_await(&probe, loop);
     assert_int_equal(probe.err.code, ERR_HELPER);
     assert_int_equal(first_child_of(zygote_pid()), 0);
@@ -245,6 +269,30 @@ static void test_extract__leaves_no_process_and_no_descriptor_behind(void **stat
 /* ---- start-up
  * -------------------------------------------------------------------------------------------- */
 
+static void test_extract__replaces_a_helper_that_has_grown(void **state)
+{
+    (void)state;
+    struct error err;
+    pdf_writer_text_page(&writer, 2);
+    struct text pdf = pdf_writer_end(&writer);
+    close_extract();
+    loop = loop_new(&err);
+    extract =
+        extract_open(loop, &(struct extract_options){.slots_max = 2, .zygote_bytes_max = 1}, &err);
+    assert_non_null(extract);
+    pid_t first = zygote_pid();
+    for (int i = 0; i < 70; i++) { /* its memory is looked at once in 64 */
+        struct probe each = {.gives_credit = true};
+        probe_submit(&each, extract, probe_body(pdf), pdf.bytes);
+        probe_await(&each, loop);
+        assert_true(each.is_ok);
+        probe_release(&each);
+    }
+    assert_int_not_equal(zygote_pid(), first);
+    while (count_children_of(getpid()) > 1)
+        loop_run_once(loop, 1000);
+}
+
 static void test_extract__says_why_it_cannot_start(void **state)
 {
     (void)state;
@@ -270,7 +318,8 @@ int main(void)
         EACH(test_extract__cancels_a_running_child),
         EACH(test_extract__cancels_from_inside_on_pages),
         EACH(test_extract__cancels_what_waits),
-        EACH(test_extract__answers_when_the_child_is_killed),
+        EACH(test_extract__goes_on_when_the_child_is_killed),
+        EACH(test_extract__leaves_it_to_the_pipeline_when_all_children_are_killed),
         EACH(test_extract__goes_on_after_a_crash_between_two_pages),
         EACH(test_extract__reads_on_when_everybody_is_told_to_end),
         EACH(test_extract__does_not_hold_its_own_standstill_against_a_page),
@@ -278,6 +327,7 @@ int main(void)
         EACH(test_extract__outlives_its_zygote),
         EACH(test_extract__answers_all_when_it_closes),
         EACH(test_extract__leaves_no_process_and_no_descriptor_behind),
+        EACH(test_extract__replaces_a_helper_that_has_grown),
         EACH(test_extract__says_why_it_cannot_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
