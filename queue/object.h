@@ -3,6 +3,7 @@
  *
  * One header, two implementations behind it: S3 (any vendor, SigV4) and file:// (a directory whose
  * sub-folders are the keys; the bucket's name is only a word then).
+ * A document that lies behind a link (queue/links.h) comes from there, whatever the bucket is.
  * What an answer means: 404 -> ERR_GONE, 304 -> is_unchanged, 403 -> ERR_DENIED (never "gone"),
  * over the cap -> ERR_TOO_LARGE, zero bytes -> success with body_bytes 0.
  * Owns:   its connections and credentials. Borrows every request until on_done.
@@ -27,6 +28,7 @@ struct objects_options {
     uint64_t timeout_ms; /* of one request */
     uint32_t connections_max;
     struct text shared_prefix;    /* file:// only, usually none: queue/file.h */
+    bool allows_private_links;    /* MILLRACE_LINKS_ALLOW_PRIVATE: any address, also without TLS */
     struct text sse_customer_key; /* SSE-C: base64 of 32 bytes, or none; needs https */
     const char *(*getenv)(
         const char *name); /* the AWS credential chain; secrets are never logged */
@@ -45,6 +47,7 @@ struct object_request {
     const struct tenant
         *tenant; /* required for GET, HEAD, PUT: the key must lie in its prefix (asserted) */
     struct text bucket, key;   /* LIST: key is the prefix */
+    struct text link;          /* GET, HEAD: fetched from there instead, or none; a secret */
     struct text if_none_match; /* GET: an eTag without quotes, or none */
     struct text version_id;    /* GET, HEAD: or none */
     uint64_t size_hint;        /* GET: what an event said; large ones come in parts. 0: unknown */

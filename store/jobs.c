@@ -5,7 +5,7 @@
 
 #define DEADLINE_MS 60000
 #define RETRY_MS 500
-#define PARAMS_MAX 12
+#define PARAMS_MAX 13
 
 /* A statement that is asked again, with the same ids, until it is answered. */
 struct run {
@@ -15,7 +15,7 @@ struct run {
     void (*on_answer)(struct run *run, const struct pg_result *result, const struct error *err);
     uint64_t start_ms;
     struct timer retry;
-    struct pg_array arrays[6];
+    struct pg_array arrays[7];
     struct pg_param params[PARAMS_MAX];
     char due_ms[24];
     struct pg_statement statement;
@@ -110,7 +110,7 @@ static void on_registered(struct run *run, const struct pg_result *result, const
 
 static void add_documents(struct run *run, const struct jobs_register *request)
 {
-    static const uint32_t TYPES[] = {PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8};
+    static const uint32_t TYPES[] = {PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT};
     struct pg_array *columns = run->arrays;
     for (size_t i = 0; i < COUNT_OF(TYPES); i++)
         columns[i] = pg_array_new(TYPES[i]);
@@ -122,6 +122,7 @@ static void add_documents(struct run *run, const struct jobs_register *request)
         pg_array_add_text(&columns[3], row->title.bytes ? row->title : TEXT_NONE);
         pg_array_add_text(&columns[4], row->source_type.bytes ? row->source_type : TEXT("upload"));
         pg_array_add_i64(&columns[5], (int64_t)row->size_bytes);
+        pg_array_add_text(&columns[6], row->link.bytes ? row->link : TEXT_NONE);
     }
     for (size_t i = 0; i < COUNT_OF(TYPES); i++)
         run->params[6 + i] = pg_array_param(&columns[i]);

@@ -16,6 +16,7 @@ struct job_document {
     struct text title;
     struct text source_type; /* "upload", "s3", "url" */
     uint64_t size_bytes;
+    struct text link; /* with "url": where it is fetched from; a secret */
 };
 struct jobs_register {
     const struct tenant *tenant;

@@ -17,6 +17,7 @@
 #include "store/pg.h"
 #include "worker/model/chunk.h"
 #include "worker/model/document.h"
+#include "worker/model/link.h"
 #include "worker/model/tenant.h"
 
 #define LEDGER_BATCH_MAX 5000
@@ -71,6 +72,8 @@ struct ledger_claim {
     bool is_tenant_active;
     bool is_over_quota;
     uint64_t busy_ms;         /* CLAIM_BUSY: how long the other lease still runs */
+    struct buffer link;       /* where the document is fetched from, when that is no bucket: the
+                                 caller wipes and releases it */
     struct list_node waiting; /* private from here */
     uint32_t tries;
 };

@@ -111,6 +111,8 @@ static bool take(struct list_node *node, const struct pg_result *result, size_t 
     claim->is_tenant_active = number_or_0(result, row, 9) == 1;
     claim->is_over_quota = number_or_0(result, row, 10) == 1;
     claim->busy_ms = number_or_0(result, row, 11);
+    buffer_clear(&claim->link);
+    buffer_append_text(&claim->link, pg_value(result, row, 12));
     return true;
 }
 
@@ -141,5 +143,6 @@ void ledger_claim(struct ledger *ledger, struct ledger_claim *claim)
 {
     assert(claim->fence >= 1 && claim->fence <= INT64_MAX);
     claim->tries = 0;
+    claim->link = buffer_new(LINK_BYTES_MAX);
     ledger_lane_submit(ledger, LANE_CLAIM, &claim->waiting);
 }

@@ -17,7 +17,7 @@ extern const char SQL_CLAIM_DOCUMENTS[]; /* ... $5 schema prefix text, $6 bucket
 extern const char SQL_CLAIM_LOCK[];      /* $1 documents, $2 jobs */
 /* ... $5 fences int8[], $6 pipeline text, $7 schema prefix text, $8 lease in ms int8
  * answers: at, verdict, item's job, gen, etag, gen is of this pipeline 0/1, chunk count, starts,
- * control, is active 0/1, over quota 0/1, busy for ms */
+ * control, is active 0/1, over quota 0/1, busy for ms, link */
 extern const char SQL_CLAIM[];
 
 /* Before INTEND, FINISH and RELEASE: the documents' rows, in one order for everybody. $1 documents
@@ -62,7 +62,7 @@ extern const char SQL_SWEEP_STAGED[];
 
 /* $1 job uuid, $2 user uuid, $3 job type text, $4 config text (JSON), $5 due in ms int8, $6 schema
  * prefix text, $7 documents uuid[], $8 buckets text[], $9 keys text[], $10 titles text[], $11
- * source types text[], $12 sizes int8[] answers: admitted users 0/1, new jobs 0/1, jobs of that id
+ * source types text[], $12 sizes int8[], $13 links text[] answers: admitted users 0/1, new jobs 0/1, jobs of that id
  * and another user 0/1 */
 extern const char SQL_JOB_REGISTER[];
 

@@ -61,6 +61,7 @@ static bool open_objects(struct app *app, struct error *err)
         .endpoint = config->s3_endpoint,
         .region = config->aws_region,
         .shared_prefix = config->file_shared_prefix,
+        .allows_private_links = config->links_allow_private,
         .sse_customer_key = config->s3_sse_customer_key,
         .is_path_style = config->s3_path_style,
         .bytes_max = config->file_bytes_max,

@@ -1,5 +1,6 @@
 /*
- * millrace submit TENANT FILE...: files of this machine become documents of one job.
+ * millrace submit TENANT FILE...: files of this machine, and what lies behind https links, become
+ * documents of one job.
  *
  * What can be wrong is looked for before anything is done. Then: the job with its documents and
  * open items in one transaction, the objects, the events.
@@ -18,6 +19,7 @@
 #include "worker/cmd.h"
 #include "worker/dev_feed.h"
 #include "worker/job_show.h"
+#include "worker/model/link.h"
 #include "worker/rows.h"
 #include "worker/submission.h"
 
@@ -74,13 +76,31 @@ static bool look_at_file(const struct submit *submit, struct submission_file *fi
     return true;
 }
 
+/* A link is fetched by the worker; here only its form can be wrong. */
+static bool look_at_link(const struct submit *submit, const struct submission_file *file,
+                         struct error *err)
+{
+    if (link_check(text_from(file->link), submit->config.links_allow_private, err))
+        return true;
+    err->code = ERR_USAGE;
+    return error_wrap(err, "%s", file->path);
+}
+
+static bool write_key(const struct submit *submit, const struct submission_file *file,
+                      struct buffer *key, struct error *err)
+{
+    struct tenant tenant;
+    if (file->link)
+        return link_key(text_from(file->link), &submit->tenant, key, err);
+    buffer_format(key, "%s", submit->tenant.prefix);
+    buffer_append_text(key, name_of(file->path));
+    return tenant_from_key(buffer_text(key), &tenant, err);
+}
+
 static bool name_file(const struct submit *submit, struct submission_file *file, struct error *err)
 {
-    AUTO_BUFFER struct buffer key = buffer_new(2 * TENANT_KEY_BYTES_MAX);
-    struct tenant tenant;
-    buffer_format(&key, "%s", submit->tenant.prefix);
-    buffer_append_text(&key, name_of(file->path));
-    if (!tenant_from_key(buffer_text(&key), &tenant, err)) {
+    AUTO_BUFFER struct buffer key = buffer_new(2 * LINK_BYTES_MAX);
+    if (!write_key(submit, file, &key, err)) {
         err->code = ERR_USAGE; /* here it is the file's name that cannot be one */
         return error_wrap(err, "%s", file->path);
     }
@@ -94,6 +114,15 @@ static int compare_files(const void *a, const void *b)
                   ((const struct submission_file *)b)->key);
 }
 
+/* The query of a link is a secret: it is shown nowhere. */
+static void take_argument(struct submission_file *file, struct text argument)
+{
+    struct text query;
+    bool is_link = link_is_link(argument);
+    file->path = xstrdup(is_link ? text_cut(argument, '?', &query) : argument);
+    file->link = is_link ? xstrdup(argument) : NULL;
+}
+
 static bool look_at_files(struct submit *submit, const struct invocation *invocation,
                           struct error *err)
 {
@@ -101,8 +130,10 @@ static bool look_at_files(struct submit *submit, const struct invocation *invoca
     submit->files = xcalloc(submit->file_count, sizeof(*submit->files));
     for (size_t i = 0; i < submit->file_count; i++) {
         struct submission_file *file = &submit->files[i];
-        file->path = xstrdup(text_from(invocation->argv[i + 1]));
-        if (!look_at_file(submit, file, err) || !name_file(submit, file, err))
+        take_argument(file, text_from(invocation->argv[i + 1]));
+        bool is_fine =
+            file->link ? look_at_link(submit, file, err) : look_at_file(submit, file, err);
+        if (!is_fine || !name_file(submit, file, err))
             return false;
         submit->bytes += file->bytes;
     }
@@ -151,10 +182,12 @@ static bool register_job(struct submit *submit, struct error *err)
     submit->documents = xcalloc(submit->file_count, sizeof(*submit->documents));
     for (size_t i = 0; i < submit->file_count; i++)
         submit->documents[i] = (struct job_document){
-            .document = document_of(submit->bucket, text_from(submit->files[i].key)),
+            .document = document_of(submit->files[i].link ? LINK_BUCKET : submit->bucket,
+                                    text_from(submit->files[i].key)),
             .title = name_of(submit->files[i].path),
-            .source_type = TEXT("upload"),
+            .source_type = submit->files[i].link ? TEXT("url") : TEXT("upload"),
             .size_bytes = submit->files[i].bytes,
+            .link = text_from(submit->files[i].link),
         };
     submit->registration = (struct jobs_register){
         .tenant = &submit->tenant,
@@ -341,8 +374,14 @@ static bool read_arguments(struct submit *submit, const struct invocation *invoc
 }
 
 /* The folder of a `dev` is its bucket, and it is never written to. */
-static bool choose_bucket(struct submit *submit, struct error *err)
+static bool choose_bucket(struct submit *submit, const struct invocation *invocation,
+                          struct error *err)
 {
+    bool has_files = false;
+    for (int i = 1; i < invocation->argc; i++)
+        has_files |= !link_is_link(text_from(invocation->argv[i]));
+    if (!has_files)
+        return true;
     const struct config *config = &submit->config;
     struct text folder =
         text_slice(config->s3_endpoint, TEXT("file://").bytes, config->s3_endpoint.bytes);
@@ -378,6 +417,9 @@ static void release(struct submit *submit)
     for (size_t i = 0; i < submit->file_count; i++) {
         xfree(submit->files[i].path);
         xfree(submit->files[i].key);
+        if (submit->files[i].link)
+            secret_wipe(submit->files[i].link, strlen(submit->files[i].link));
+        xfree(submit->files[i].link);
     }
     xfree(submit->files);
     xfree(submit->documents);
@@ -399,7 +441,7 @@ int cmd_submit(struct invocation *invocation)
     else if (has_options && cmd_load_config(invocation, NEEDS, &submit->config)) {
         submit->term =
             term_on(stderr, environment_get(&invocation->environment, "NO_COLOR") != NULL);
-        code = choose_bucket(submit, &err) && look_at_files(submit, invocation, &err)
+        code = choose_bucket(submit, invocation, &err) && look_at_files(submit, invocation, &err)
                    ? run_submit(submit, invocation)
                    : cmd_fail(&err);
     }

@@ -6,6 +6,7 @@
 #include "queue/event.h"
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
+#include "worker/model/link.h"
 #include "worker/parcel.h"
 
 #define PARSE_BYTES_MAX \
@@ -290,7 +291,8 @@ static bool admit_event(struct intake *intake, struct parcel *parcel, const stru
     char identity[1024];
     if (event->kind == EVENT_BAD)
         return error_set(err, event->code, "%.*s", TEXT_ARGS(event->reason));
-    if (!is_our_bucket(intake->pipeline, event->bucket))
+    bool is_link = event->has_job && text_equal(event->bucket, LINK_BUCKET);
+    if (!is_link && !is_our_bucket(intake->pipeline, event->bucket))
         return error_set(err, ERR_EVENT_BUCKET, "bucket %.*s is not in S3_BUCKET",
                          TEXT_ARGS(event->bucket));
     if (!tenant_from_key(event->key, &tenant, err))

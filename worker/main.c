@@ -23,6 +23,7 @@ static const struct command COMMANDS[] = {
      false, cmd_dev},
     {"submit", "TENANT FILE... [--id UUID] [--wait]", "upload files of a tenant as one job",
      "  TENANT      the user's id\n"
+     "  FILE        of this machine, or an https link (presigned or not) that the worker fetches\n"
      "  --id UUID   the job's id: the same again is the same job, and goes on where it stopped\n"
      "  --wait      until the job is final, with a bar; exit code 1 when documents failed\n",
      true, cmd_submit},

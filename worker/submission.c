@@ -8,6 +8,7 @@
 #include "queue/event.h"
 #include "queue/object.h"
 #include "worker/base/memory.h"
+#include "worker/model/link.h"
 
 #define LANES 8 /* files under way at once */
 #define ATTEMPTS_MAX 5
@@ -126,11 +127,11 @@ static bool write_event(struct lane *lane, struct error *err)
     const struct submission_order *order = &lane->submission->order;
     struct event event = {
         .kind = EVENT_PUT,
-        .bucket = order->bucket,
+        .bucket = lane->file->link ? LINK_BUCKET : order->bucket,
         .key = text_from(lane->file->key),
         .etag = text_from(lane->put.etag),
         .size_bytes = lane->bytes,
-        .has_size = true,
+        .has_size = !lane->file->link,
         .time_ms = loop_wall_ms(order->app->loop),
     };
     lane->event = buffer_new(EVENT_BYTES_MAX);
@@ -141,17 +142,23 @@ static bool write_event(struct lane *lane, struct error *err)
 
 /* ---- the object ------------------------------------------------------------------------------ */
 
+static void announce(struct lane *lane)
+{
+    struct error err;
+    if (write_event(lane, &err))
+        produce(lane);
+    else
+        fail(lane, &err);
+}
+
 static void on_put(struct object_request *request, const struct error *err)
 {
     struct lane *lane = container_of(request, struct lane, put);
-    struct error own;
     lane->is_uploading = false;
     if (err)
         retry_or_fail(lane, err);
-    else if (!write_event(lane, &own))
-        fail(lane, &own);
     else
-        produce(lane);
+        announce(lane);
 }
 
 static void upload(struct lane *lane)
@@ -178,6 +185,12 @@ static void take(struct lane *lane, const struct submission_file *file)
     lane->file = file;
     lane->attempts = 0;
     lane->submission->busy_count++;
+    lane->bytes = 0;
+    if (file->link) {
+        lane->put = (struct object_request){.body_fd = -1};
+        announce(lane);
+        return;
+    }
     lane->fd = open(file->path, O_RDONLY | O_CLOEXEC);
     if (lane->fd < 0 || fstat(lane->fd, &status) != 0) {
         error_set_errno(&err, ERR_USAGE, errno, "it could be read a moment ago");

@@ -1,5 +1,6 @@
 /*
- * submission.h - uploads the files of a registered job and produces their events, several at once.
+ * submission.h - uploads the files of a registered job and produces their events, several at once;
+ * of its links only the events.
  *
  * An event is produced when its object is in the bucket; what may pass is tried again for a while.
  * All of it may be repeated: the same object, the same item.
@@ -14,8 +15,9 @@
 #include "worker/model/tenant.h"
 
 struct submission_file {
-    char *path; /* owned by whoever made it */
+    char *path; /* owned by whoever made it; of a link: what may be shown of it */
     char *key;  /* users/<uuid>/<file name> */
+    char *link; /* NULL: a file of this machine. Nothing is uploaded: the worker fetches it */
     uint64_t bytes;
     bool is_final; /* its item has an outcome already: nothing is done */
 };

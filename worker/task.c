@@ -229,6 +229,7 @@ static void start_fetch(struct task *task)
         .if_none_match =
             claim->has_live && claim->is_live_current ? text_from(claim->live_etag) : TEXT_NONE,
         .size_hint = task->arrival->size_bytes,
+        .link = buffer_text(&claim->link),
         .body_fd = -1,
         .on_done = on_fetched,
     };
@@ -257,7 +258,7 @@ static void on_looked(struct object_request *get, const struct error *err)
     else if (err && !is_last_try)
         task_fail(task, err);
     else if (err) /* not even a look was to be had: what is live cannot be known to be the newest */
-        task_conclude(task, EFFECT_DROP, task->conclusion.outcome);
+        task_conclude(task, task_effect_of_failure(task), task->conclusion.outcome);
     else if (task->arrival->is_removal)
         on_still_there(task);
     else
@@ -274,6 +275,7 @@ static void start_look(struct task *task)
         .tenant = &task->tenant,
         .bucket = task->object->document.bucket,
         .key = task->object->document.key,
+        .link = buffer_text(&task->claim.link),
         .body_fd = -1,
         .on_done = on_looked,
     };

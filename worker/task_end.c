@@ -29,6 +29,9 @@ void task_end(struct task *task, enum task_end how)
     task->verdict.end = how;
     events->on_ended(events->arg, task, &task->verdict);
     flow_free(task->flow);
+    if (task->claim.link.data)
+        secret_wipe(task->claim.link.data, task->claim.link.allocated_bytes);
+    buffer_release(&task->claim.link);
     xfree(task);
 }
 
@@ -64,7 +67,9 @@ enum document_effect task_effect_of_failure(const struct task *task)
 {
     bool is_same = task->claim.has_live && task->get.etag[0] &&
                    strcmp(task->get.etag, task->claim.live_etag) == 0;
-    return is_same ? EFFECT_KEEP : EFFECT_DROP;
+    /* A link that has ended says nothing about what lies behind it. */
+    bool is_unseen = task->claim.has_live && task->claim.link.bytes && !task->get.etag[0];
+    return is_same || is_unseen ? EFFECT_KEEP : EFFECT_DROP;
 }
 
 void task_fail(struct task *task, const struct error *err)

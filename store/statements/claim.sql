@@ -13,6 +13,7 @@ r as materialized ( -- which item this event runs
 v as materialized (
     select r.*, d.gen, d.etag, d.gen_pipeline, d.chunk_count, d.starts, d.fence is distinct from r.fence as is_new_attempt,
            coalesce(j.control, 'none') as control, u.is_active,
+           case when d.file_source_type = 'url' then d.file_path end as link,
            coalesce(u.total_documents - (d.gen is not null)::int >= s.documents_max
                     or u.total_storage_bytes - case when d.gen is null then 0 else d.file_size end >= s.storage_bytes_max,
                     false) as is_over_quota,
@@ -46,5 +47,5 @@ a as (
     select job, doc, item_job from v where bare and item_job <> job and verdict in ('go', 'parked') order by job
         on conflict do nothing)
 select at, verdict, item_job, gen, etag, (gen_pipeline = $6)::int, chunk_count, starts + is_new_attempt::int, control,
-       is_active::int, is_over_quota::int, busy_ms
+       is_active::int, is_over_quota::int, busy_ms, link
   from v

@@ -1,7 +1,7 @@
 with u as (select u.id from users u where u.id = $2 and millrace_tenant_fits(u, $6)),
 e as materialized (
-    select distinct on (doc) * from unnest($7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[], $12::int8[])
-                                    e(doc, bucket, key, title, source_type, size)),
+    select distinct on (doc) * from unnest($7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[], $12::int8[],
+                                           $13::text[]) e(doc, bucket, key, title, source_type, size, link)),
 j as (
     insert into processing_jobs (id, user_id, job_type, status, total_documents, processed_count, failed_count, config,
                                  bytes_total, created_at, updated_at)
@@ -10,9 +10,10 @@ j as (
 d as (
     insert into documents (id, job_id, user_id, title, file_path, file_source_type, file_size, status, tags, bucket, object_key,
                            created_at, updated_at)
-    select e.doc, j.id, $2, coalesce(e.title, regexp_replace(e.key, '^.*/', '')), e.key, e.source_type, e.size, 'pending', '[]',
+    select e.doc, j.id, $2, coalesce(e.title, regexp_replace(e.key, '^.*/', '')), coalesce(e.link, e.key), e.source_type, e.size, 'pending', '[]',
            e.bucket, e.key, now(), now() from e, j order by e.doc
-        on conflict do nothing),
+        on conflict (id) do update set file_path = excluded.file_path, updated_at = now() -- a fresh link: the old one may have ended
+           where documents.file_source_type = 'url' and excluded.file_source_type = 'url' and documents.user_id = $2),
 i as (
     insert into job_items (job_id, document_id, due, size_bytes)
     select j.id, e.doc, now() + $5 * interval '1 millisecond', e.size from e, j order by e.doc)

@@ -6,6 +6,8 @@
  * here; what a status means is the service's business. One exception to "no retries" is libcurl's:
  * a kept connection that turns out to be dead before the first byte of an answer is replaced, and
  * the request sent again, so whatever is sent must stand being sent twice.
+ * With is_public_only it is the address that is really connected to which counts, whatever the name
+ * said a moment ago (worker/base/address.h).
  * Errors: ERR_UNREACHABLE (connecting or talking broke off; was_sent tells them apart),
  *         ERR_TIMEOUT, ERR_TOO_LARGE, ERR_IO (body_fd, reply_fd), ERR_PROTOCOL, ERR_CONFIG (no
  *         such URL), ERR_CANCELLED, ERR_SHUTDOWN. Messages name the host, never the path or the
@@ -30,6 +32,7 @@ struct http_options {
     uint64_t stall_timeout_ms; /* less than 1 byte/s for so long, also while waiting for the answer,
                                   ends a request; rounded up to seconds; 0: never */
     struct text ca_file;       /* NUL-terminated path, or none: the system's */
+    bool is_public_only;       /* ERR_LINK_FORBIDDEN instead of connecting to any other address */
     enum metric_lane lane;     /* which label its metrics carry */
 };
 

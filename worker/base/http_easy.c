@@ -1,10 +1,12 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "worker/base/address.h"
 #include "worker/base/http_private.h"
 #include "worker/base/memory.h"
 
@@ -127,11 +129,28 @@ static int on_send(void *arg, char *remote_ip, char *local_ip, int remote_port, 
     return CURL_PREREQFUNC_OK;
 }
 
+static bool is_public(const struct curl_sockaddr *address)
+{
+    struct sockaddr_storage copy = {0}; /* curl's own struct promises no alignment */
+    memcpy(&copy, &address->addr,
+           address->addrlen < sizeof(copy) ? address->addrlen : sizeof(copy));
+    if (address->family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&copy;
+        return address_is_public_v4((const uint8_t *)&v4->sin_addr);
+    }
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&copy;
+    return address->family == AF_INET6 && address_is_public_v6((const uint8_t *)&v6->sin6_addr);
+}
+
 /* libcurl 7.88 leaves its sockets open in children: the sandbox must not get one. */
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    (void)arg;
+    struct http_exchange *exchange = arg;
     (void)purpose;
+    if (exchange->is_public_only && !is_public(address)) {
+        http_exchange_doom(exchange, ERR_LINK_FORBIDDEN, "it has an address that is not public");
+        return CURL_SOCKET_BAD;
+    }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
@@ -183,6 +202,7 @@ static bool set_callbacks(CURL *easy, struct http_exchange *exchange)
            SET(easy, CURLOPT_HEADERFUNCTION, on_header) &&
            SET(easy, CURLOPT_HEADERDATA, exchange) &&
            SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket) &&
+           SET(easy, CURLOPT_OPENSOCKETDATA, exchange) &&
            SET(easy, CURLOPT_READFUNCTION, on_upload) && SET(easy, CURLOPT_READDATA, exchange) &&
            SET(easy, CURLOPT_SEEKFUNCTION, on_seek) && SET(easy, CURLOPT_SEEKDATA, exchange) &&
            SET(easy, CURLOPT_PREREQFUNCTION, on_send) && SET(easy, CURLOPT_PREREQDATA, exchange);
@@ -295,6 +315,7 @@ bool http_easy_prepare(struct http_exchange *exchange, const struct http_options
 {
     CURL *easy = exchange->easy;
     exchange->message[0] = '\0';
+    exchange->is_public_only = options->is_public_only;
     bool is_ready = set_protocol(easy) && set_transport(easy, options) &&
                     set_callbacks(easy, exchange) && set_method(easy, exchange->request) &&
                     set_headers(easy, exchange) && set_url(easy, exchange);

@@ -15,6 +15,7 @@
 
 struct http_exchange {
     struct http *http;            /* NULL once it is answered */
+    bool is_public_only;          /* of the client's options */
     struct http_request *request; /* borrowed until then */
     struct list_node node;
     struct list *list; /* the one it is in: waiting, running or doomed */

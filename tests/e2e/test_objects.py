@@ -1,0 +1,129 @@
+"""Where documents come from: links instead of objects, and buckets that keep versions."""
+
+import hashlib
+import http.server
+import json
+import threading
+import unittest
+import uuid
+
+import harness
+import pdf
+
+SECRET = "5ecret0f4cafe"
+
+
+def body(word):
+    return pdf.document([[f"# {word}", f"All of this is about the {word}. " * 20]], word)
+
+
+def open_real(test, **settings):
+    if harness.WANTS_DEV:
+        test.skipTest("--dev")
+    try:
+        return harness.RealWorld(**settings)
+    except harness.common.Unavailable as why:
+        return test.skipTest(str(why))
+
+
+class Host:
+    """Somebody's web server: {path: bytes}; what is not there is refused, as an ended link is."""
+
+    def __init__(self):
+        self.files, self.seen = {}, []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.seen.append((self.path, dict(self.headers)))
+                data = outer.files.get(self.path.partition("?")[0])
+                self.send_response(200 if data else 403)
+                if data:
+                    self.send_header("ETag", f'"{hashlib.md5(data).hexdigest()}"')
+                self.send_header("Content-Length", str(len(data or b"")))
+                self.end_headers()
+                self.wfile.write(data or b"")
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.name = f"127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def link(self, path):
+        return f"http://{self.name}{path}?X-Amz-Signature={SECRET}{uuid.uuid4().hex}&X-Amz-Expires=9"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Links(unittest.TestCase):
+    def setUp(self):
+        self.world = self.enterContext(open_real(self, MILLRACE_LINKS_ALLOW_PRIVATE="true"))
+        self.world.add_tenant()
+        self.world.start_worker()
+        self.world.bucket.put(self.world.key(0, "first.pdf"), body("weir"))  # makes the topic
+        self.world.settle(until=self.world.documents)
+        self.host, self.linked = Host(), {}
+        self.addCleanup(self.host.close)
+        bucket = self.world.objects
+        self.world.objects = lambda: {**bucket(), **self.linked}
+
+    def submit(self, *links, **settings):
+        done = self.world.millrace(
+            "submit", self.world.tenants[0], *links, "--wait", "--json", **settings
+        )
+        self.assertNotIn(SECRET, done.stdout + done.stderr)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return [(line["outcome"], line["code"]) for line in lines if "outcome" in line]
+
+    def hold(self, path, data):
+        self.host.files[path] = data
+        key = self.world.key(0, f"{self.host.name}{path}")
+        self.linked[key] = (hashlib.md5(data).hexdigest(), len(data))
+        return key
+
+    def test_a_link_becomes_a_document_and_a_fresh_one_is_the_same(self):
+        key = self.hold("/a%20b/sluice.pdf", body("sluice"))
+        self.assertEqual([("success", None)], self.submit(self.host.link("/a%20b/sluice.pdf")))
+        [(path, headers)] = self.host.seen
+        self.assertTrue(path.startswith(f"/a%20b/sluice.pdf?X-Amz-Signature={SECRET}"), path)
+        self.assertNotIn("Authorization", headers)
+        self.assertEqual(
+            [("skipped", "unchanged")], self.submit(self.host.link("/a%20b/sluice.pdf"))
+        )
+        self.hold("/a%20b/sluice.pdf", body("floodgate"))
+        self.assertEqual([("success", None)], self.submit(self.host.link("/a%20b/sluice.pdf")))
+
+        # A link that has ended says nothing about what lay behind it: that stays.
+        del self.host.files["/a%20b/sluice.pdf"]
+        self.assertEqual(
+            [("failed", "link_refused")], self.submit(self.host.link("/a%20b/sluice.pdf"))
+        )
+        self.world.settle()
+        self.assertEqual("success", self.world.documents()[key][0])
+        self.assertEqual([], self.world.faults())
+
+        # Inside is reached only where that is allowed, whatever a link says.
+        self.world.stop_workers()
+        before = len(self.host.seen)
+        self.world.settings["MILLRACE_LINKS_ALLOW_PRIVATE"] = "false"
+        self.world.start_worker()
+        inside = self.submit(
+            self.host.link("/a%20b/sluice.pdf"), MILLRACE_LINKS_ALLOW_PRIVATE="true"
+        )
+        self.assertEqual([("failed", "link_refused")], inside)  # not even TLS
+        inside = self.submit(f"https://{self.host.name}/other.pdf?x={SECRET}")
+        self.assertEqual([("failed", "link_forbidden")], inside)
+        self.assertEqual(before, len(self.host.seen))
+        for log in self.world.logs:
+            self.assertNotIn(SECRET, log.read_text())
+        self.assertEqual(
+            [], self.world.query("select 1 from dead_letters where value::text like %s", f"%{SECRET}%")
+        )
+
+
+if __name__ == "__main__":
+    harness.main()
