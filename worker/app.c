@@ -15,6 +15,22 @@
 #define CALL_TIMEOUT_MS 60000
 #define STORE_TIMEOUT_MS 30000 /* protocol point 4 */
 
+struct extract_limits app_extract_limits(const struct config *config)
+{
+    struct extract_limits limits = extract_limits_default();
+    limits.memory_bytes = config->extract_memory;
+    limits.cpu_seconds = (uint32_t)(config->extract_cpu / 1000);
+    limits.page_timeout_ms = config->extract_page_timeout;
+    limits.wall_ms = config->extract_timeout;
+    limits.wall_page_ms = config->extract_timeout_page;
+    limits.wall_max_ms = config->extract_timeout_max;
+    limits.pages_max = config->extract_pages_max;
+    limits.page_text_bytes_max = config->extract_page_text;
+    limits.text_bytes_max = config->extract_text;
+    limits.range_pages = config->extract_range_pages;
+    return limits;
+}
+
 bool app_has_vectors_in_postgres(const struct app *app)
 {
     return app->config->vector_store != CONFIG_PINECONE;

@@ -16,6 +16,7 @@
 struct pg;
 struct objects;
 struct extract;
+struct extract_limits;
 struct embed;
 struct vectors;
 struct ledger;
@@ -36,6 +37,8 @@ struct app {
 bool app_open(struct app *app, const struct config *config, unsigned needs,
               struct error *err) MUST_CHECK;
 void app_close(struct app *app); /* runs the loop until all is closed; half-open is allowed */
+/* Of every child, as configured. */
+struct extract_limits app_extract_limits(const struct config *config);
 bool app_has_vectors_in_postgres(const struct app *app);
 /* ERR_SCHEMA when the database is not at our version; runs the loop. */
 bool app_check_schema(struct app *app, struct error *err) MUST_CHECK;

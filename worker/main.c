@@ -49,6 +49,12 @@ static const struct command COMMANDS[] = {
      "is "
      "a hole.\n",
      true, cmd_verify},
+    {"extract", "FILE [--limits]", "the text of a file, read as a worker reads it",
+     "  Pages are separated by form feeds; with --json each is an object, and the last object "
+     "tells\n"
+     "  how it ended. No service is asked.\n"
+     "  --limits    also what it may use, what it has used, and what it ran into\n",
+     false, cmd_extract},
     {"migrate", "", "create or upgrade the database schema", NULL, false, cmd_migrate},
 };
 

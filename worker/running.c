@@ -25,22 +25,6 @@ struct running {
     bool is_queue_closed, is_mirror_closed;
 };
 
-static struct extract_limits extraction_of(const struct config *config)
-{
-    struct extract_limits limits = extract_limits_default();
-    limits.memory_bytes = config->extract_memory;
-    limits.cpu_seconds = (uint32_t)(config->extract_cpu / 1000);
-    limits.page_timeout_ms = config->extract_page_timeout;
-    limits.wall_ms = config->extract_timeout;
-    limits.wall_page_ms = config->extract_timeout_page;
-    limits.wall_max_ms = config->extract_timeout_max;
-    limits.pages_max = config->extract_pages_max;
-    limits.page_text_bytes_max = config->extract_page_text;
-    limits.text_bytes_max = config->extract_text;
-    limits.range_pages = config->extract_range_pages;
-    return limits;
-}
-
 static struct pipeline pipeline_of(struct app *app)
 {
     const struct config *config = app->config;
@@ -65,7 +49,7 @@ static struct pipeline pipeline_of(struct app *app)
                 .embed_wait_ms = EMBED_WAIT_MS,
             },
         .chunking = chunking_of(config),
-        .extraction = extraction_of(config),
+        .extraction = app_extract_limits(config),
         .buckets = config->buckets,
         .bucket_count = config->bucket_count,
         .dimension_count = config->embedding_dimensions,
