@@ -13,7 +13,8 @@
 
 struct child {
     const struct wire_job *job;
-    struct buffer out; /* whole frames, not sent yet */
+    struct buffer out;   /* whole frames, not sent yet */
+    struct buffer marks; /* of the page at hand, as they go out */
     struct reader_block block;
     char input[INPUT_BYTES]; /* a part of a frame */
     size_t input_bytes;
@@ -122,7 +123,12 @@ static bool await_range(struct child *child, struct wire_range *ret_range)
 static void send_page(struct child *child, const struct page *page)
 {
     struct wire_frame frame = {.type = WIRE_PAGE};
-    frame.page = (struct wire_page){page->number, page->flags, page->text};
+    buffer_clear(&child->marks);
+    for (size_t i = 0; i < page->mark_count; i++)
+        if (!wire_marks_put(&child->marks, &page->marks[i]))
+            _exit(EXIT_LOST); /* reader_add_page() sees to it that they are not too many */
+    frame.page =
+        (struct wire_page){page->number, page->flags, buffer_text(&child->marks), page->text};
     while (child->credit <= 0)
         hear(child);
     send_frame(child, &frame);
@@ -205,7 +211,9 @@ void helper_child_run(const struct sandbox *sandbox, const struct wire_job *job,
     struct child child = {.job = job, .credit = job->credit};
     struct sandbox_limits limits = {job->memory_bytes, job->cpu_seconds};
     struct error err;
-    child.out = buffer_new(FLUSH_BYTES + job->page_text_bytes_max + 2 * WIRE_PACKET_BYTES_MAX);
+    child.marks = buffer_new(WIRE_MARKS_MAX * WIRE_MARK_BYTES);
+    child.out = buffer_new(FLUSH_BYTES + job->page_text_bytes_max + child.marks.bytes_max +
+                           2 * WIRE_PACKET_BYTES_MAX);
     reader_block_init(&child.block, job->page_text_bytes_max, progress);
     for (size_t i = 0; i < WIRE_SKIPS_MAX; i++)
         child.block.page_skips[i] = job->page_skips[i];

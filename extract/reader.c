@@ -31,12 +31,12 @@ bool reader_add_page(struct reader_block *block, const struct page *page, struct
     block->text_ats[at] = block->text.bytes;
     block->mark_ats[at] = block->marks.bytes;
     kept->text.bytes = page->text.bytes;
-    kept->mark_count = page->mark_count;
+    kept->mark_count = wire_marks_count(page->mark_count, page->text.bytes);
     kept->flags = page->flags & ~(uint32_t)(PAGE_HAS_NO_TEXT | PAGE_IS_SKIPPED);
     if (page->text.bytes == 0)
         kept->flags |= PAGE_HAS_NO_TEXT;
     if (buffer_append_text(&block->text, page->text) &&
-        buffer_append(&block->marks, page->marks, page->mark_count * sizeof(*page->marks)))
+        buffer_append(&block->marks, page->marks, kept->mark_count * sizeof(*page->marks)))
         return true;
     return error_set(err, ERR_TEXT_MAX, "page %u has more text or marks than allowed",
                      page->number);

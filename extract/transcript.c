@@ -6,9 +6,7 @@
 #include "extract/range.h"
 
 #define ROOM_BYTES ((size_t)64 << 10)
-#define PAGE_FLAGS                                                                       \
-    (PAGE_HAS_NO_TEXT | PAGE_IS_RIGHT_TO_LEFT | PAGE_IS_GARBLED | PAGE_HAS_HIDDEN_TEXT | \
-     PAGE_IS_SKIPPED)
+#define PAGE_FLAGS (PAGE_IS_PICTURE * 2 - 1) /* all there are */
 
 /* The only reasons a child may give; whatever else ends it is seen from outside. */
 static const enum error_code FAILURES[] = {
@@ -96,16 +94,49 @@ static void drop_range(struct transcript *transcript)
         transcript->ranges[i] = transcript->ranges[i + 1];
 }
 
+/* Where a code point begins, or the text ends. */
+static bool is_boundary(struct text text, uint32_t at)
+{
+    return at == text.bytes || (at < text.bytes && ((uint8_t)text.start[at] & 0xc0) != 0x80);
+}
+
+/* Marks must rise and hold something. */
+static bool take_marks(struct transcript *transcript, const struct wire_page *page,
+                       struct error *err)
+{
+    struct text rest = page->marks;
+    uint32_t passed = 0;
+    size_t count = rest.bytes / WIRE_MARK_BYTES;
+    if (count != wire_marks_count(count, page->text.bytes))
+        return is_lie(err, "more marks than text");
+    while (rest.bytes) {
+        struct mark mark;
+        if (!wire_marks_take(&rest, &mark))
+            return is_lie(err, "a mark that is none");
+        if (mark.byte_start < passed || mark.byte_end <= mark.byte_start ||
+            !is_boundary(page->text, mark.byte_start) || !is_boundary(page->text, mark.byte_end))
+            return is_lie(err, "a mark in the wrong place");
+        passed = mark.byte_end;
+        buffer_append(&transcript->marks, &mark, sizeof(mark));
+    }
+    return true;
+}
+
 static bool take_page(struct transcript *transcript, const struct wire_page *page,
                       struct page *ret_page, struct error *err)
 {
-    if (!check_page(transcript, page, err))
+    if (!check_page(transcript, page, err) || !take_marks(transcript, page, err))
         return false;
     if (transcript->ranges[0].page_first++ == transcript->ranges[0].page_last)
         drop_range(transcript);
     transcript->credit -= (int64_t)page->text.bytes;
     transcript->text_bytes += page->text.bytes;
-    *ret_page = (struct page){.number = page->number, .flags = page->flags, .text = page->text};
+    *ret_page = (struct page){
+        .number = page->number,
+        .flags = page->flags,
+        .text = page->text,
+        .mark_count = page->marks.bytes / WIRE_MARK_BYTES,
+    };
     return true;
 }
 
@@ -166,8 +197,10 @@ void transcript_init(struct transcript *transcript, struct extract_limits limits
 {
     *transcript = (struct transcript){.limits = limits, .credit = credit};
     /* a whole page, and room behind it */
-    transcript->input = buffer_new(limits.page_text_bytes_max + WIRE_HEADER_BYTES +
-                                   WIRE_PAGE_FIELDS_BYTES + 2 * ROOM_BYTES);
+    transcript->input =
+        buffer_new(limits.page_text_bytes_max + WIRE_HEADER_BYTES + WIRE_PAGE_FIELDS_BYTES +
+                   WIRE_MARKS_MAX * WIRE_MARK_BYTES + 2 * ROOM_BYTES);
+    transcript->marks = buffer_new(SIZE_MAX / 2); /* in proportion to text that credit limits */
 }
 
 void transcript_know(struct transcript *transcript, uint32_t page_count, uint32_t page_first)
@@ -183,6 +216,7 @@ void transcript_know(struct transcript *transcript, uint32_t page_count, uint32_
 void transcript_release(struct transcript *transcript)
 {
     buffer_release(&transcript->input);
+    buffer_release(&transcript->marks);
 }
 
 void transcript_resume(struct transcript *transcript, const uint32_t skips[WIRE_SKIPS_MAX])
@@ -222,10 +256,21 @@ void transcript_received(struct transcript *transcript, size_t bytes)
     transcript->input.bytes += bytes;
 }
 
+/* Only now: the buffer may have moved with each page. */
+static void point_to_marks(const struct transcript *transcript, struct page *pages, size_t count)
+{
+    const struct mark *marks = (const struct mark *)(const void *)transcript->marks.data;
+    for (size_t i = 0; i < count; i++) {
+        pages[i].marks = pages[i].mark_count ? marks : NULL;
+        marks += pages[i].mark_count;
+    }
+}
+
 bool transcript_pages(struct transcript *transcript, struct page *pages, size_t pages_max,
                       size_t *ret_count, struct error *err)
 {
     size_t count = 0;
+    buffer_clear(&transcript->marks);
     while (count < pages_max) {
         struct text input = text_slice(buffer_text(&transcript->input), transcript->input_at,
                                        transcript->input.bytes);
@@ -242,6 +287,7 @@ bool transcript_pages(struct transcript *transcript, struct page *pages, size_t 
         transcript->input_at += frame_bytes;
         count += frame.type == WIRE_PAGE;
     }
+    point_to_marks(transcript, pages, count);
     *ret_count = count;
     return true;
 }

@@ -35,6 +35,7 @@ struct transcript {
     int64_t credit;      /* bytes of text that may still be sent; the page that uses it up may
                             exceed it */
     struct buffer input; /* private from here */
+    struct buffer marks; /* of the pages given out last */
     size_t input_at;
     uint32_t skips[WIRE_SKIPS_MAX];
 };
@@ -52,8 +53,8 @@ void transcript_expect(struct transcript *transcript, struct wire_range range);
 /* Where the next bytes go: at least 64 KiB. Ends the life of all pages given out before. */
 char *transcript_room(struct transcript *transcript, size_t *ret_bytes);
 void transcript_received(struct transcript *transcript, size_t bytes);
-/* The next pages; *ret_count 0: more bytes are needed. False on a lie (ERR_EXTRACT_CRASH), and past
- * the limit of all text (ERR_TEXT_MAX). */
+/* The next pages; those given out before lose their marks. *ret_count 0: more bytes are needed.
+ * False on a lie (ERR_EXTRACT_CRASH), and past the limit of all text (ERR_TEXT_MAX). */
 bool transcript_pages(struct transcript *transcript, struct page *pages, size_t pages_max,
                       size_t *ret_count, struct error *err) MUST_CHECK;
 

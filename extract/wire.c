@@ -119,6 +119,17 @@ static bool put_job(struct buffer *out, const struct wire_job *job)
     return true;
 }
 
+static bool put_page(struct buffer *out, const struct wire_page *page)
+{
+    if (page->marks.bytes % WIRE_MARK_BYTES || page->marks.bytes > WIRE_MARKS_MAX * WIRE_MARK_BYTES)
+        return false;
+    put_u32(out, page->number);
+    put_u32(out, page->flags);
+    put_u32(out, (uint32_t)(page->marks.bytes / WIRE_MARK_BYTES));
+    buffer_append_text(out, page->marks);
+    return buffer_append_text(out, page->text);
+}
+
 static bool put_ended(struct buffer *out, const struct wire_ended *ended)
 {
     put_u64(out, ended->job);
@@ -148,9 +159,7 @@ static bool put_payload(struct buffer *out, const struct wire_frame *frame)
         put_u32(out, frame->document.is_encrypted);
         return put_text(out, frame->document.mime_type) && put_text(out, frame->document.title);
     case WIRE_PAGE:
-        put_u32(out, frame->page.number);
-        put_u32(out, frame->page.flags);
-        return buffer_append_text(out, frame->page.text);
+        return put_page(out, &frame->page);
     case WIRE_END:
         return true;
     case WIRE_BROKEN:
@@ -200,7 +209,7 @@ static size_t payload_bytes_limit(uint32_t type, size_t page_bytes_max)
     if (type < WIRE_READY || type > WIRE_RANGE)
         return 0;
     if (type == WIRE_PAGE)
-        return WIRE_PAGE_FIELDS_BYTES +
+        return WIRE_PAGE_FIELDS_BYTES + WIRE_MARKS_MAX * WIRE_MARK_BYTES +
                (page_bytes_max < WIRE_PAGE_BYTES_MAX ? page_bytes_max : WIRE_PAGE_BYTES_MAX);
     if (type == WIRE_FAILURE || type == WIRE_BROKEN)
         return 2 * (4 + WIRE_TEXT_BYTES_MAX);
@@ -227,7 +236,23 @@ static struct wire_job take_job(struct reader *reader)
     return job;
 }
 
-static void take_payload(struct reader *reader, struct wire_frame *frame)
+static struct wire_page take_page(struct reader *reader, size_t page_bytes_max)
+{
+    struct wire_page page = {0};
+    page.number = take_u32(reader);
+    page.flags = take_u32(reader);
+    uint32_t mark_count = take_u32(reader);
+    size_t mark_bytes = mark_count * (size_t)WIRE_MARK_BYTES;
+    reader->is_short = reader->is_short || mark_count > WIRE_MARKS_MAX ||
+                       mark_bytes > reader->rest.bytes ||
+                       reader->rest.bytes - mark_bytes > page_bytes_max;
+    page.marks = text_slice(reader->rest, 0, mark_bytes);
+    page.text = text_slice(reader->rest, mark_bytes, reader->rest.bytes);
+    reader->rest = TEXT_NONE;
+    return page;
+}
+
+static void take_payload(struct reader *reader, size_t page_bytes_max, struct wire_frame *frame)
 {
     switch (frame->type) {
     case WIRE_READY:
@@ -260,10 +285,7 @@ static void take_payload(struct reader *reader, struct wire_frame *frame)
         frame->document.title = take_text(reader);
         return;
     case WIRE_PAGE:
-        frame->page.number = take_u32(reader);
-        frame->page.flags = take_u32(reader);
-        frame->page.text = reader->rest;
-        reader->rest = TEXT_NONE;
+        frame->page = take_page(reader, page_bytes_max);
         return;
     case WIRE_END:
         return;
@@ -293,7 +315,7 @@ enum wire_result wire_decode(struct text input, size_t page_bytes_max, struct wi
     struct reader reader = {
         .rest = text_slice(input, WIRE_HEADER_BYTES, WIRE_HEADER_BYTES + payload_bytes)};
     struct wire_frame frame = {.type = (enum wire_type)type};
-    take_payload(&reader, &frame);
+    take_payload(&reader, page_bytes_max, &frame);
     if (reader.is_short || reader.rest.bytes)
         return WIRE_IS_BAD;
     *ret_frame = frame;

@@ -18,11 +18,11 @@
 #define EXTRACT_WIRE_H
 
 #include "extract/format.h"
-#include "worker/base/buffer.h"
+#include "extract/wire_marks.h"
 #include "worker/base/error.h"
 
 #define WIRE_HEADER_BYTES 12
-#define WIRE_PAGE_FIELDS_BYTES 8             /* number and flags, before a page's text */
+#define WIRE_PAGE_FIELDS_BYTES 12            /* number, flags, how many marks: before both */
 #define WIRE_TEXT_BYTES_MAX ((size_t)1024)   /* titles and messages */
 #define WIRE_MIME_BYTES_MAX 128              /* of a MIME type, with its NUL */
 #define WIRE_PACKET_BYTES_MAX ((size_t)2048) /* a whole frame on the zygote's socket */
@@ -93,8 +93,8 @@ struct wire_document {
 
 struct wire_page {
     uint32_t number;
-    uint32_t flags; /* enum page_flag */
-    struct text text;
+    uint32_t flags;          /* enum page_flag */
+    struct text marks, text; /* wire_marks.h */
 };
 
 /* To be read after what was told before; all pages are of one block. */

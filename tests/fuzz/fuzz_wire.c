@@ -25,6 +25,13 @@ static void check(const struct transcript *transcript, const struct page *page)
 {
     assert(page->number <= transcript->page_count && text_is_utf8(page->text));
     assert(page->text.bytes == 0 || !memchr(page->text.start, 0, page->text.bytes));
+    uint32_t passed = 0;
+    for (size_t i = 0; i < page->mark_count; i++) {
+        const struct mark *mark = &page->marks[i];
+        assert(mark->byte_start >= passed && mark->byte_end > mark->byte_start);
+        assert(mark->byte_end <= page->text.bytes && mark->kind <= MARK_TABLE_ROW);
+        passed = mark->byte_end;
+    }
 }
 
 static void hear(struct text input, size_t step_bytes)

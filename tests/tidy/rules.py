@@ -42,7 +42,7 @@ HELPER = [
     "inflate", "joined", "layout", "markup", "markup_html", "markup_markdown", "office",
     "office_docx", "office_odt", "office_xml", "pdf", "pdf_forms", "pdf_outline", "pdf_private",
     "plain", "prose", "range", "reader", "sandbox", "selftest", "sniff", "syntax", "transcript",
-    "wire", "xref", "zip",
+    "wire", "wire_marks", "xref", "zip",
 ]  # fmt: skip
 HELPER_ALSO = ["worker/model/chunk.h"]  # types alone
 

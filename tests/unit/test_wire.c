@@ -60,7 +60,7 @@ static void test_wire__carries_every_other_frame(void **state)
         {.type = WIRE_STARTED, .started = {1, 2}},
         {.type = WIRE_ENDED, .ended = {1, true, 139, 5, 6}},
         {.type = WIRE_DOCUMENT, .document = {12, true, TEXT("text/x"), TEXT("A title")}},
-        {.type = WIRE_PAGE, .page = {3, 2, TEXT("The text\n")}},
+        {.type = WIRE_PAGE, .page = {3, 2, TEXT_NONE, TEXT("The text\n")}},
         {.type = WIRE_END},
         {.type = WIRE_FAILURE, .failure = {TEXT("damaged"), TEXT("")}},
         {.type = WIRE_CREDIT, .credit_bytes = 1u << 31},
@@ -119,13 +119,15 @@ static void test_wire__refuses_what_is_malformed(void **state)
 static void test_wire__refuses_a_page_above_the_limit_before_it_is_there(void **state)
 {
     (void)state;
-    static const char text[1001] = "x";
-    struct wire_frame frame = {.type = WIRE_PAGE, .page = {1, 0, {text, sizeof(text)}}};
+    static const char text[300000] = "x";
+    struct wire_frame frame = {.type = WIRE_PAGE, .page = {.number = 1, .text = {text, 300000}}};
     size_t bytes;
     assert_true(wire_encode(&out, &frame));
     struct text head = text_slice(buffer_text(&out), 0, WIRE_HEADER_BYTES);
     assert_int_equal(wire_decode(head, 1000, &frame, &bytes), WIRE_IS_BAD);
-    assert_int_equal(wire_decode(head, 1001, &frame, &bytes), WIRE_NEEDS_MORE);
+    assert_int_equal(wire_decode(head, 300000, &frame, &bytes), WIRE_NEEDS_MORE);
+    assert_int_equal(wire_decode(buffer_text(&out), 299999, &frame, &bytes), WIRE_IS_BAD);
+    assert_int_equal(wire_decode(buffer_text(&out), 300000, &frame, &bytes), WIRE_IS_WHOLE);
 }
 
 static void test_wire__does_not_encode_what_it_would_refuse(void **state)
@@ -170,7 +172,7 @@ static void say_document(uint32_t page_count)
 
 static void say_page(uint32_t number, uint32_t flags, struct text text)
 {
-    say((struct wire_frame){.type = WIRE_PAGE, .page = {number, flags, text}});
+    say((struct wire_frame){.type = WIRE_PAGE, .page = {number, flags, TEXT_NONE, text}});
 }
 
 /* Gives what was said to the transcript; answers the number of pages, -1 on a lie. */

@@ -18,11 +18,13 @@ struct mark {
 };
 
 enum page_flag {
-    PAGE_HAS_NO_TEXT = 1 << 0, /* no text layer */
+    PAGE_HAS_NO_TEXT = 1 << 0, /* nothing that can be used */
     PAGE_IS_RIGHT_TO_LEFT = 1 << 1,
-    PAGE_IS_GARBLED = 1 << 2, /* more than 30 % of the code points are unusable */
-    PAGE_HAS_HIDDEN_TEXT = 1 << 3,
-    PAGE_IS_SKIPPED = 1 << 4, /* reading it killed the child; its text is empty */
+    PAGE_IS_GARBLED = 1 << 2, /* over 30 % of its characters are unusable; its text is left out */
+    PAGE_HAS_HIDDEN_TEXT = 1 << 3, /* white, or too small to be read: it is in the text */
+    PAGE_IS_SKIPPED = 1 << 4,      /* reading it killed the child; its text is empty */
+    PAGE_IS_DUBIOUS = 1 << 5,      /* over 10 % of its characters are unusable */
+    PAGE_IS_PICTURE = 1 << 6,      /* an image with hardly any text: a scan */
 };
 
 struct page {
