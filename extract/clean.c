@@ -320,3 +320,50 @@ bool clean_has_right_to_left(struct text text)
     }
     return false;
 }
+
+bool clean_is_right_to_left(struct text text)
+{
+    struct cleaner reader = {.raw = text};
+    size_t bytes;
+    if (!clean_has_right_to_left(text))
+        return false;
+    for (int32_t c; c = peek(&reader, &bytes), bytes; reader.at += bytes)
+        count_char(&reader.figures, c);
+    return reader.figures.right_to_left_count > reader.figures.left_to_right_count;
+}
+
+static int32_t first_char(struct text text)
+{
+    int32_t c = 0;
+    utf8proc_ssize_t length =
+        utf8proc_iterate((const uint8_t *)text.start, (utf8proc_ssize_t)text.bytes, &c);
+    return length > 0 ? c : 0;
+}
+
+static int32_t last_char(struct text text)
+{
+    size_t at = text.bytes;
+    while (at > 0 && ((uint8_t)text.start[--at] & 0xc0) == 0x80)
+        ;
+    return first_char(text_slice(text, at, text.bytes));
+}
+
+bool clean_starts_lower(struct text text)
+{
+    int32_t c = text.bytes ? first_char(text) : 0;
+    return utf8proc_category(c) == UTF8PROC_CATEGORY_LL;
+}
+
+static bool is_spaceless(int32_t c)
+{
+    return is_between(c, 0x0e00, 0x0eff) || is_between(c, 0x1000, 0x109f) ||
+           is_between(c, 0x1780, 0x17ff) || is_between(c, 0x2e80, 0x312f) ||
+           is_between(c, 0x31a0, 0x9fff) || is_between(c, 0xf900, 0xfaff) ||
+           is_between(c, 0xff00, 0xffef) || is_between(c, 0x20000, 0x3ffff);
+}
+
+bool clean_needs_no_space(struct text left, struct text right)
+{
+    return left.bytes && right.bytes && is_spaceless(last_char(left)) &&
+           is_spaceless(first_char(right));
+}

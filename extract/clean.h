@@ -30,5 +30,12 @@ bool clean_line(struct text raw, size_t bytes_max, struct buffer *out) MUST_CHEC
 
 /* Is there a letter of a script written from the right? Cheap; for valid UTF-8. */
 bool clean_has_right_to_left(struct text text);
+/* More such letters than others? Likewise. */
+bool clean_is_right_to_left(struct text text);
+/* Does the text begin with a lower-case letter? */
+bool clean_starts_lower(struct text text);
+/* When a line is wrapped between them, nothing stood there: the script has no spaces (Chinese,
+ * Japanese, Thai, Lao, Khmer, Burmese). */
+bool clean_needs_no_space(struct text left, struct text right);
 
 #endif

@@ -68,17 +68,18 @@ struct reading {
     struct layout_box last; /* of the last character, none when is_new */
     bool is_new, is_past_word;
     uint32_t bold_count;
-    uint32_t size_votes; /* for line.font_size: the majority of one pass */
+    uint32_t size_votes, base_votes; /* for what most characters have: see vote() */
 };
 
-static void vote(struct reading *reading, float font_size)
+/* The majority in one pass: whoever is outvoted gives way to the next. */
+static void vote(float *elected, uint32_t *votes, float value)
 {
-    if (reading->size_votes == 0)
-        reading->line.font_size = font_size;
-    if (reading->line.font_size == font_size)
-        reading->size_votes++;
+    if (*votes == 0)
+        *elected = value;
+    if (*elected == value)
+        (*votes)++;
     else
-        reading->size_votes--;
+        (*votes)--;
 }
 
 static void read_glyph(struct reading *reading, struct layout_box box,
@@ -91,7 +92,8 @@ static void read_glyph(struct reading *reading, struct layout_box box,
     if (!reading->is_past_word)
         widen(&reading->word, box);
     reading->bold_count += glyph->is_bold;
-    vote(reading, glyph->font_size > 0 && glyph->font_size < FAR_POINTS ? glyph->font_size : 0);
+    vote(&line->base, &reading->base_votes, box.y2);
+    vote(&line->font_size, &reading->size_votes, fmaxf(0, sane(glyph->font_size)));
 }
 
 /* Blocks and cells of tables come without a newline, or even a space, between them. */
@@ -144,10 +146,12 @@ static void read_char(struct layout_page *page, size_t *allocated, struct readin
     }
     if (is_elsewhere(page, reading, box, is_space))
         end_line(page, allocated, reading, at, at);
-    if (is_space)
+    if (is_space) {
         reading->is_past_word = reading->line.char_count != 0;
-    else
+    } else {
         read_glyph(reading, box, glyph);
+        page->hidden_count += glyph->is_hidden;
+    }
     reading->last = box;
     reading->is_new = reading->line.char_count == 0;
 }
@@ -179,6 +183,14 @@ void layout_release(struct layout_page *page)
     buffer_release(&page->text);
     xfree(page->lines);
     *page = (struct layout_page){0};
+}
+
+size_t layout_char_count(const struct layout_page *page)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < page->line_count; i++)
+        count += page->lines[i].char_count;
+    return count;
 }
 
 struct text layout_line_text(const struct layout_page *page, const struct layout_line *line)

@@ -26,21 +26,27 @@ struct layout_glyph {
     struct layout_box box;
     float font_size; /* points, 0: unknown */
     bool is_bold;
+    bool is_hidden; /* white, or too small to be read */
 };
 
 struct layout_line {
     uint32_t byte_start, byte_end; /* of the page's text, without the newline */
     uint32_t char_count;           /* without white space */
     struct layout_box box;
+    float base;             /* the lower end of most of its characters: formulas reach further */
     float font_size;        /* of most of its characters */
     float first_word_width; /* what the line before had no room for, if it was wrapped */
     bool is_bold;           /* most of it */
+    bool is_furniture;      /* furniture.h: a running head or foot, not to be read again */
+    uint32_t row;           /* table.h: cells of one row have the same number; 0: no table */
 };
 
 struct layout_page {
     float width, height;
     bool has_boxes;         /* false: the places are not known, or make no sense */
     bool is_right_to_left;  /* x grows to the left, from the page's right edge */
+    bool is_picture;        /* set by the caller: an image, with hardly any text */
+    uint32_t hidden_count;  /* characters */
     uint32_t gutters_found; /* columns were put in order so often */
     struct buffer text;
     struct layout_line *lines; /* in reading order; empty ones are left out */
@@ -55,6 +61,7 @@ void layout_read(struct layout_page *page, struct text text, const struct layout
 void layout_order(struct layout_page *page);
 void layout_release(struct layout_page *page); /* zero again afterwards */
 
+size_t layout_char_count(const struct layout_page *page); /* without white space */
 struct text layout_line_text(const struct layout_page *page, const struct layout_line *line);
 
 #endif

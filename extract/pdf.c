@@ -2,6 +2,7 @@
 
 #include <poppler.h>
 
+#include "extract/block.h"
 #include "extract/clean.h"
 #include "extract/fonts.h"
 #include "extract/joined.h"
@@ -9,16 +10,18 @@
 #include "worker/base/memory.h"
 
 #define TRAILER_WITHIN_BYTES (64 << 10)
-#define FAR_POINTS 1e5       /* further out than any page: the largest is 14,400 */
 #define GARBLED_CHARS_MIN 16 /* fewer characters prove nothing */
 #define GARBLED_PERCENT 30
+#define DUBIOUS_PERCENT 10
+#define HIDDEN_CHARS_MIN 32 /* fewer are a white number on a dark button */
 
 struct pdf {
     struct reader reader;
     PopplerDocument *document;
     struct joined prepared; /* what the document reads, where its fonts were worth it */
     struct buffer title;
-    struct buffer page; /* clean text of the page at hand */
+    struct layout_page pages[WIRE_BLOCK_PAGES]; /* of the block at hand */
+    struct buffer text, marks;                  /* of the page at hand */
 };
 
 /* ---- the file -------------------------------------------------------------------------------- */
@@ -78,77 +81,77 @@ static void read_title(struct pdf *pdf)
     g_free(title);
 }
 
-/* ---- a page ---------------------------------------------------------------------------------- */
+/* ---- a block --------------------------------------------------------------------------------- */
 
-static char *text_between(PopplerPage *page, double x1, double y1, double x2, double y2)
-{
-    PopplerRectangle area = {.x1 = x1, .y1 = y1, .x2 = x2, .y2 = y2};
-    return poppler_page_get_text_for_area(page, &area);
-}
-
-/*
- * Not poppler_page_get_text(): it selects from the corner of the page, and loses what hangs over
- * its left or top edge. A selection also begins at the block nearest to its first corner, so that
- * pages written from the right lose text unless it begins there; which of the mirrored corners is
- * right depends on the blocks, and the longest answer is the one that lost nothing. The calls after
- * the first are cheap: poppler keeps the page's text.
- */
-static char *whole_text(PopplerPage *page)
-{
-    char *text = text_between(page, -FAR_POINTS, -FAR_POINTS, FAR_POINTS, FAR_POINTS);
-    if (!clean_has_right_to_left(text_from(text)))
-        return text;
-    static const double mirrored_x2[] = {-FAR_POINTS, FAR_POINTS};
-    for (size_t i = 0; i < COUNT_OF(mirrored_x2); i++) {
-        char *other = text_between(page, FAR_POINTS, -FAR_POINTS, mirrored_x2[i], FAR_POINTS);
-        if (text_from(other).bytes > text_from(text).bytes) {
-            char *shorter = text;
-            text = other;
-            other = shorter;
-        }
-        g_free(other);
-    }
-    return text;
-}
-
-static uint32_t flags_of(const struct clean_figures *figures)
+static uint32_t flags_of(const struct layout_page *page, const struct clean_figures *figures)
 {
     uint32_t flags = 0;
+    size_t unusable = figures->unusable_count * 100;
     if (figures->right_to_left_count > figures->left_to_right_count)
         flags |= PAGE_IS_RIGHT_TO_LEFT;
-    if (figures->char_count >= GARBLED_CHARS_MIN &&
-        figures->unusable_count * 100 > figures->char_count * GARBLED_PERCENT)
+    if (page->hidden_count >= HIDDEN_CHARS_MIN)
+        flags |= PAGE_HAS_HIDDEN_TEXT;
+    if (page->is_picture)
+        flags |= PAGE_IS_PICTURE;
+    if (figures->char_count < GARBLED_CHARS_MIN)
+        return flags;
+    if (unusable > figures->char_count * GARBLED_PERCENT)
         flags |= PAGE_IS_GARBLED;
+    else if (unusable > figures->char_count * DUBIOUS_PERCENT)
+        flags |= PAGE_IS_DUBIOUS;
     return flags;
 }
 
-static bool read_page(struct pdf *pdf, struct reader_block *block, uint32_t number,
-                      struct error *err)
+/* Noise is of no use to anybody, and costs as much as text. */
+static bool add_page(struct pdf *pdf, struct reader_block *block, uint32_t number,
+                     const struct block *studied, struct error *err)
 {
-    PopplerPage *poppler_page = poppler_document_get_page(pdf->document, (int)number - 1);
-    if (!poppler_page) /* counted, but not to be found: there is no text to lose */
-        return true;
-    char *raw = whole_text(poppler_page);
+    uint32_t at = number - block->page_first;
     struct clean_figures figures;
-    buffer_clear(&pdf->page);
-    pdf->page.bytes_max = block->page_text_bytes_max;
-    bool fits = clean_text(text_from(raw), &pdf->page, &figures);
-    g_free(raw);
-    g_object_unref(poppler_page);
-    if (!fits)
+    buffer_clear(&pdf->text);
+    buffer_clear(&pdf->marks);
+    pdf->text.bytes_max = block->page_text_bytes_max;
+    if (!block_write(studied, at, &pdf->text, &pdf->marks, &figures))
         return error_set(err, ERR_TEXT_MAX, "page %u has more text than allowed", number);
-    struct page page = {
-        .number = number, .flags = flags_of(&figures), .text = buffer_text(&pdf->page)};
+    struct page page = {.number = number, .flags = flags_of(&pdf->pages[at], &figures)};
+    if (!(page.flags & PAGE_IS_GARBLED)) {
+        page.text = buffer_text(&pdf->text);
+        page.marks = (const struct mark *)(const void *)pdf->marks.data;
+        page.mark_count = pdf->marks.bytes / sizeof(*page.marks);
+    }
     return reader_add_page(block, &page, err);
+}
+
+static bool read_pages(struct pdf *pdf, struct reader_block *block, struct error *err)
+{
+    for (uint32_t number = block->page_first; number <= block->page_last; number++)
+        if (reader_enter_page(block, number) &&
+            !pdf_page_read(&pdf->reader, number, block->page_text_bytes_max,
+                           &pdf->pages[number - block->page_first]))
+            return error_set(err, ERR_TEXT_MAX, "page %u has more text than allowed", number);
+    struct block studied = {.pages = pdf->pages,
+                            .page_count = block->page_last - block->page_first + 1};
+    bool is_added = true;
+    block_study(&studied);
+    for (uint32_t number = block->page_first; is_added && number <= block->page_last; number++)
+        if (reader_enter_page(block, number))
+            is_added = add_page(pdf, block, number, &studied, err);
+    block_release(&studied);
+    return is_added;
+}
+
+static void forget_pages(struct pdf *pdf)
+{
+    for (size_t i = 0; i < COUNT_OF(pdf->pages); i++)
+        layout_release(&pdf->pages[i]);
 }
 
 static bool read_block(struct reader *reader, struct reader_block *block, struct error *err)
 {
     struct pdf *pdf = container_of(reader, struct pdf, reader);
-    for (uint32_t number = block->page_first; number <= block->page_last; number++)
-        if (reader_enter_page(block, number) && !read_page(pdf, block, number, err))
-            return false;
-    return true;
+    bool is_read = read_pages(pdf, block, err);
+    forget_pages(pdf);
+    return is_read;
 }
 
 /* ---- public ---------------------------------------------------------------------------------- */
@@ -159,7 +162,8 @@ static void close_pdf(struct reader *reader)
     g_object_unref(pdf->document);
     joined_unmap(&pdf->prepared);
     buffer_release(&pdf->title);
-    buffer_release(&pdf->page);
+    buffer_release(&pdf->text);
+    buffer_release(&pdf->marks);
     xfree(pdf);
 }
 
@@ -185,7 +189,8 @@ struct reader *pdf_open(struct text body, struct error *err)
         g_object_unref(document);
     pdf->document = prepared ? prepared : document;
     pdf->title = buffer_new(4 * WIRE_TEXT_BYTES_MAX);
-    pdf->page = buffer_new(0); /* its limit is the block's */
+    pdf->text = buffer_new(0); /* its limit is the block's */
+    pdf->marks = buffer_new(WIRE_MARKS_MAX * sizeof(struct mark));
     pdf->reader = (struct reader){
         .page_count = (uint32_t)page_count,
         .is_encrypted = names_encryption(body),

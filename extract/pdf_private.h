@@ -6,8 +6,14 @@
 #ifndef EXTRACT_PDF_PRIVATE_H
 #define EXTRACT_PDF_PRIVATE_H
 
+#include "extract/layout.h"
 #include "extract/pdf.h"
 
 void *pdf_document(const struct reader *pdf); /* its PopplerDocument, borrowed */
+
+/* pdf_page.c: all the text of a page (1 .. page_count) and where it stands; to be released with
+ * layout_release(). False: there is more than text_bytes_max. */
+bool pdf_page_read(const struct reader *pdf, uint32_t number, size_t text_bytes_max,
+                   struct layout_page *ret_page) MUST_CHECK;
 
 #endif

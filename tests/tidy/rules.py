@@ -38,11 +38,12 @@ COMMANDS_WITH_PIPELINE = ["running", "cmd_work", "cmd_dev", "dev", "ops", "page"
 
 # What millrace-extract is made of: it may not drag curl or OpenSSL into the sandbox.
 HELPER = [
-    "charset", "clean", "columns", "document", "fonts", "format", "helper_child", "helper_main",
-    "inflate", "joined", "layout", "markup", "markup_html", "markup_markdown", "office",
-    "office_docx", "office_odt", "office_xml", "pdf", "pdf_forms", "pdf_outline", "pdf_private",
-    "plain", "prose", "range", "reader", "sandbox", "selftest", "sniff", "syntax", "transcript",
-    "wire", "wire_marks", "xref", "zip",
+    "block", "charset", "clean", "columns", "document", "fonts", "format", "furniture", "heading",
+    "helper_child", "helper_main", "inflate", "joined", "layout", "markup", "markup_html",
+    "markup_markdown", "office", "office_docx", "office_odt", "office_xml", "paragraph", "pdf",
+    "pdf_forms", "pdf_outline", "pdf_page", "pdf_private", "plain", "prose", "range", "reader",
+    "sandbox", "selftest", "sniff", "syntax", "table", "transcript", "vocabulary", "wire",
+    "wire_marks", "xref", "zip",
 ]  # fmt: skip
 HELPER_ALSO = ["worker/model/chunk.h"]  # types alone
 
