@@ -10,7 +10,7 @@
 /* Vectors that are rows: the tenant's chunks table holds those of the live generation alone. A
  * query compares with every one of them, exactly, in slices along the primary key: so that no
  * statement comes near its timeout or keeps the connection from others, however many chunks there
- * are. */
+ * are. A table that has an index (`migrate` makes it, indexes.sql) is asked once, through that. */
 
 enum {
     SQL_BYTES_MAX = 4096,
@@ -37,9 +37,9 @@ struct operation {
     struct vectors_request *request;
     struct vectors_probe *probe;
     bool is_cancelled;
-    char table[96];
+    char table[96], index[128];
     struct buffer sql;
-    struct pg_statement statement;
+    struct pg_statement statements[2]; /* settings of the index, if it is used, and the one */
     struct pg_param params[PARAMS_MAX];
     struct pg_request pg;
     void (*on_rows)(struct operation *operation, const struct pg_result *result);
@@ -48,7 +48,7 @@ struct operation {
     struct buffer vector; /* "[1,2]" or "{1,2}" */
     char after_document[UUID_TEXT_BYTES], after_no[16], limit[16], slice[16];
     double query_length;
-    bool is_array;
+    bool is_array, is_indexed;
     /* fetch */
     struct pg_array numbers;
     char gen[24];
@@ -104,20 +104,28 @@ static void on_pg_done(struct pg_request *pg, const struct pg_result *result,
         loop_later(pgvector->loop, &pgvector->closing, close_when_idle);
 }
 
+/* How far the index is searched: more than matches are asked for, since some may be left out; on
+ * and on where tenants share it. */
+static const char INDEX_SETTINGS_SQL[] = "select set_config('hnsw.ef_search', '200', true), "
+                                         "set_config('hnsw.iterative_scan', 'strict_order', true)";
+
 /* Runs operation->sql, whose rows go to on_rows. */
 static void run(struct operation *operation, int param_count,
                 void (*on_rows)(struct operation *operation, const struct pg_result *result))
 {
     operation->on_rows = on_rows;
-    operation->statement = (struct pg_statement){
+    operation->statements[0] = (struct pg_statement){.sql = INDEX_SETTINGS_SQL};
+    operation->statements[1] = (struct pg_statement){
         .sql = buffer_string(&operation->sql),
         .params = operation->params,
         .param_count = param_count,
         .is_dynamic = true,
         .keeps_rows = true,
     };
-    operation->pg = (struct pg_request){
-        .statements = &operation->statement, .statement_count = 1, .on_done = on_pg_done};
+    size_t from = operation->is_indexed ? 0 : 1;
+    operation->pg = (struct pg_request){.statements = &operation->statements[from],
+                                        .statement_count = 2 - from,
+                                        .on_done = on_pg_done};
     assert(!operation->sql.is_full);
     pg_run(operation->pgvector->pg, &operation->pg);
 }
@@ -184,7 +192,7 @@ static void on_slice(struct operation *operation, const struct pg_result *result
     }
     copy_value(result, 0, operation->after_document, sizeof(operation->after_document));
     copy_value(result, 1, operation->after_no, sizeof(operation->after_no));
-    run(operation, operation->statement.param_count, on_slice);
+    run(operation, operation->statements[1].param_count, on_slice);
 }
 
 /* $1, $2: the key behind which the slice begins; $3: its rows; $4: the query; $5: matches wanted;
@@ -219,6 +227,36 @@ static void write_slice_sql(struct operation *operation, struct text type_schema
                   operation->table);
 }
 
+static void on_indexed(struct operation *operation, const struct pg_result *result)
+{
+    for (size_t row = 0; row < pg_row_count(result); row++) {
+        struct vectors_match match;
+        if (read_match(result, row, operation->query_length, &match))
+            keep_match(operation->request, &match);
+    }
+    answer(operation, NULL);
+}
+
+/* $1: the query; $2: matches wanted; $3: the user, where tenants share a table. The expression and
+ * the condition are those of the index. */
+static void write_indexed_sql(struct operation *operation, struct text type_schema)
+{
+    struct buffer *sql = &operation->sql;
+    uint32_t dimension_count = operation->pgvector->dimension_count;
+    buffer_clear(sql);
+    buffer_format(sql,
+                  "select null, null, b.document_id, b.chunk_no, 1 - b.distance, d.gen, "
+                  "b.page_first, b.page_last, b.content from (select document_id, chunk_no, "
+                  "page_first, page_last, content, (embedding::%.*s.halfvec(%u)) "
+                  "operator(%.*s.<=>) $1::%.*s.halfvec(%u) as distance from %s where "
+                  "%.*s.vector_dims(embedding) = %u %s order by distance limit $2::int) b "
+                  "join documents d on d.id = b.document_id and d.gen is not null",
+                  TEXT_ARGS(type_schema), dimension_count, TEXT_ARGS(type_schema),
+                  TEXT_ARGS(type_schema), dimension_count, operation->table, TEXT_ARGS(type_schema),
+                  dimension_count,
+                  operation->pgvector->has_user_schemas ? "" : "and user_id = $3::uuid");
+}
+
 static void write_query_vector(struct operation *operation)
 {
     const struct vectors_request *request = operation->request;
@@ -234,6 +272,15 @@ static void write_query_vector(struct operation *operation)
     }
     buffer_append_text(&operation->vector, operation->is_array ? TEXT("}") : TEXT("]"));
     operation->query_length = operation->is_array ? sqrt(squares) : 1;
+}
+
+static void begin_indexed(struct operation *operation, struct text type_schema)
+{
+    write_indexed_sql(operation, type_schema);
+    operation->params[0] = text_param(buffer_string(&operation->vector));
+    operation->params[1] = text_param(operation->limit);
+    operation->params[2] = text_param(operation->user);
+    run(operation, operation->pgvector->has_user_schemas ? 2 : 3, on_indexed);
 }
 
 /* How this tenant's vectors are kept; no row: the tenant has no chunks yet. */
@@ -254,12 +301,17 @@ static void on_column_type(struct operation *operation, const struct pg_result *
         return;
     }
     write_query_vector(operation);
+    (void)text_format(operation->limit, sizeof(operation->limit), "%u",
+                      operation->request->match_max);
+    operation->is_indexed = text_equal(pg_value(result, 0, 2), TEXT("t"));
+    if (operation->is_indexed) {
+        begin_indexed(operation, pg_value(result, 0, 1));
+        return;
+    }
     write_slice_sql(operation, pg_value(result, 0, 1));
     uint32_t values = operation->is_array ? ARRAY_SLICE_VALUES : HALFVEC_SLICE_VALUES;
     (void)text_format(operation->slice, sizeof(operation->slice), "%u",
                       values / pgvector->dimension_count + 1);
-    (void)text_format(operation->limit, sizeof(operation->limit), "%u",
-                      operation->request->match_max);
     uuid_format(UUID_NIL, operation->after_document);
     (void)text_format(operation->after_no, sizeof(operation->after_no), "-1");
     struct pg_param params[PARAMS_MAX] = {
@@ -270,16 +322,22 @@ static void on_column_type(struct operation *operation, const struct pg_result *
     run(operation, pgvector->has_user_schemas ? 5 : 6, on_slice);
 }
 
+/* $1 the table, $2 its index. Searching a shared index on and on came with pgvector 0.8. */
 static const char COLUMN_TYPE_SQL[] =
-    "select t.typname, quote_ident(n.nspname) from pg_attribute a "
+    "select t.typname, quote_ident(n.nspname), coalesce((select i.indisvalid from pg_index i where "
+    "i.indexrelid = to_regclass($2::text)), false) and (select string_to_array(extversion, "
+    "'.')::int[] >= '{0,8}' from pg_extension where extname = 'vector') from pg_attribute a "
     "join pg_type t on t.oid = a.atttypid join pg_namespace n on n.oid = t.typnamespace "
     "where a.attrelid = to_regclass($1::text) and a.attname = 'embedding' and not a.attisdropped";
 
 static void begin_query(struct operation *operation)
 {
     buffer_append_text(&operation->sql, text_from(COLUMN_TYPE_SQL));
+    (void)text_format(operation->index, sizeof(operation->index), "%s_hnsw_%u", operation->table,
+                      operation->pgvector->dimension_count);
     operation->params[0] = text_param(operation->table);
-    run(operation, 1, on_column_type);
+    operation->params[1] = text_param(operation->index);
+    run(operation, 2, on_column_type);
 }
 
 /* ---- fetch ----------------------------------------------------------------------------------- */

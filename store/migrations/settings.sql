@@ -26,6 +26,6 @@ begin
             token_count integer not null, content_hash bytea not null, content text not null, embedding %s,
             primary key (document_id, chunk_no))', embedding_type);
         alter table chunks alter column embedding set storage external, set (toast_tuple_target = 4064);
-        create index if not exists chunks_of_user on chunks (user_id);
+        create index if not exists chunks_of_user on chunks (user_id, document_id, chunk_no);
     end if;
 end $$;

@@ -10,11 +10,28 @@
 #include "worker/base/json.h"
 #include "worker/base/memory.h"
 
-enum kind { OVER_PINECONE, OVER_USER_SCHEMAS, OVER_SHARED_TABLE, OVER_HALFVEC };
+enum kind {
+    OVER_PINECONE,
+    OVER_USER_SCHEMAS,
+    OVER_SHARED_TABLE,
+    OVER_HALFVEC,
+    OVER_SHARED_HALFVEC
+};
 
 static struct fake_server *fake;
 static struct pg_cluster *cluster;
 static enum kind kind;
+static bool is_indexed; /* of halfvec: every table gets its index, and it is used */
+
+static bool is_halfvec(void)
+{
+    return kind == OVER_HALFVEC || kind == OVER_SHARED_HALFVEC;
+}
+
+static bool is_shared(void)
+{
+    return kind == OVER_SHARED_TABLE || kind == OVER_SHARED_HALFVEC;
+}
 
 struct fixture {
     struct loop *loop;
@@ -27,8 +44,8 @@ static struct pg *open_pg(struct loop *loop)
 {
     struct error err;
     struct pg_options options = {
-        .url = text_from(kind == OVER_HALFVEC ? getenv("TEST_DATABASE_URL")
-                                              : pg_cluster_database_url(cluster, "vectors")),
+        .url = text_from(is_halfvec() ? getenv("TEST_DATABASE_URL")
+                                      : pg_cluster_database_url(cluster, "vectors")),
         .application_name = TEXT("millrace-test"),
         .connect_timeout_ms = 5000,
         .statement_timeout_ms = 10000,
@@ -86,8 +103,9 @@ static void migrate(struct fixture *fixture)
     migration.request.options = (struct schema_options){
         .vectors_in_postgres = true,
         .dimension_count = DIMENSION,
-        .has_user_schemas = kind != OVER_SHARED_TABLE,
+        .has_user_schemas = !is_shared(),
         .schema_prefix = TEXT("user_"),
+        .index_rows_min = is_indexed ? 1 : UINT32_MAX,
     };
     schema_migrate(fixture->pg, fixture->loop, &migration.request);
     while (!migration.is_done)
@@ -114,14 +132,18 @@ static int setup(void **state)
         options.api_key = TEXT("key");
         options.api_version = TEXT("2025-10");
     } else {
-        if (kind != OVER_HALFVEC)
+        if (!is_halfvec())
             pg_cluster_make_database(cluster, "vectors");
         fixture->pg = open_pg(fixture->loop);
         empty_database(fixture);
+        /* Or so few rows would be read without it. */
+        if (is_indexed)
+            run_script(fixture, "do $$ begin execute format('alter role current_user set "
+                                "enable_seqscan = off'); end $$");
         migrate(fixture);
         options.engine = VECTORS_POSTGRES;
         options.pg = fixture->pg;
-        options.has_user_schemas = kind != OVER_SHARED_TABLE;
+        options.has_user_schemas = !is_shared();
     }
     fixture->vectors = vectors_open(fixture->loop, &options, &err);
     assert_non_null(fixture->vectors);
@@ -154,7 +176,7 @@ static int teardown(void **state)
 static void append_row(struct buffer *sql, const struct sample *sample, const struct chunk *chunk)
 {
     char user[UUID_TEXT_BYTES], document[UUID_TEXT_BYTES], hash[SHA256_BYTES * 2 + 1];
-    bool has_schema = kind != OVER_SHARED_TABLE;
+    bool has_schema = !is_shared();
     hex_format(chunk->hash, SHA256_BYTES, hash);
     buffer_format(sql,
                   "insert into %s.chunks (%sdocument_id, chunk_no, page_first, page_last, "
@@ -183,11 +205,13 @@ static void store_rows(struct fixture *fixture, const struct sample *sample)
                   "documents (id, user_id, bucket, object_key, gen) values ('%s', '%s', 'b', '%s', "
                   "%llu);",
                   user, document, user, document, (unsigned long long)sample->gen);
-    if (kind != OVER_SHARED_TABLE)
+    if (!is_shared())
         buffer_format(&sql, "select millrace_tenant_schema('%s');", user);
     for (size_t i = 0; i < sample->chunk_count; i++)
         append_row(&sql, sample, &sample->chunks[i]);
     run_script(fixture, buffer_string(&sql));
+    if (is_indexed)
+        migrate(fixture);
 }
 
 /* halfvec holds 11 bits of each value. */
@@ -199,7 +223,7 @@ static void round_to_half(struct sample *sample)
 
 static void store(struct fixture *fixture, struct sample *sample)
 {
-    if (kind == OVER_HALFVEC)
+    if (is_halfvec())
         round_to_half(sample);
     if (kind != OVER_PINECONE)
         store_rows(fixture, sample);
@@ -448,9 +472,10 @@ static void test_vectors__a_store_that_fits_passes_the_check(void **state)
 
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-static int run_suite(enum kind which, const char *name)
+static int run_suite(enum kind which, bool has_index, const char *name)
 {
     kind = which;
+    is_indexed = has_index;
     const struct CMUnitTest tests[] = {
         EACH(test_vectors__a_query_finds_the_nearest_chunk_first),
         EACH(test_vectors__a_query_reaches_every_document_of_the_tenant),
@@ -470,12 +495,14 @@ static int run_suite(enum kind which, const char *name)
 int main(void)
 {
     if (getenv("TEST_PGVECTOR"))
-        return run_suite(OVER_HALFVEC, "pgvector, halfvec");
+        return run_suite(OVER_HALFVEC, false, "pgvector, halfvec") +
+               run_suite(OVER_HALFVEC, true, "pgvector, halfvec, with an index") +
+               run_suite(OVER_SHARED_HALFVEC, true, "pgvector, halfvec, one table with an index");
     fake = fake_server_start(DIMENSION);
     cluster = pg_cluster_start();
-    int failed = run_suite(OVER_PINECONE, "pinecone");
-    failed += run_suite(OVER_USER_SCHEMAS, "pgvector, a schema per tenant");
-    failed += run_suite(OVER_SHARED_TABLE, "pgvector, one table");
+    int failed = run_suite(OVER_PINECONE, false, "pinecone");
+    failed += run_suite(OVER_USER_SCHEMAS, false, "pgvector, a schema per tenant");
+    failed += run_suite(OVER_SHARED_TABLE, false, "pgvector, one table");
     pg_cluster_stop(cluster);
     fake_server_stop(fake);
     return failed;
