@@ -35,6 +35,7 @@ struct extract {
     struct list waiting, running; /* for a first slot; with slots, or with pages to deliver */
     struct timer restart;         /* the pause before the next zygote, then its time to get ready */
     uint64_t pause_ms;
+    struct later reviewing; /* who must give a slot back? */
     struct later closing;
     void (*on_closed)(void *arg);
     void *closed_arg;
@@ -126,8 +127,10 @@ static void on_change(struct run *run)
     move_on(extract);
 }
 
-static void review_running(struct extract *extract)
+/* In a turn of its own: the request that began to wait may have come from inside another's answer. */
+static void on_reviewing(struct later *later)
 {
+    struct extract *extract = container_of(later, struct extract, reviewing);
     LIST_FOR_EACH(&extract->running, node)
     run_review(container_of(node, struct run, node));
 }
@@ -257,6 +260,7 @@ static void finish_close(void *arg)
     struct extract *extract = arg;
     void (*on_closed)(void *arg) = extract->on_closed;
     void *closed_arg = extract->closed_arg;
+    later_cancel(extract->loop, &extract->reviewing);
     fair_free(extract->turns);
     xfree(extract);
     if (on_closed)
@@ -424,8 +428,8 @@ void extract_submit(struct extract *extract, struct extract_request *request)
         run_give_up(run, &err);
     } else {
         move_on(extract);
-        if (list_is_member(&run->turn.node))
-            review_running(extract);
+        if (list_is_member(&run->turn.node) && !list_is_member(&extract->reviewing.waiting))
+            loop_later(extract->loop, &extract->reviewing, on_reviewing);
     }
 }
 

@@ -55,7 +55,8 @@ struct extract_summary {    /* valid for the call of on_done */
     struct text title;     /* clean UTF-8, at most 1 KiB, may be empty */
     struct text mime_type; /* by magic */
     bool is_encrypted;     /* opened without a password all the same */
-    uint64_t cpu_us;       /* of the child */
+    uint64_t cpu_us;       /* of its children, all together */
+    uint64_t peak_bytes;   /* resident, of the largest child */
 };
 
 struct extract_request {

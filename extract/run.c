@@ -42,6 +42,7 @@ static void answer(struct run *run, const struct error *err)
         .mime_type = buffer_text(&run->mime_type),
         .is_encrypted = run->is_encrypted,
         .cpu_us = run->cpu_us,
+        .peak_bytes = run->peak_bytes,
     };
     for (size_t i = 0; i < WIRE_SKIPS_MAX; i++)
         summary.skipped[i] = run->skipped[i];
@@ -335,6 +336,8 @@ static void on_over(struct reading *reading)
 {
     struct run *run = reading->arg;
     run->cpu_us += reading->ended.cpu_us;
+    if (run->peak_bytes < reading->ended.peak_bytes)
+        run->peak_bytes = reading->ended.peak_bytes;
     if (must_go_on(run, reading)) {
         transcript_resume(&reading->transcript, run->skips);
         launch(run, reading);

@@ -50,7 +50,7 @@ struct run {
     struct error verdict; /* how it ends whatever its children do */
     struct error damage;  /* what the last death was */
     int64_t credit;       /* of the request */
-    uint64_t text_bytes, cpu_us, wall_used_ms, ticked_ms;
+    uint64_t text_bytes, cpu_us, peak_bytes, wall_used_ms, ticked_ms;
     uint32_t pages_with_text, death_count, skip_count;
     uint32_t killed_page;           /* at which a child was when it was last killed from outside */
     uint32_t skips[WIRE_SKIPS_MAX]; /* pages that children are told to leave out */

@@ -102,6 +102,46 @@ static void test_extract__cancels_what_waits(void **state)
         probe_release(&probes[i]);
 }
 
+static struct extract_request chain[3];
+static unsigned chain_rest;
+
+static void on_chain_pages(struct extract_request *request, const struct page *pages, size_t count)
+{
+    (void)request;
+    (void)pages;
+    (void)count;
+}
+
+static void on_chain_done(struct extract_request *request, const struct extract_summary *summary,
+                          const struct error *err)
+{
+    assert_null(err);
+    assert_non_null(summary);
+    if (chain_rest) {
+        chain_rest--;
+        extract_submit(extract, request);
+    }
+}
+
+static void test_extract__takes_a_request_again_from_inside_its_answer(void **state)
+{
+    (void)state;
+    pdf_writer_text_page(&writer, 5);
+    struct text pdf = pdf_writer_end(&writer);
+    probe.request.body_fd = probe_body(pdf);
+    chain_rest = 30;
+    for (size_t i = 0; i < COUNT_OF(chain); i++) { /* one more than there are slots */
+        chain[i] = (struct extract_request){.body_fd = probe.request.body_fd,
+                                            .body_bytes = pdf.bytes,
+                                            .limits = extract_limits_default(),
+                                            .on_pages = on_chain_pages,
+                                            .on_done = on_chain_done};
+        extract_submit(extract, &chain[i]);
+    }
+    while (chain_rest || extract_figures(extract).slots_busy)
+        loop_run_once(loop, 1000);
+}
+
 /* ---- deaths
  * -------------------------------------------------------------------------------------------- */
 
@@ -318,6 +358,7 @@ int main(void)
         EACH(test_extract__cancels_a_running_child),
         EACH(test_extract__cancels_from_inside_on_pages),
         EACH(test_extract__cancels_what_waits),
+        EACH(test_extract__takes_a_request_again_from_inside_its_answer),
         EACH(test_extract__goes_on_when_the_child_is_killed),
         EACH(test_extract__leaves_it_to_the_pipeline_when_all_children_are_killed),
         EACH(test_extract__goes_on_after_a_crash_between_two_pages),
