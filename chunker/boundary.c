@@ -73,10 +73,23 @@ size_t boundary_trim_spaces(struct text text, size_t from, size_t end)
     return end;
 }
 
-size_t boundary_next_interesting(struct text text, size_t at)
+/* Neither a terminator nor what may follow one before a space. */
+static bool is_within_sentence(char c)
 {
-    while (at < text.bytes && !INTERESTING[(uint8_t)text.start[at]])
-        at++;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ',' ||
+           c == '-' || c == ';';
+}
+
+size_t boundary_next_interesting(struct text text, size_t at, size_t sure)
+{
+    for (; at < text.bytes; at++) {
+        if (!INTERESTING[(uint8_t)text.start[at]])
+            continue;
+        bool is_plain = text.start[at] == ' ' && at > 0 && at + 1 < sure && at + 1 < text.bytes &&
+                        is_within_sentence(text.start[at - 1]) && text.start[at + 1] > ' ';
+        if (!is_plain)
+            break;
+    }
     return at;
 }
 

@@ -14,8 +14,9 @@
 size_t boundary_space_bytes(struct text text, size_t at);
 size_t boundary_skip_spaces(struct text text, size_t at); /* first place that is none */
 size_t boundary_trim_spaces(struct text text, size_t from, size_t end); /* the same, backwards */
-/* The first place from `at` on that could be white space or an ideographic full stop. */
-size_t boundary_next_interesting(struct text text, size_t at);
+/* The first place from `at` on that could be white space or an ideographic full stop; spaces between
+ * words of a sentence are passed over as long as nothing but words begins before `sure`. */
+size_t boundary_next_interesting(struct text text, size_t at, size_t sure);
 /* Bytes of a full stop that needs no space after it, with closing brackets; 0 when there is none.
  */
 size_t boundary_ideographic_stop_bytes(struct text text, size_t at);

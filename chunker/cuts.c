@@ -218,11 +218,19 @@ static size_t take_stop(struct scan *scan, size_t at, size_t stop_bytes)
     return end;
 }
 
+/* Where the next mark begins: the space before that is looked at, whatever it is. */
+static size_t next_mark(const struct scan *scan)
+{
+    const struct cuts_stretch *stretch = scan->stretch;
+    return scan->mark_at < stretch->mark_count ? stretch->marks[scan->mark_at].byte_start
+                                               : SIZE_MAX;
+}
+
 static void scan_text(struct scan *scan)
 {
     struct text text = scan->text;
     size_t at = 0;
-    while ((at = boundary_next_interesting(text, at)) < text.bytes) {
+    while ((at = boundary_next_interesting(text, at, next_mark(scan))) < text.bytes) {
         size_t stop_bytes = boundary_ideographic_stop_bytes(text, at);
         if (stop_bytes)
             at = take_stop(scan, at, stop_bytes);
