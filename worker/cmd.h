@@ -41,6 +41,7 @@ int cmd_work(struct invocation *invocation);
 int cmd_dev(struct invocation *invocation);
 int cmd_migrate(struct invocation *invocation);
 int cmd_check(struct invocation *invocation);
+int cmd_chunk(struct invocation *invocation);
 int cmd_extract(struct invocation *invocation);
 int cmd_dlq(struct invocation *invocation);
 int cmd_search(struct invocation *invocation);

@@ -3,21 +3,17 @@
  *
  * The same helper, sandbox and limits as in `work`; no service is asked.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "extract/extract.h"
-#include "queue/body.h"
 #include "worker/base/json.h"
 #include "worker/base/memory.h"
 #include "worker/base/signals.h"
 #include "worker/cmd.h"
 #include "worker/cmd_ask.h"
+#include "worker/local_body.h"
 
-#define COPY_BYTES ((size_t)256 << 10)
 #define PAGE_JSON_BYTES_MAX ((size_t)64 << 20) /* a page has 2 MiB of text; marks come on top */
 #define NAME_BYTES 64
 
@@ -34,43 +30,6 @@ struct extraction {
     struct extract_summary summary;
     char title[1025], mime_type[128];
 };
-
-/* ---- the body -------------------------------------------------------------------------------- */
-
-static bool copy(int from, int to, struct error *err)
-{
-    char *piece = xmalloc(COPY_BYTES);
-    ssize_t got, written = 1;
-    while ((got = read(from, piece, COPY_BYTES)) > 0 && written > 0)
-        for (ssize_t done = 0; done < got && written > 0; done += written)
-            written = write(to, piece + done, (size_t)(got - done));
-    int errno_value = errno;
-    xfree(piece);
-    return (got == 0 && written > 0) || error_set_errno(err, ERR_IO, errno_value, "copying");
-}
-
-/* A sealed copy, as a worker has one: nothing can change under the reader's hands. */
-static bool load_body(struct extraction *extraction, struct error *err)
-{
-    struct stat status;
-    struct extract_request *request = &extraction->request;
-    AUTO_FD int file = open(extraction->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0 || fstat(file, &status) != 0)
-        return error_set_errno(err, ERR_USAGE, errno, extraction->path);
-    if (!S_ISREG(status.st_mode))
-        return error_set(err, ERR_USAGE, "%s: not a file", extraction->path);
-    request->body_bytes = (uint64_t)status.st_size;
-    if (request->body_bytes > extraction->config.file_bytes_max)
-        return error_set(err, ERR_TOO_LARGE, "%lld bytes", (long long)status.st_size);
-    request->body_fd = body_new(err);
-    if (request->body_fd < 0 || !copy(file, request->body_fd, err) ||
-        !body_seal(request->body_fd, err))
-        return false;
-    if (fstat(request->body_fd, &status) != 0)
-        return error_set_errno(err, ERR_IO, errno, "the copy");
-    request->body_bytes = (uint64_t)status.st_size;
-    return true;
-}
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
@@ -309,8 +268,10 @@ static int conclude(const struct extraction *extraction, const struct error *err
 static int extract_file(struct extraction *extraction)
 {
     struct error err;
-    bool is_loaded = load_body(extraction, &err);
-    if (!is_loaded)
+    struct extract_request *request = &extraction->request;
+    request->body_fd = local_body_open(extraction->path, extraction->config.file_bytes_max,
+                                       &request->body_bytes, &err);
+    if (request->body_fd < 0)
         return conclude(extraction, &err);
     if (!app_open(&extraction->app, &extraction->config, APP_NEEDS_EXTRACT, &err))
         return cmd_fail(&err);

@@ -55,6 +55,13 @@ static const struct command COMMANDS[] = {
      "  how it ended. No service is asked.\n"
      "  --limits    also what it may use, what it has used, and what it ran into\n",
      false, cmd_extract},
+    {"chunk", "FILE", "the chunks of a file, cut as a worker cuts it",
+     "  Each with its pages, its characters of the whole text (the pages joined by form feeds), "
+     "its\n"
+     "  tokens and, in brackets, what is embedded before it; with --json one object a line. No "
+     "service\n"
+     "  is asked.\n",
+     false, cmd_chunk},
     {"migrate", "", "create or upgrade the database schema", NULL, false, cmd_migrate},
 };
 
