@@ -1,11 +1,13 @@
 #include "extract/pdf.h"
 
 #include <poppler.h>
+#include <stdlib.h>
 
 #include "extract/block.h"
 #include "extract/clean.h"
 #include "extract/fonts.h"
 #include "extract/joined.h"
+#include "extract/pdf_outline.h"
 #include "extract/pdf_private.h"
 #include "worker/base/memory.h"
 
@@ -13,6 +15,8 @@
 #define GARBLED_CHARS_MIN 16 /* fewer characters prove nothing */
 #define GARBLED_PERCENT 30
 #define DUBIOUS_PERCENT 10
+#define TITLE_LEVELS 6
+#define OUTLINE_ITEMS_MIN 3 /* fewer are no table of contents */
 #define HIDDEN_CHARS_MIN 32 /* fewer are a white number on a dark button */
 
 struct pdf {
@@ -22,6 +26,9 @@ struct pdf {
     struct buffer title;
     struct layout_page pages[WIRE_BLOCK_PAGES]; /* of the block at hand */
     struct buffer text, marks;                  /* of the page at hand */
+    bool has_outline;                           /* it was read; an empty one too */
+    struct pdf_outline outline;
+    struct block_title *titles; /* as many as the outline has */
 };
 
 /* ---- the file -------------------------------------------------------------------------------- */
@@ -122,6 +129,40 @@ static bool add_page(struct pdf *pdf, struct reader_block *block, uint32_t numbe
     return reader_add_page(block, &page, err);
 }
 
+static int compare_titles(const void *a, const void *b)
+{
+    const struct block_title *first = a, *second = b;
+    if (first->page != second->page)
+        return first->page < second->page ? -1 : 1;
+    return first->title.start < second->title.start ? -1 : first->title.start > second->title.start;
+}
+
+/* What the outline names on the pages of this block, by page. */
+static void find_titles(struct pdf *pdf, const struct reader_block *block, struct block *studied)
+{
+    const struct pdf_outline *outline = &pdf->outline;
+    if (!pdf->has_outline) {
+        pdf->has_outline = true; /* read once, and only where pages are read */
+        pdf->outline = pdf_outline_read(&pdf->reader);
+        pdf->titles = xcalloc(outline->item_count + 1, sizeof(*pdf->titles));
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < outline->item_count; i++) {
+        const struct pdf_outline_item *item = &outline->items[i];
+        if (item->page < block->page_first || item->page > block->page_last)
+            continue;
+        pdf->titles[count++] = (struct block_title){
+            .title = item->title,
+            .page = item->page - block->page_first,
+            .level = (uint8_t)(item->depth < TITLE_LEVELS ? item->depth : TITLE_LEVELS),
+        };
+    }
+    qsort(pdf->titles, count, sizeof(*pdf->titles), compare_titles);
+    studied->titles = pdf->titles;
+    studied->title_count = count;
+    studied->has_outline = outline->item_count >= OUTLINE_ITEMS_MIN;
+}
+
 static bool read_pages(struct pdf *pdf, struct reader_block *block, struct error *err)
 {
     for (uint32_t number = block->page_first; number <= block->page_last; number++)
@@ -132,6 +173,7 @@ static bool read_pages(struct pdf *pdf, struct reader_block *block, struct error
     struct block studied = {.pages = pdf->pages,
                             .page_count = block->page_last - block->page_first + 1};
     bool is_added = true;
+    find_titles(pdf, block, &studied);
     block_study(&studied);
     for (uint32_t number = block->page_first; is_added && number <= block->page_last; number++)
         if (reader_enter_page(block, number))
@@ -164,6 +206,8 @@ static void close_pdf(struct reader *reader)
     buffer_release(&pdf->title);
     buffer_release(&pdf->text);
     buffer_release(&pdf->marks);
+    pdf_outline_release(&pdf->outline);
+    xfree(pdf->titles);
     xfree(pdf);
 }
 
