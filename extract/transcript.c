@@ -6,7 +6,7 @@
 #include "extract/range.h"
 
 #define ROOM_BYTES ((size_t)64 << 10)
-#define PAGE_FLAGS (PAGE_IS_PICTURE * 2 - 1) /* all there are */
+#define PAGE_FLAGS ((1 << PAGE_FLAG_COUNT) - 1)
 
 /* The only reasons a child may give; whatever else ends it is seen from outside. */
 static const enum error_code FAILURES[] = {

@@ -218,6 +218,12 @@ static void on_document(struct extract_request *request, const struct extract_do
     need_chunker(container_of(request, struct flow, extraction), document->title);
 }
 
+static void count_flags(struct flow *flow, const struct page *page)
+{
+    for (size_t bit = 0; bit < PAGE_FLAG_COUNT; bit++)
+        flow->result.flag_counts[bit] += page->flags >> bit & 1;
+}
+
 static void on_pages(struct extract_request *request, const struct page *pages, size_t count)
 {
     struct flow *flow = container_of(request, struct flow, extraction);
@@ -229,6 +235,7 @@ static void on_pages(struct extract_request *request, const struct page *pages, 
         add_credit(flow, -(int64_t)bytes); /* the last page may overdraw */
         flow->pipeline->spool_bytes += bytes;
         flow->result.text_bytes += bytes;
+        count_flags(flow, &pages[i]);
         keep_text(flow, &pages[i]);
         spool_add(&flow->spool, &pages[i]);
     }

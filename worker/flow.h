@@ -32,7 +32,8 @@ struct flow_input {
 
 struct flow_result { /* valid after on_done, until flow_free() */
     uint32_t page_count, pages_skipped, chunk_count, chunks_known;
-    uint32_t skipped[EXTRACT_SKIPS_MAX]; /* the pages_skipped */
+    uint32_t skipped[EXTRACT_SKIPS_MAX];   /* the pages_skipped */
+    uint32_t flag_counts[PAGE_FLAG_COUNT]; /* pages with each flag, by its bit */
     uint64_t token_count, tokens_billed, text_bytes, cpu_us;
     bool is_dirty; /* a store request ended ambiguously */
     bool is_encrypted;

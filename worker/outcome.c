@@ -8,6 +8,31 @@
 
 #define METADATA_BYTES_MAX ((size_t)64 * 1024)
 
+/* What a reader of the row may want to know about the pages. OCR is for pictures and for letters
+ * that mean nothing: not for empty pages, nor where half of the pages can be read. */
+static void write_page_flags(struct json_writer *writer, const struct flow_result *result)
+{
+    static const struct {
+        enum page_flag flag;
+        const char *name;
+    } flags[] = {
+        {PAGE_HAS_NO_TEXT, "pages_without_text"},
+        {PAGE_IS_PICTURE, "pages_scanned"},
+        {PAGE_IS_GARBLED, "pages_garbled"},
+        {PAGE_IS_DUBIOUS, "pages_dubious"},
+        {PAGE_HAS_HIDDEN_TEXT, "pages_with_hidden_text"},
+        {PAGE_IS_RIGHT_TO_LEFT, "pages_right_to_left"},
+    };
+    uint64_t unread = 0;
+    for (size_t i = 0; i < COUNT_OF(flags); i++) {
+        uint32_t count = result->flag_counts[__builtin_ctz(flags[i].flag)];
+        json_write_u64(writer, flags[i].name, count);
+        if (flags[i].flag & (PAGE_IS_PICTURE | PAGE_IS_GARBLED))
+            unread += count;
+    }
+    json_write_bool(writer, "needs_ocr", unread * 2 > result->page_count);
+}
+
 static void write_metadata(struct buffer *out, const struct object_request *get,
                            const struct flow_result *result)
 {
@@ -22,6 +47,7 @@ static void write_metadata(struct buffer *out, const struct object_request *get,
     for (uint32_t i = 0; i < result->pages_skipped; i++)
         json_write_u64(&writer, NULL, result->skipped[i]);
     json_close_array(&writer);
+    write_page_flags(&writer, result);
     json_write_u64(&writer, "text_bytes", result->text_bytes);
     json_write_u64(&writer, "chunks", result->chunk_count);
     json_write_u64(&writer, "chunks_known", result->chunks_known);

@@ -26,6 +26,7 @@ enum page_flag {
     PAGE_IS_DUBIOUS = 1 << 5,      /* over 10 % of its characters are unusable */
     PAGE_IS_PICTURE = 1 << 6,      /* an image with hardly any text: a scan */
 };
+#define PAGE_FLAG_COUNT 7
 
 struct page {
     uint32_t number;  /* 1 .. page_count, without gaps */
