@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "extract/clean.h"
+#include "extract/vocabulary.h"
 
 #define PITCH_BINS 40 /* of a tenth of a font size */
 #define PITCH_DEFAULT 1.2f
@@ -200,17 +201,19 @@ enum joint paragraph_joint(const struct layout_page *page, const struct stack *s
         return joint_of_stacks(page, stack, at);
     if (is_same_row(last, line))
         return JOINT_ROW;
-    if (has_leader(paragraph_line_text(page, at - 1)))
+    struct text before = paragraph_line_text(page, at - 1), after = paragraph_line_text(page, at);
+    if (vocabulary_is_broken(before) && clean_starts_lower(after))
+        return JOINT_WRAPPED;
+    if (has_leader(before))
         return JOINT_LINE;
-    bool is_sentence_end = paragraph_ends_sentence(paragraph_line_text(page, at - 1));
+    bool is_sentence_end = paragraph_ends_sentence(before);
     bool was_ended = has_room(stack, last, line);
-    if (paragraph_is_item(paragraph_line_text(page, at), was_ended || is_sentence_end))
+    if (paragraph_is_item(after, was_ended || is_sentence_end))
         return JOINT_LINE;
     bool is_outer_change = is_indented(stack, line) != is_indented(stack, last);
     bool begins = is_outer_change && is_indented(stack, line) != stack->is_hanging;
     if (was_ended)
         return is_sentence_end || begins ? JOINT_PARAGRAPH : JOINT_LINE;
-    return begins && (is_sentence_end || !clean_starts_lower(paragraph_line_text(page, at)))
-               ? JOINT_PARAGRAPH
-               : JOINT_WRAPPED;
+    return begins && (is_sentence_end || !clean_starts_lower(after)) ? JOINT_PARAGRAPH
+                                                                     : JOINT_WRAPPED;
 }

@@ -1,56 +1,36 @@
 #include "extract/layout.h"
+#include "tests/unit/drawn_page.h"
 #include "tests/unit/test.h"
-#include "worker/base/memory.h"
 
-#define GLYPH_WIDTH 6.0f
-#define GLYPH_HEIGHT 10.0f
-
-/* What poppler would tell of a page, written by hand. */
-static struct {
-    struct buffer text;
-    struct layout_glyph glyphs[8192];
-    size_t count;
-} drawn;
+static struct drawn_page *drawn;
 
 static int start_drawing(void **state)
 {
     (void)state;
-    drawn.text = buffer_new(1 << 16);
-    drawn.count = 0;
+    drawn = drawn_page_new();
     return 0;
 }
 
 static int stop_drawing(void **state)
 {
     (void)state;
-    buffer_release(&drawn.text);
+    drawn_page_free(drawn);
     return 0;
 }
 
-static void draw_char(char c, struct layout_box box)
-{
-    assert_true(drawn.count < COUNT_OF(drawn.glyphs));
-    buffer_append_char(&drawn.text, c);
-    drawn.glyphs[drawn.count++] = (struct layout_glyph){.box = box, .font_size = 10};
-}
-
-/* ASCII in letters of the same width, without a newline. */
 static void draw(float x, float y, const char *letters)
 {
-    for (; *letters; letters++, x += GLYPH_WIDTH)
-        draw_char(*letters, (struct layout_box){x, y, x + GLYPH_WIDTH, y + GLYPH_HEIGHT});
+    drawn_page_put(drawn, x, y, 10, letters);
 }
 
 static void draw_line(float x, float y, const char *letters)
 {
-    draw(x, y, letters);
-    draw_char('\n', (struct layout_box){0});
+    drawn_page_line(drawn, x, y, 10, letters);
 }
 
 static struct layout_page read_drawn(bool is_right_to_left)
 {
-    struct layout_page page = {.width = 600, .height = 800, .is_right_to_left = is_right_to_left};
-    layout_read(&page, buffer_text(&drawn.text), drawn.glyphs, drawn.count);
+    struct layout_page page = drawn_page_read(drawn, is_right_to_left);
     layout_order(&page);
     return page;
 }
@@ -146,8 +126,8 @@ static void test_layout__knows_what_a_line_looks_like(void **state)
     (void)state;
     draw_line(100, 100, "bold words");
     for (size_t i = 0; i < 5; i++) {
-        drawn.glyphs[i].is_bold = true;
-        drawn.glyphs[i].font_size = 14;
+        drawn->glyphs[i].is_bold = true;
+        drawn->glyphs[i].font_size = 14;
     }
     struct layout_page page = read_drawn(false);
     assert_int_equal(page.line_count, 1);
@@ -165,7 +145,7 @@ static void test_layout__goes_without_places_that_do_not_match(void **state)
     (void)state;
     draw_line(100, 100, "one");
     draw_line(100, 120, "two");
-    drawn.count--;
+    drawn->count--;
     struct layout_page page = read_drawn(false);
     assert_false(page.has_boxes);
     assert_int_equal(page.line_count, 2);
@@ -180,7 +160,8 @@ static void test_layout__takes_any_number_for_a_place(void **state)
     (void)state;
     for (size_t i = 0; i < 2000; i++) {
         struct layout_box box = {numbers[i % 6], numbers[i % 5], numbers[i % 4], numbers[i % 3]};
-        draw_char(i % 7 ? 'a' : '\n', box);
+        drawn_page_put(drawn, 0, 0, 0, i % 7 ? "a" : "\n");
+        drawn->glyphs[drawn->count - 1].box = box;
     }
     struct layout_page page = read_drawn(false);
     size_t char_count = 0;
