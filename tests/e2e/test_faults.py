@@ -25,14 +25,14 @@ SOME = [
 ]
 WANTED = [tuple(word.split(":")) for word in sys.argv[1:] if ":" in word]
 PAIRS = WANTED or (wires.PAIRS if "all" in sys.argv[1:] else SOME)
-FAULT_S, HEAL_S = 4, 240
+FAULT_S, STRIKE_S, HEAL_S = 4, 40, 240
 
 
 def meet(world, users, peer, fault):
     """The fault while tenants work, then the audit. Answers how often it struck, and the seconds of healing."""
     world.disturb(peer, fault)
-    end = time.monotonic() + FAULT_S
-    while time.monotonic() < end:
+    start = time.monotonic()
+    while time.monotonic() < start + (FAULT_S if world.wires[peer].hits else STRIKE_S):
         users.do_something(2)
         time.sleep(0.4)
     hits, healed = world.wires[peer].hits, time.monotonic()
