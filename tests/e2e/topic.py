@@ -4,12 +4,14 @@ notifications by hand.
 
 import datetime
 import json
+import time
 import urllib.parse
 import uuid
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 SECONDS = 10
+SESSION_S = 60  # of a member of the group, and some more
 
 
 class Topic:
@@ -60,11 +62,17 @@ class Topic:
         }
 
     def rewind(self):
-        """The whole topic again. Only while no worker is in the group."""
-        self.reader.commit(
-            offsets=[TopicPartition(self.name, one.partition, 0) for one in self.partitions()],
-            asynchronous=False,
-        )
+        """The whole topic again. While no worker is in the group: one that was killed leaves it after its session."""
+        starts = [TopicPartition(self.name, one.partition, 0) for one in self.partitions()]
+        end = time.monotonic() + SESSION_S
+        while True:
+            try:
+                self.reader.commit(offsets=starts, asynchronous=False)
+                return
+            except KafkaException:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
 
 
 def notification(
