@@ -397,6 +397,18 @@ void group_on_rebalance(struct queue *queue, rd_kafka_event_t *event)
 
 /* ---- once a second --------------------------------------------------------------------------- */
 
+/* From where on a partition is not done: the broker's word, before the first commit our own, before
+ * the first message the beginning of the log. librdkafka learns of that one late or never: all that
+ * is in the log is not done then. */
+static int64_t done_until(const struct offsets *offsets, int64_t low)
+{
+    if (offsets->committed != OFFSETS_NONE)
+        return offsets->committed > low ? offsets->committed : low;
+    if (offsets->base != OFFSETS_NONE)
+        return offsets->base;
+    return low > 0 ? low : 0;
+}
+
 static void measure_lag(struct queue *queue)
 {
     uint64_t lag = 0;
@@ -407,8 +419,8 @@ static void measure_lag(struct queue *queue)
             rd_kafka_get_watermark_offsets(queue->client, queue->topic, partition->number, &low,
                                            &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
             continue;
-        int64_t done = partition->offsets.committed > low ? partition->offsets.committed : low;
-        if (high > done && done >= 0)
+        int64_t done = done_until(&partition->offsets, low);
+        if (high > done)
             lag += (uint64_t)(high - done);
     }
     queue->lag = lag;
