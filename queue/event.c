@@ -268,3 +268,8 @@ struct text event_version_identity(const struct event *event, char *buffer, size
     (void)fits; /* the header says how large the buffer must be */
     return text_from(buffer);
 }
+
+bool event_may_uncover(const struct event *event)
+{
+    return event->kind == EVENT_REMOVED && event->version_id.bytes;
+}

@@ -45,6 +45,10 @@ bool event_parse(const struct message_view *message, struct arena *arena, struct
 /* What makes this version of the object itself: sequencer, else version id, else eTag and time.
  * Writes into buffer (NUL-terminated, cut never: at most 200 bytes are taken of each part). */
 struct text event_version_identity(const struct event *event, char *buffer, size_t buffer_bytes);
+/* A removal where versions are kept: that of a delete marker uncovers the version below, and no
+ * event of its own tells. Names do not tell either: to MinIO the end of a marker is another
+ * DeleteMarkerCreated of the same version. */
+bool event_may_uncover(const struct event *event);
 /* The message that `submit` and `dev` produce: a raw S3 2.1 record. Appends JSON to out. */
 struct buffer;
 bool event_write(struct buffer *out, const struct event *event) MUST_CHECK;

@@ -52,9 +52,10 @@ struct ledger_claim {
     /* in */
     const struct tenant *tenant;
     const struct document *document;
-    struct uuid job; /* nil: a removal */
-    bool is_bare;    /* make the job unless open items of other jobs take the event */
-    uint64_t fence;  /* 1 .. 2^63-1, random */
+    struct uuid job;  /* nil: a removal */
+    bool is_bare;     /* make the job unless open items of other jobs take the event */
+    bool may_uncover; /* a removal that is worth a look at a document without vectors, too */
+    uint64_t fence;   /* 1 .. 2^63-1, random */
     uint64_t event_time_ms;
     void (*on_done)(struct ledger_claim *claim, const struct error *err);
     /* out */

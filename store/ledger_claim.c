@@ -27,6 +27,7 @@ static void build(struct batch *batch)
                     *jobs = ledger_batch_array(batch, PG_UUID),
                     *bare = ledger_batch_array(batch, PG_BOOL),
                     *fences = ledger_batch_array(batch, PG_INT8),
+                    *uncovers = ledger_batch_array(batch, PG_BOOL),
                     *buckets = ledger_batch_array(batch, PG_TEXT),
                     *keys = ledger_batch_array(batch, PG_TEXT);
     for (size_t i = 0; i < batch->node_count; i++) {
@@ -36,6 +37,7 @@ static void build(struct batch *batch)
         array_add_uuid_or_null(jobs, claim->job);
         pg_array_add_bool(bare, claim->is_bare);
         pg_array_add_i64(fences, (int64_t)claim->fence);
+        pg_array_add_bool(uncovers, claim->may_uncover);
         pg_array_add_text(buckets, claim->document->bucket);
         pg_array_add_text(keys, claim->document->key);
     }
@@ -53,7 +55,8 @@ static void build(struct batch *batch)
                                       pg_array_param(fences),
                                       ledger_batch_text(batch->ledger->options.pipeline),
                                       prefix,
-                                      batch_i64(batch, LEASE_MS)};
+                                      batch_i64(batch, LEASE_MS),
+                                      pg_array_param(uncovers)};
     ledger_batch_statement(batch, SQL_CLAIM_JOBS, jobs_params, COUNT_OF(jobs_params));
     ledger_batch_statement(batch, SQL_CLAIM_DOCUMENTS, document_params, COUNT_OF(document_params));
     ledger_batch_statement(batch, SQL_CLAIM_LOCK, lock_params, COUNT_OF(lock_params));

@@ -15,7 +15,8 @@ extern const char SQL_CLAIM_JOBS[];      /* ... $5 schema prefix text */
 extern const char SQL_CLAIM_DOCUMENTS[]; /* ... $5 schema prefix text, $6 buckets text[],
                                             $7 keys text[] */
 extern const char SQL_CLAIM_LOCK[];      /* $1 documents, $2 jobs */
-/* ... $5 fences int8[], $6 pipeline text, $7 schema prefix text, $8 lease in ms int8
+/* ... $5 fences int8[], $6 pipeline text, $7 schema prefix text, $8 lease in ms int8, $9
+ * may uncover a version bool[] (a removal of it)
  * answers: at, verdict, item's job, gen, etag, gen is of this pipeline 0/1, chunk count, starts,
  * control, is active 0/1, over quota 0/1, busy for ms, link */
 extern const char SQL_CLAIM[];

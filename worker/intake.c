@@ -302,6 +302,7 @@ static bool admit_event(struct intake *intake, struct parcel *parcel, const stru
     arrival->parcel = parcel;
     arrival->event_no = event->no;
     arrival->is_removal = event->kind == EVENT_REMOVED;
+    arrival->may_uncover = event_may_uncover(event);
     arrival->is_bare = !arrival->is_removal && !event->has_job;
     arrival->size_bytes = event->size_bytes;
     arrival->time_ms = event->time_ms;

@@ -28,6 +28,7 @@ struct arrival {
     struct parcel *parcel; /* NULL: from the janitor */
     struct uuid job;       /* nil for removals */
     bool is_removal, is_bare, is_overdue;
+    bool may_uncover; /* queue/event.h */
     bool is_outlived; /* a removal that came after it is settled: its 404 is no lag */
     uint32_t event_no;
     uint64_t size_bytes; /* what the event said; 0: nothing */

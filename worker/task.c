@@ -143,6 +143,7 @@ static void start_claim(struct task *task)
         .document = &task->object->document,
         .job = arrival->job,
         .is_bare = arrival->is_bare,
+        .may_uncover = arrival->may_uncover,
         .fence = task->lease.fence,
         .event_time_ms = arrival->time_ms,
         .on_done = on_claimed,

@@ -1,6 +1,6 @@
 with e as materialized (
-    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[]) with ordinality
-             e(doc, uid, job, bare, fence, at)),
+    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[], $9::bool[]) with ordinality
+             e(doc, uid, job, bare, fence, uncovers, at)),
 r as materialized ( -- which item this event runs
     select e.*, case when e.bare then coalesce(
                (select i.job_id from job_items i where i.job_id = e.job and i.document_id = e.doc),
@@ -23,7 +23,7 @@ v as materialized (
                 when not r.bare and r.job is not null and (i.job_id is null or j.user_id <> r.uid) then 'no_item'
                 when r.job is not null and (d.id is null or i.job_id is null) then 'again' -- it was settled just now
                 when i.outcome is not null or d.id is null
-                     or (r.job is null and d.gen is null and d.leased_until is null) then 'done'
+                     or (r.job is null and d.gen is null and d.leased_until is null and not r.uncovers) then 'done'
                 when d.fence <> r.fence and d.leased_until > now() then 'busy'
                 when i.parked_until > now() then 'parked'
                 else 'go' end as verdict

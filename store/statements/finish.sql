@@ -45,7 +45,8 @@ d as (
            error_code = case when x.ng is null then x.code end,
            error_message = case when x.ng is null then x.msg end,
            deleted_at = case x.effect when 'gone' then coalesce(d.deleted_at, now()) when 'keep' then d.deleted_at end,
-           processed_at = case x.effect when 'keep' then d.processed_at else now() end, updated_at = now()
+           processed_at = case when x.effect = 'keep' or (x.effect = 'gone' and d.deleted_at is not null) then d.processed_at
+                               else now() end, updated_at = now()
       from x where d.id = x.doc),
 b as (delete from staged_texts s using x where x.is_body_staged and s.document_id = x.doc and s.gen = x.fence),
 l1 as (delete from litter l using x where x.effect = 'live' and l.document_id = x.doc and l.gen = x.fence),

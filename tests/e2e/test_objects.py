@@ -11,6 +11,7 @@ import harness
 import pdf
 
 SECRET = "5ecret0f4cafe"
+WORDS = ("weir", "sluice", "barrage")  # which version a text is of
 
 
 def body(word):
@@ -123,6 +124,97 @@ class Links(unittest.TestCase):
         self.assertEqual(
             [], self.world.query("select 1 from dead_letters where value::text like %s", f"%{SECRET}%")
         )
+
+
+class Versions(unittest.TestCase):
+    """The life of one object in a bucket that keeps versions, and in one that does not; the worker is
+    killed in between. What is live is always what a plain GET answers."""
+
+    def setUp(self):
+        quick = {"KAFKA_PROP_SESSION_TIMEOUT_MS": "6000"}  # who is killed is soon forgotten
+        self.world = self.enterContext(open_real(self, **quick))
+        self.world.add_tenant()
+        self.key = self.world.key(0, "lock.pdf")
+        self.world.start_worker()
+
+    def put(self, word):
+        _, headers, _ = self.world.bucket.request("PUT", self.key, body=body(word))
+        return headers.get("x-amz-version-id")
+
+    def delete(self, version=None):
+        query = [("versionId", version)] if version else []
+        _, headers, _ = self.world.bucket.request("DELETE", self.key, query)
+        return headers.get("x-amz-version-id")
+
+    def kill(self):
+        self.world.stop_workers(harness.signal.SIGKILL)
+        self.world.start_worker()
+
+    def live_words(self):
+        schema = harness.namespace_of(self.world.tenants[0])
+        rows = self.world.query(f'select content from "{schema}".chunks')
+        return {word for (text,) in rows for word in WORDS if word in text}
+
+    def assert_live(self, *words):
+        """Exactly these words; none: a tombstone."""
+        expected = ("success", None) if words else ("skipped", "gone")
+        self.world.settle(until=lambda: self.world.documents().get(self.key) == expected)
+        self.world.wait_for(lambda: self.live_words() == set(words), 30)
+        self.assertEqual([], self.world.faults())
+
+    def test_versions_come_and_go_and_what_is_current_is_live(self):
+        self.world.bucket.request(
+            "PUT",
+            query=[("versioning", "")],
+            body=b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+        )
+        oldest = self.put("weir")
+        self.assert_live("weir")
+        middle = self.put("sluice")
+        self.kill()
+        self.assert_live("sluice")
+        self.delete(oldest)  # nothing that anybody sees
+        self.assert_live("sluice")
+        newest = self.put("barrage")
+        self.assert_live("barrage")
+        self.delete(newest)  # uncovers the one before
+        self.kill()
+        self.assert_live("sluice")
+        marker = self.delete()
+        self.assert_live()
+        self.delete(marker)  # uncovers it again
+        self.assert_live("sluice")
+        self.delete()
+        self.put("sluice")  # the same bytes, another version
+        self.kill()
+        self.assert_live("sluice")
+        self.delete()
+        self.delete(middle)  # the marker is what is current
+        self.assert_live()
+        self.assert_a_replay_changes_nothing()
+
+    def test_one_version_only(self):
+        self.put("weir")
+        self.assert_live("weir")
+        self.delete()
+        self.put("weir")  # created again, the same bytes
+        self.kill()
+        self.assert_live("weir")
+        self.put("weir")  # and once more without having been away
+        self.assert_live("weir")
+        self.put("sluice")
+        self.delete()
+        self.kill()
+        self.assert_live()
+        self.put("barrage")
+        self.assert_live("barrage")
+        self.assert_a_replay_changes_nothing()
+
+    def assert_a_replay_changes_nothing(self):
+        before = self.world.audit().snapshot()
+        self.world.replay()
+        self.assertEqual([], self.world.faults())
+        self.assertEqual([], harness.differences(before, self.world.audit().snapshot()))
 
 
 if __name__ == "__main__":

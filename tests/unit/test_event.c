@@ -177,6 +177,29 @@ static void test_event__reads_minio_with_and_without_optional_members(void **sta
     assert_int_equal(events[0].etag.bytes, 0);
 }
 
+static void test_event__a_removal_where_versions_are_kept_may_uncover_one(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name, *version;
+        bool may_uncover;
+    } cases[] = {{"s3:ObjectRemoved:Delete", ",\"versionId\":\"v1\"", true},
+                 {"s3:ObjectRemoved:DeleteMarkerCreated", ",\"versionId\":\"v1\"", true},
+                 {"s3:ObjectRemoved:Delete", ",\"versionId\":\"null\"", false},
+                 {"s3:ObjectRemoved:Delete", "", false},
+                 {"s3:ObjectCreated:Put", ",\"versionId\":\"v1\"", false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char message[1024];
+        assert_true(
+            text_format(message, sizeof(message),
+                        "{\"Records\":[{\"eventVersion\":\"2.1\",\"eventName\":\"%s\",\"s3\":"
+                        "{\"bucket\":{\"name\":\"docs\"},\"object\":{\"key\":\"a\"%s}}}]}",
+                        cases[i].name, cases[i].version));
+        parse(message);
+        assert_int_equal(event_may_uncover(&events[0]), cases[i].may_uncover);
+    }
+}
+
 static void test_event__takes_keys_of_ceph_and_eventbridge_as_they_are(void **state)
 {
     (void)state;
@@ -373,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_event__a_bad_record_is_bad_alone),
         cmocka_unit_test(test_event__knows_what_each_name_means),
         cmocka_unit_test(test_event__reads_minio_with_and_without_optional_members),
+        cmocka_unit_test(test_event__a_removal_where_versions_are_kept_may_uncover_one),
         cmocka_unit_test(test_event__takes_keys_of_ceph_and_eventbridge_as_they_are),
         cmocka_unit_test(test_event__acknowledges_both_shapes_of_the_test_event),
         cmocka_unit_test(test_event__unwraps_what_aws_and_connectors_wrap),
