@@ -353,7 +353,7 @@ struct extract_limits extract_limits_default(void)
         .memory_bytes = 512u << 20,
         .cpu_seconds = 60,
         .page_timeout_ms = 5000,
-        .wall_ms = 30000,
+        .wall_ms = 5000,
         .wall_page_ms = 50,
         .wall_max_ms = 600000,
         .pages_max = 20000,

@@ -25,7 +25,7 @@ struct extract_limits {
     uint64_t memory_bytes;        /* RLIMIT_AS above the body's size: 512 MiB */
     uint32_t cpu_seconds;         /* 60 */
     uint64_t page_timeout_ms;     /* no page for so long: 5 s */
-    uint64_t wall_ms;             /* 30 s */
+    uint64_t wall_ms;             /* 5 s: many pages that are slow, but not too slow each */
     uint64_t wall_page_ms;        /* and for each page: 50 ms */
     uint64_t wall_max_ms;         /* but never more than: 10 minutes */
     uint32_t pages_max;           /* 20,000 */

@@ -349,10 +349,12 @@ static void on_over(struct reading *reading)
 
 /* ---- clocks ---------------------------------------------------------------------------------- */
 
+/* A page that ended its child has used up its own time, not that of the others. */
 static uint64_t wall_max_ms(const struct run *run)
 {
     const struct extract_limits *limits = &run->request->limits;
-    uint64_t max_ms = limits->wall_ms + run->page_count * limits->wall_page_ms;
+    uint64_t max_ms = limits->wall_ms + run->page_count * limits->wall_page_ms +
+                      run->death_count * limits->page_timeout_ms;
     return max_ms < limits->wall_max_ms ? max_ms : limits->wall_max_ms;
 }
 
