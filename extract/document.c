@@ -8,7 +8,7 @@
 #include "extract/sniff.h"
 #include "worker/base/memory.h"
 
-#define TEXT_BYTES_MAX ((size_t)128 << 20) /* what is in memory; what may be sent is less */
+#define TEXT_BYTES_MIN ((size_t)128 << 20) /* of memory; what may be sent is often less */
 
 /* ---- documents without pages of their own ---------------------------------------------------- */
 
@@ -59,17 +59,20 @@ static bool read_prose(struct text body, enum format format, struct prose *prose
     return error_set(err, ERR_BUG, "no prose is written in format %d", (int)format);
 }
 
-static struct reader *open_prose(struct text body, enum format format, struct error *err)
+static struct reader *open_prose(struct text body, enum format format, const struct wire_job *job,
+                                 struct error *err)
 {
-    struct prose *prose = prose_new(TEXT_BYTES_MAX);
+    size_t text_bytes_max =
+        job->text_bytes_max > TEXT_BYTES_MIN ? job->text_bytes_max : TEXT_BYTES_MIN;
+    struct prose *prose = prose_new(text_bytes_max);
     bool is_read = read_prose(body, format, prose, err);
     if (is_read && prose_is_full(prose))
-        is_read = error_set(err, ERR_TEXT_MAX, "more than %zu bytes of text", TEXT_BYTES_MAX);
+        is_read = error_set(err, ERR_TEXT_MAX, "more than %zu bytes of text", text_bytes_max);
     if (!is_read) {
         prose_free(prose);
         return NULL;
     }
-    prose_finish(prose);
+    prose_finish(prose, job->page_text_bytes_max);
     struct prose_reader *self = xcalloc(1, sizeof(*self));
     self->prose = prose;
     self->reader = (struct reader){
@@ -90,14 +93,14 @@ bool document_warm_up(struct error *err)
     return charset_warm_up(err);
 }
 
-struct reader *document_open(struct text body, enum format named, struct error *err)
+struct reader *document_open(struct text body, const struct wire_job *job, struct error *err)
 {
-    struct sniffed sniffed = sniff(body, named);
+    struct sniffed sniffed = sniff(body, job->named);
     if (sniffed.format == FORMAT_UNKNOWN) {
         error_set(err, sniffed.code, "%s", sniffed.what);
         return NULL;
     }
     if (sniffed.format == FORMAT_PDF)
         return pdf_open(body, err);
-    return open_prose(body, sniffed.format, err);
+    return open_prose(body, sniffed.format, job, err);
 }

@@ -8,14 +8,14 @@
 #ifndef EXTRACT_DOCUMENT_H
 #define EXTRACT_DOCUMENT_H
 
-#include "extract/format.h"
 #include "extract/reader.h"
 
 /* Once, in the zygote. ERR_SANDBOX. */
 bool document_warm_up(struct error *err) MUST_CHECK;
 
-/* named: what the file's name promises (format_of_name()). Fails with the reason why the file is
- * not read (sniff.h), or with what its reader says. */
-struct reader *document_open(struct text body, enum format named, struct error *err) MUST_CHECK;
+/* Of the job: what the file's name promises, and the limits of text. Fails with the reason why the
+ * file is not read (sniff.h), or with what its reader says. */
+struct reader *document_open(struct text body, const struct wire_job *job,
+                             struct error *err) MUST_CHECK;
 
 #endif

@@ -195,7 +195,7 @@ static struct reader *open_body(struct child *child)
         error_set_errno(&err, ERR_HELPER, errno, "mapping the body");
         fail(child, &err);
     }
-    struct reader *reader = document_open((struct text){body, job->body_bytes}, job->named, &err);
+    struct reader *reader = document_open((struct text){body, job->body_bytes}, job, &err);
     if (!reader)
         fail(child, &err);
     if (reader->page_count > job->pages_max) {

@@ -7,10 +7,10 @@
 #include "extract/wire.h"
 #include "worker/base/memory.h"
 
-#define TEXT_BYTES_MAX ((size_t)1 << 30)
-#define RAW_BYTES ((size_t)64 << 10) /* a longer block is cleaned in parts */
-#define LISTS_MAX 32                 /* deeper ones are not numbered */
-#define GARBLED_CHARS_MIN 16         /* fewer characters prove nothing */
+#define TEXT_BYTES_MAX ((size_t)1 << 30) /* places in it have 32 bits */
+#define RAW_BYTES ((size_t)64 << 10)     /* a longer block is cleaned in parts */
+#define LISTS_MAX 32                     /* deeper ones are not numbered */
+#define GARBLED_CHARS_MIN 16             /* fewer characters prove nothing */
 #define GARBLED_PERCENT 30
 
 /* Stands among the blocks where the document begins a new page. */
@@ -180,9 +180,10 @@ static struct prose_page cut_pages(struct prose *prose, struct prose_page page, 
     return page;
 }
 
-static void make_pages(struct prose *prose)
+static void make_pages(struct prose *prose, size_t page_bytes_max)
 {
-    size_t bytes_max = prose->has_breaks ? PROSE_PAGE_BYTES : PROSE_PIECE_BYTES;
+    size_t usual = prose->has_breaks ? PROSE_PAGE_BYTES : PROSE_PIECE_BYTES;
+    size_t bytes_max = usual < page_bytes_max ? usual : page_bytes_max;
     struct prose_page page = {0};
     bool is_empty = true;
     for (size_t i = 0; i < prose->block_count; i++) {
@@ -378,10 +379,10 @@ bool prose_is_full(const struct prose *prose)
     return prose->is_full;
 }
 
-void prose_finish(struct prose *prose)
+void prose_finish(struct prose *prose, size_t page_bytes_max)
 {
     end_block(prose);
-    make_pages(prose);
+    make_pages(prose, page_bytes_max);
 }
 
 struct text prose_title(const struct prose *prose)

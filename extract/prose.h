@@ -55,8 +55,8 @@ void prose_page_break(struct prose *prose);    /* a block may go on behind it */
 void prose_set_title(struct prose *prose, struct text raw);
 bool prose_is_full(const struct prose *prose); /* text was dropped */
 
-/* Cuts it into pages; nothing is added afterwards. */
-void prose_finish(struct prose *prose);
+/* Cuts it into pages, none larger than page_bytes_max; nothing is added afterwards. */
+void prose_finish(struct prose *prose, size_t page_bytes_max);
 struct text prose_title(const struct prose *prose);
 uint32_t prose_page_count(const struct prose *prose); /* at least 1 */
 /* Borrowed until the next call; number is 1 .. page_count. */

@@ -145,7 +145,8 @@ static struct sniffed sniff_open_document(struct text type)
     return unread(ERR_OFFICE, "an OpenDocument file");
 }
 
-/* One that is cut off has lost its directory; its first member still tells what it was. */
+/* One that is cut off has lost its directory, that of a bomb is not believed: the first member still
+ * tells what it was meant to be, and its reader says what is wrong. */
 static struct sniffed sniff_zip(struct text body)
 {
     struct zip zip;
@@ -155,8 +156,6 @@ static struct sniffed sniff_zip(struct text body)
     if (is_peeked && text_equal(name, TEXT("mimetype")))
         return sniff_open_document(content);
     bool is_whole = zip_open(body, &zip, &err);
-    if (!is_whole && err.code == ERR_BOMB)
-        return unread(ERR_ARCHIVE, "a zip archive");
     bool is_office = is_peeked && (text_equal(name, TEXT("[Content_Types].xml")) ||
                                    text_starts_with(name, TEXT("_rels/")) ||
                                    text_starts_with(name, TEXT("word/")));

@@ -18,7 +18,7 @@ static inline void check_prose_text(struct text text)
 /* Finishes and frees it. */
 static inline void check_prose(struct prose *prose)
 {
-    prose_finish(prose);
+    prose_finish(prose, SIZE_MAX);
     check_prose_text(prose_title(prose));
     for (uint32_t number = 1; number <= prose_page_count(prose); number++) {
         struct page page = prose_page(prose, number);

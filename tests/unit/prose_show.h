@@ -37,7 +37,7 @@ static inline void show_page(const struct page *page, struct buffer *out)
 static inline void assert_prose(struct prose *prose, const char *expected)
 {
     struct buffer out = buffer_new(16 << 20);
-    prose_finish(prose);
+    prose_finish(prose, SIZE_MAX);
     for (uint32_t number = 1; number <= prose_page_count(prose); number++) {
         struct page page = prose_page(prose, number);
         assert_int_equal(page.number, number);

@@ -77,7 +77,7 @@ static void test_html__takes_the_title_and_the_charset_of_the_page(void **state)
         markup_read_html(TEXT("<meta http-equiv=x content='text/html; charset=windows-1251'>"
                               "<title>\xcc\xe8\xf0</title><p>\xcc\xe8\xf0"),
                          prose, &err));
-    prose_finish(prose);
+    prose_finish(prose, SIZE_MAX);
     assert_text(prose_title(prose), "\u041c\u0438\u0440");
     assert_text(prose_page(prose, 1).text, "\u041c\u0438\u0440");
 }
@@ -127,7 +127,7 @@ static void test_markdown__takes_the_title_of_front_matter(void **state)
     (void)state;
     assert_true(
         markup_read_markdown(TEXT("---\ntitle: \"A mill\"\ntags: x\n---\n# Head\n"), prose, &err));
-    prose_finish(prose);
+    prose_finish(prose, SIZE_MAX);
     assert_text(prose_title(prose), "A mill");
     assert_text(prose_page(prose, 1).text, "title: \"A mill\"\ntags: x\n\nHead");
     assert_markdown("---\nno end", "<p>no end");

@@ -101,7 +101,7 @@ static void test_prose__cuts_a_text_without_pages_at_the_ends_of_blocks(void **s
         prose_begin(prose, PROSE_PARAGRAPH, 0);
         add_repeated("word ", 400); /* 1,999 bytes each: four to a page */
     }
-    prose_finish(prose);
+    prose_finish(prose, SIZE_MAX);
     assert_int_equal(prose_page_count(prose), 3);
     for (uint32_t number = 1; number <= 3; number++) {
         struct page page = prose_page(prose, number);
@@ -118,7 +118,7 @@ static void test_prose__cuts_long_blocks_at_spaces_and_characters(void **state)
     add_repeated("word ", 60000);
     prose_begin(prose, PROSE_PARAGRAPH, 0);
     add_repeated("\xe7\x9f\xb3", 60000); /* no space anywhere */
-    prose_finish(prose);
+    prose_finish(prose, SIZE_MAX);
     size_t words = 0, stones = 0, marks = 0;
     for (uint32_t number = 1; number <= prose_page_count(prose); number++) {
         struct page page = prose_page(prose, number);
@@ -145,7 +145,7 @@ static void test_prose__says_when_text_was_dropped(void **state)
     }
     prose_end(small);
     assert_true(prose_is_full(small));
-    prose_finish(small);
+    prose_finish(small, SIZE_MAX);
     assert_true(prose_page(small, 1).text.bytes <= 1000);
     prose_free(small);
 }
@@ -157,7 +157,7 @@ static void test_prose__tells_what_is_wrong_with_a_page(void **state)
     prose_page_break(prose);
     for (int i = 0; i < 20; i++)
         prose_add(prose, TEXT("\xee\x80\x80")); /* private use */
-    prose_finish(prose);
+    prose_finish(prose, SIZE_MAX);
     assert_int_equal(prose_page(prose, 1).flags, PAGE_IS_RIGHT_TO_LEFT);
     assert_int_equal(prose_page(prose, 2).flags, PAGE_IS_GARBLED);
 }

@@ -6,7 +6,7 @@
 
 #include "worker/base/memory.h"
 
-static void put(struct buffer *out, unsigned bytes, uint32_t value)
+static void put(struct buffer *out, unsigned bytes, uint64_t value)
 {
     for (unsigned i = 0; i < bytes; i++)
         buffer_append_char(out, (char)(value >> (8 * i)));
