@@ -7,6 +7,8 @@
 #include "extract/clean.h"
 #include "extract/fonts.h"
 #include "extract/joined.h"
+#include "extract/notes.h"
+#include "extract/pdf_forms.h"
 #include "extract/pdf_outline.h"
 #include "extract/pdf_private.h"
 #include "worker/base/memory.h"
@@ -23,6 +25,7 @@ struct pdf {
     struct reader reader;
     PopplerDocument *document;
     struct joined prepared; /* what the document reads, where its fonts were worth it */
+    bool may_have_notes;    /* forms, remarks */
     struct buffer title;
     struct layout_page pages[WIRE_BLOCK_PAGES]; /* of the block at hand */
     struct buffer text, marks;                  /* of the page at hand */
@@ -121,11 +124,15 @@ static bool add_page(struct pdf *pdf, struct reader_block *block, uint32_t numbe
     if (!block_write(studied, at, &pdf->text, &pdf->marks, &figures))
         return error_set(err, ERR_TEXT_MAX, "page %u has more text than allowed", number);
     struct page page = {.number = number, .flags = flags_of(&pdf->pages[at], &figures)};
-    if (!(page.flags & PAGE_IS_GARBLED)) {
-        page.text = buffer_text(&pdf->text);
-        page.marks = (const struct mark *)(const void *)pdf->marks.data;
-        page.mark_count = pdf->marks.bytes / sizeof(*page.marks);
+    if (page.flags & PAGE_IS_GARBLED) {
+        buffer_clear(&pdf->text);
+        buffer_clear(&pdf->marks);
     }
+    if (pdf->may_have_notes)
+        pdf_forms_append(&pdf->reader, number, &pdf->text);
+    page.text = buffer_text(&pdf->text);
+    page.marks = (const struct mark *)(const void *)pdf->marks.data;
+    page.mark_count = pdf->marks.bytes / sizeof(*page.marks);
     return reader_add_page(block, &page, err);
 }
 
@@ -232,6 +239,7 @@ struct reader *pdf_open(struct text body, struct error *err)
     if (prepared)
         g_object_unref(document);
     pdf->document = prepared ? prepared : document;
+    pdf->may_have_notes = notes_are_possible(body);
     pdf->title = buffer_new(4 * WIRE_TEXT_BYTES_MAX);
     pdf->text = buffer_new(0); /* its limit is the block's */
     pdf->marks = buffer_new(WIRE_MARKS_MAX * sizeof(struct mark));

@@ -53,8 +53,8 @@ void pdf_writer_page(struct pdf_writer *writer, struct text content, const char 
     begin_object(writer, page);
     buffer_format(&writer->out,
                   "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents %u 0 R"
-                  "/Resources<</Font<</F 3 0 R>>%s>>>>\nendobj\n",
-                  stream, resources);
+                  "/Resources<</Font<</F 3 0 R>>%s>>%s>>\nendobj\n",
+                  stream, resources, writer->page_entries ? writer->page_entries : "");
     writer->page_objects[writer->page_count++] = page;
 }
 

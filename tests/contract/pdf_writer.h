@@ -16,6 +16,7 @@ struct pdf_writer {
     unsigned object_count;                    /* the highest number used */
     unsigned page_objects[PDF_PAGES_MAX];
     unsigned page_count;
+    const char *page_entries; /* in: of the pages to come, for example "/Annots[9 0 R]"; likewise */
     const char *catalog_entries; /* in: besides the page tree; borrowed; NULL: none */
 };
 

@@ -40,7 +40,7 @@ COMMANDS_WITH_PIPELINE = ["running", "cmd_work", "cmd_dev", "dev", "ops", "page"
 HELPER = [
     "block", "charset", "clean", "columns", "document", "fonts", "format", "furniture", "heading",
     "helper_child", "helper_main", "inflate", "joined", "layout", "markup", "markup_html",
-    "markup_markdown", "office", "office_docx", "office_odt", "office_xml", "paragraph", "pdf",
+    "markup_markdown", "notes", "office", "office_docx", "office_odt", "office_xml", "paragraph", "pdf",
     "pdf_forms", "pdf_outline", "pdf_page", "pdf_private", "plain", "prose", "range", "reader",
     "sandbox", "selftest", "sniff", "syntax", "table", "transcript", "vocabulary", "wire",
     "wire_marks", "xref", "zip",
