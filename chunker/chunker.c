@@ -159,6 +159,8 @@ static size_t overlap_cut(const struct chunker *chunker, size_t first, size_t at
 {
     const struct cut *cuts = chunker->cuts.items;
     size_t best = at;
+    if (chunker->measure.is_estimate)
+        return best;
     for (size_t i = at; i > first && cuts[i].kind != CUT_HEADING; i--) {
         const struct cut *from = &cuts[i - 1];
         if (cuts_size(from, &cuts[at]) > chunker->overlap_max ||
@@ -355,11 +357,23 @@ static bool copy_texts(struct chunker *chunker, struct arena *slab, struct text 
     return true;
 }
 
+/* What is repeated and what lies between can come to more than was reckoned with. */
+static bool is_too_large(const struct chunker *chunker, struct range range)
+{
+    struct text content = window_slice(&chunker->window, range.start, range.end);
+    return measure_count(chunker->counting, content) >
+               chunker->limits.size_max + chunker->overlap_max ||
+           content.bytes > CHUNKER_CONTENT_BYTES_MAX;
+}
+
 static bool give_out(struct chunker *chunker, struct arena *slab, struct chunk *ret_chunk,
                      struct error *err)
 {
     struct window *window = &chunker->window;
-    struct range range = chunker->ranges[chunker->range_from];
+    struct range *next = &chunker->ranges[chunker->range_from];
+    if (next->start < next->own_start && is_too_large(chunker, *next))
+        next->start = next->own_start;
+    struct range range = *next;
     pass_headings(chunker, range.own_start); /* while the window still has their text */
     window_pass(window, range.start);
     pass_leading_headings(chunker, range);

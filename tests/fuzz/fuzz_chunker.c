@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
                                       data[0] / 8u,
                                       16 + data[0] % 100u,
                                       data[0] % 3u * 16,
-                                      0};
+                                      data[0] % 5u * 4};
     struct page pages[64];
     size_t page_count = 0;
     while (page_count < COUNT_OF(pages) && (input.bytes || page_count == 0)) {

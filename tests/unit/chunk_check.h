@@ -20,7 +20,7 @@ struct checked {
     struct buffer canonical;
     struct buffer listing; /* one line a chunk: its numbers and its hash */
     uint64_t byte, chars;  /* canonical text so far accounted for */
-    size_t chunk_count;
+    size_t chunk_count, overlap_count;
     uint64_t bytes_sum;
 };
 
@@ -42,10 +42,31 @@ static inline void check_limits(const struct chunker_options *options, const str
     assert(measure_count(options->counting, chunk->prefix) <= options->prefix_tokens_max * unit);
 }
 
+/* Whole sentences of the chunk before come again: back to where this one begins. */
+static inline void check_overlap(struct checked *checked, const struct chunk *chunk)
+{
+    struct text text = buffer_text(&checked->canonical);
+    size_t end = checked->byte;
+    uint32_t unit = checked->options.counting == CHUNKER_BYTES ? 4 : 1;
+    assert(checked->options.tokens_overlap > 0 && chunk->char_end > checked->chars);
+    while (checked->chars > chunk->char_start) {
+        do
+            checked->byte--;
+        while (((uint8_t)text.start[checked->byte] & 0xc0) == 0x80);
+        checked->chars--;
+    }
+    struct text repeated = text_slice(text, checked->byte, end);
+    assert(measure_count(checked->options.counting, repeated) <=
+           checked->options.tokens_overlap * unit);
+    checked->overlap_count++;
+}
+
 static inline void check_chunk(struct checked *checked, const struct chunk *chunk)
 {
     struct text text = buffer_text(&checked->canonical);
     assert(chunk->no == checked->chunk_count && chunk->content.bytes > 0);
+    if (chunk->char_start < checked->chars)
+        check_overlap(checked, chunk);
     size_t end_before = checked->byte;
     assert(chunk->char_start >= checked->chars && chunk->char_end > chunk->char_start);
     while (checked->chars < chunk->char_start) { /* only white space lies between chunks */

@@ -169,10 +169,92 @@ static void test_chunker__keeps_its_promises_on_random_text(void **state)
                 pages[i].mark_count = k + 1;
             }
         }
-        assert_stable(pages, page_count, seed % 5 ? SMALL : chunker_options_default());
+        struct chunker_options options = seed % 5 ? SMALL : chunker_options_default();
+        options.counting = seed % 7 ? CHUNKER_CL100K : CHUNKER_BYTES;
+        options.tokens_overlap = seed % 4 ? 0 : options.tokens_target / 2;
+        assert_stable(pages, page_count, options);
         for (size_t i = 0; i < page_count; i++)
             buffer_release(&texts[i]);
     }
+}
+
+/* Words that every machine picks alike. */
+static void fill_with_words(struct rng *rng, struct buffer *text, size_t sentence_count)
+{
+    static const char *const WORDS[] = {"mill", "river", "grain", "Müller", "wheel", "of", "the"};
+    for (size_t i = 0; i < sentence_count; i++) {
+        size_t word_count = 3 + rng_below(rng, 20);
+        buffer_append_text(text, TEXT("One "));
+        for (size_t k = 0; k < word_count; k++)
+            buffer_format(text, "%s%s", WORDS[rng_below(rng, COUNT_OF(WORDS))],
+                          k + 1 < word_count ? " " : ".");
+        buffer_append_text(text, rng_below(rng, 5) ? TEXT(" ") : TEXT("\n\n"));
+    }
+}
+
+/* A change of this line is a change of the cuts: then chunker_version() changes too, so that
+ * documents are cut anew. */
+static void test_chunker__cuts_alike_in_every_build(void **state)
+{
+    (void)state;
+    struct rng rng = rng_seeded(5);
+    struct buffer text = buffer_new(1 << 20), said = buffer_new(256);
+    fill_with_words(&rng, &text, 2000);
+    struct page page = page_of(1, buffer_text(&text));
+    struct checked checked =
+        check_document(&page, 1, FEED_AS_MUCH_AS_FITS, chunker_options_default());
+    uint8_t hash[SHA256_BYTES];
+    char hex[2 * SHA256_BYTES + 1];
+
+    sha256_of(buffer_text(&checked.listing), hash);
+    hex_format(hash, sizeof(hash), hex);
+    buffer_format(&said, "%s %zu %.16s", chunker_version(), checked.chunk_count, hex);
+
+    assert_string_equal(buffer_string(&said), "cuts2 100 1d9b712759c537c9");
+    check_release(&checked);
+    buffer_release(&said);
+    buffer_release(&text);
+}
+
+static void test_chunker__repeats_whole_sentences(void **state)
+{
+    (void)state;
+    struct rng rng = rng_seeded(6);
+    struct buffer text = buffer_new(1 << 20);
+    fill_with_words(&rng, &text, 2000);
+    struct page page = page_of(1, buffer_text(&text));
+    struct chunker_options options = chunker_options_default();
+    options.tokens_overlap = 60;
+
+    struct checked checked = check_document(&page, 1, FEED_PAGE_BY_PAGE, options);
+
+    assert_true(checked.overlap_count * 10 > checked.chunk_count * 9);
+    check_release(&checked);
+    buffer_release(&text);
+}
+
+static void test_chunker__counts_and_limits_the_prefix(void **state)
+{
+    (void)state;
+    char title[2000];
+    memset(title, 'q', sizeof(title));
+    struct page page = page_of(1, TEXT("Some text."));
+    struct chunker *chunker =
+        chunker_new(chunker_options_default(), (struct text){title, sizeof(title)});
+    struct arena slab = arena_new(1 << 16);
+    struct chunk chunk;
+    struct error err;
+
+    assert_true(chunker_add(chunker, &page, &err));
+    assert_true(chunker_add(chunker, NULL, &err));
+    assert_true(chunker_next(chunker, &slab, &chunk, &err));
+
+    uint32_t prefix = measure_count(CHUNKER_CL100K, chunk.prefix);
+    assert_true(prefix <= 64 && prefix > 32);
+    assert_true(text_ends_with(chunk.prefix, TEXT("\n\n")));
+    assert_int_equal(chunk.token_count, prefix + measure_count(CHUNKER_CL100K, chunk.content));
+    chunker_free(chunker);
+    arena_release(&slab);
 }
 
 static void test_chunker__holds_a_huge_page_without_spaces_in_its_window(void **state)
@@ -321,6 +403,9 @@ int main(void)
         cmocka_unit_test(test_chunker__tells_the_path_of_headings),
         cmocka_unit_test(test_chunker__refuses_pages_out_of_order_and_too_large),
         cmocka_unit_test(test_chunker__keeps_its_promises_on_random_text),
+        cmocka_unit_test(test_chunker__cuts_alike_in_every_build),
+        cmocka_unit_test(test_chunker__repeats_whole_sentences),
+        cmocka_unit_test(test_chunker__counts_and_limits_the_prefix),
         cmocka_unit_test(test_chunker__holds_a_huge_page_without_spaces_in_its_window),
         cmocka_unit_test(test_chunker__passes_over_endless_white_space),
         cmocka_unit_test(test_headings__drop_the_outermost_where_room_is_short),
