@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "chunker/tokens_tables.h"
-#include "worker/base/memory.h"
 
 enum { BYTE_TOKENS = 256, FILE_BYTES_MAX = 1024 * 1024 };
 
 static struct tokens_tables tables;
+static char contents[2][FILE_BYTES_MAX + 1];
 
 static void fail(const char *what, const char *name)
 {
@@ -20,12 +20,11 @@ static void fail(const char *what, const char *name)
     exit(1);
 }
 
-static struct text read_file(const char *path)
+static struct text read_file(const char *path, char data[FILE_BYTES_MAX + 1])
 {
     FILE *file = fopen(path, "rb");
     if (!file)
         fail("cannot open", path);
-    char *data = xmalloc(FILE_BYTES_MAX + 1);
     size_t bytes = fread(data, 1, FILE_BYTES_MAX, file);
     if (ferror(file) || bytes == FILE_BYTES_MAX)
         fail("cannot read", path);
@@ -277,10 +276,10 @@ int main(int argc, char **argv)
 {
     if (argc != 4)
         fail("usage", "make_tables PAIRS CLASSES OUT");
-    make_tokens(read_file(argv[1]));
+    make_tokens(read_file(argv[1], contents[0]));
     make_keys();
     make_trie();
-    make_classes(read_file(argv[2]));
+    make_classes(read_file(argv[2], contents[1]));
     FILE *file = fopen(argv[3], "wb");
     if (!file || fwrite(&tables, sizeof(tables), 1, file) != 1 || fclose(file) != 0)
         fail("cannot write", argv[3]);
