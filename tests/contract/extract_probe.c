@@ -77,6 +77,8 @@ static void on_done(struct extract_request *request, const struct extract_summar
         assert_int_equal(summary->page_count, probe->announced_pages);
         probe->summary = *summary;
         (void)text_format(probe->title, sizeof(probe->title), "%.*s", TEXT_ARGS(summary->title));
+        (void)text_format(probe->mime_type, sizeof(probe->mime_type), "%.*s",
+                          TEXT_ARGS(summary->mime_type));
     }
 }
 

@@ -18,7 +18,7 @@ struct probe {
     bool is_done, has_summary, is_ok, gives_credit;
     bool cancels_at_first_page;
     struct extract_summary summary; /* its texts are gone */
-    char title[128];
+    char title[128], mime_type[128];
     struct error err;
 };
 
