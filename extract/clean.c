@@ -9,6 +9,9 @@
  * them in order takes the square of their length. */
 #define MARKS_MAX 30
 #define REPEATS_MAX 3
+#define GARBLED_CHARS_MIN 16 /* fewer characters prove nothing */
+#define GARBLED_PERCENT 30
+#define DUBIOUS_PERCENT 10
 
 struct cleaner {
     struct text raw;
@@ -303,6 +306,21 @@ bool clean_line(struct text raw, size_t bytes_max, struct buffer *out)
         if (out->data[i] == '\n' || out->data[i] == '\t')
             out->data[i] = ' ';
     return true;
+}
+
+uint32_t clean_page_flags(const struct clean_figures *figures)
+{
+    uint32_t flags = 0;
+    size_t unusable = figures->unusable_count * 100;
+    if (figures->right_to_left_count > figures->left_to_right_count)
+        flags |= PAGE_IS_RIGHT_TO_LEFT;
+    if (figures->char_count < GARBLED_CHARS_MIN)
+        return flags;
+    if (unusable > figures->char_count * GARBLED_PERCENT)
+        flags |= PAGE_IS_GARBLED;
+    else if (unusable > figures->char_count * DUBIOUS_PERCENT)
+        flags |= PAGE_IS_DUBIOUS;
+    return flags;
 }
 
 bool clean_has_right_to_left(struct text text)

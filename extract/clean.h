@@ -13,6 +13,7 @@
 #define EXTRACT_CLEAN_H
 
 #include "worker/base/buffer.h"
+#include "worker/model/chunk.h"
 
 struct clean_figures {
     size_t char_count;          /* code points of the raw text that are no white space */
@@ -27,6 +28,9 @@ bool clean_text(struct text raw, struct buffer *out, struct clean_figures *ret_f
 
 /* The same on one line, for titles and names: what is longer than bytes_max is cut off. */
 bool clean_line(struct text raw, size_t bytes_max, struct buffer *out) MUST_CHECK;
+
+/* What the figures of a page make it: PAGE_IS_RIGHT_TO_LEFT, PAGE_IS_DUBIOUS, PAGE_IS_GARBLED. */
+uint32_t clean_page_flags(const struct clean_figures *figures);
 
 /* Is there a letter of a script written from the right? Cheap; for valid UTF-8. */
 bool clean_has_right_to_left(struct text text);

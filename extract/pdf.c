@@ -14,9 +14,6 @@
 #include "worker/base/memory.h"
 
 #define TRAILER_WITHIN_BYTES (64 << 10)
-#define GARBLED_CHARS_MIN 16 /* fewer characters prove nothing */
-#define GARBLED_PERCENT 30
-#define DUBIOUS_PERCENT 10
 #define TITLE_LEVELS 6
 #define OUTLINE_ITEMS_MIN 3 /* fewer are no table of contents */
 #define HIDDEN_CHARS_MIN 32 /* fewer are a white number on a dark button */
@@ -95,20 +92,11 @@ static void read_title(struct pdf *pdf)
 
 static uint32_t flags_of(const struct layout_page *page, const struct clean_figures *figures)
 {
-    uint32_t flags = 0;
-    size_t unusable = figures->unusable_count * 100;
-    if (figures->right_to_left_count > figures->left_to_right_count)
-        flags |= PAGE_IS_RIGHT_TO_LEFT;
+    uint32_t flags = clean_page_flags(figures);
     if (page->hidden_count >= HIDDEN_CHARS_MIN)
         flags |= PAGE_HAS_HIDDEN_TEXT;
     if (page->is_picture)
         flags |= PAGE_IS_PICTURE;
-    if (figures->char_count < GARBLED_CHARS_MIN)
-        return flags;
-    if (unusable > figures->char_count * GARBLED_PERCENT)
-        flags |= PAGE_IS_GARBLED;
-    else if (unusable > figures->char_count * DUBIOUS_PERCENT)
-        flags |= PAGE_IS_DUBIOUS;
     return flags;
 }
 

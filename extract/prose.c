@@ -10,8 +10,6 @@
 #define TEXT_BYTES_MAX ((size_t)1 << 30) /* places in it have 32 bits */
 #define RAW_BYTES ((size_t)64 << 10)     /* a longer block is cleaned in parts */
 #define LISTS_MAX 32                     /* deeper ones are not numbered */
-#define GARBLED_CHARS_MIN 16             /* fewer characters prove nothing */
-#define GARBLED_PERCENT 30
 
 /* Stands among the blocks where the document begins a new page. */
 #define PROSE_BREAK (PROSE_TABLE_ROW + 1)
@@ -230,19 +228,14 @@ static size_t mark_blocks(struct prose *prose, const struct prose_page *page,
 static uint32_t flags_of(const struct prose *prose, const struct prose_page *page,
                          const struct prose_block *block)
 {
-    size_t chars = 0, unusable = 0, right_to_left = 0, left_to_right = 0;
+    struct clean_figures sum = {0};
     for (; block < prose->blocks + prose->block_count && block->start < page->end; block++) {
-        chars += block->char_count;
-        unusable += block->unusable_count;
-        right_to_left += block->right_to_left_count;
-        left_to_right += block->left_to_right_count;
+        sum.char_count += block->char_count;
+        sum.unusable_count += block->unusable_count;
+        sum.right_to_left_count += block->right_to_left_count;
+        sum.left_to_right_count += block->left_to_right_count;
     }
-    uint32_t flags = page->end == page->start ? PAGE_HAS_NO_TEXT : 0;
-    if (right_to_left > left_to_right)
-        flags |= PAGE_IS_RIGHT_TO_LEFT;
-    if (chars >= GARBLED_CHARS_MIN && unusable * 100 > chars * GARBLED_PERCENT)
-        flags |= PAGE_IS_GARBLED;
-    return flags;
+    return clean_page_flags(&sum);
 }
 
 /* ---- public ---------------------------------------------------------------------------------- */
@@ -398,14 +391,13 @@ uint32_t prose_page_count(const struct prose *prose)
 struct page prose_page(struct prose *prose, uint32_t number)
 {
     assert(number >= 1 && number <= prose->page_count);
-    const struct prose_page *page = &prose->pages[number - 1];
-    const struct prose_block *block = prose->blocks + page->block;
-    size_t mark_count = mark_blocks(prose, page, block);
-    return (struct page){
-        .number = number,
-        .flags = flags_of(prose, page, block),
-        .text = text_slice(buffer_text(&prose->text), page->start, page->end),
-        .marks = prose->marks,
-        .mark_count = mark_count,
-    };
+    const struct prose_page *at = &prose->pages[number - 1];
+    const struct prose_block *block = prose->blocks + at->block;
+    struct page page = {.number = number, .flags = flags_of(prose, at, block)};
+    if (page.flags & PAGE_IS_GARBLED) /* noise is of no use to anybody, and costs as much as text */
+        return page;
+    page.text = text_slice(buffer_text(&prose->text), at->start, at->end);
+    page.mark_count = mark_blocks(prose, at, block);
+    page.marks = prose->marks;
+    return page;
 }

@@ -59,7 +59,7 @@ bool prose_is_full(const struct prose *prose); /* text was dropped */
 void prose_finish(struct prose *prose, size_t page_bytes_max);
 struct text prose_title(const struct prose *prose);
 uint32_t prose_page_count(const struct prose *prose); /* at least 1 */
-/* Borrowed until the next call; number is 1 .. page_count. */
+/* Borrowed until the next call; number is 1 .. page_count. The text of a garbled page is left out. */
 struct page prose_page(struct prose *prose, uint32_t number);
 
 #endif

@@ -352,16 +352,29 @@ uint32_t reading_page(const struct reading *reading)
     return page;
 }
 
-void reading_describe_end(const struct reading *reading, struct error *ret_damage)
+/* Where it was, at the start of a sentence. */
+static void name_place(const struct reading *reading, char *name, size_t name_bytes)
 {
     uint32_t page = reading_page(reading);
+    if (page)
+        (void)text_format(name, name_bytes, "page %u", page);
+    else if (reading->transcript.has_greeted)
+        (void)text_format(name, name_bytes, "a step between two pages");
+    else
+        (void)text_format(name, name_bytes, "opening the file");
+}
+
+void reading_describe_end(const struct reading *reading, struct error *ret_damage)
+{
+    char what[32];
     int status = (int)reading->ended.status;
+    name_place(reading, what, sizeof(what));
     if (reading->is_late)
-        error_set(ret_damage, ERR_EXTRACT_TIMEOUT, "page %u took longer than %llu ms", page,
+        error_set(ret_damage, ERR_EXTRACT_TIMEOUT, "%s took longer than %llu ms", what,
                   (unsigned long long)reading->transcript.limits.page_timeout_ms);
     else if (WIFSIGNALED(status))
-        error_set(ret_damage, code_of_signal(WTERMSIG(status)),
-                  "the reader ended by signal %d at page %u", WTERMSIG(status), page);
+        error_set(ret_damage, code_of_signal(WTERMSIG(status)), "%s ended the reader by signal %d",
+                  what, WTERMSIG(status));
     else
         error_set(ret_damage,
                   WEXITSTATUS(status) == WIRE_EXIT_UNREADY ? ERR_HELPER : ERR_EXTRACT_CRASH,

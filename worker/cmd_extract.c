@@ -39,7 +39,8 @@ static const struct {
 } FLAGS[] = {
     {PAGE_HAS_NO_TEXT, "no_text"}, {PAGE_IS_RIGHT_TO_LEFT, "right_to_left"},
     {PAGE_IS_GARBLED, "garbled"},  {PAGE_HAS_HIDDEN_TEXT, "hidden_text"},
-    {PAGE_IS_SKIPPED, "skipped"},
+    {PAGE_IS_SKIPPED, "skipped"},  {PAGE_IS_DUBIOUS, "dubious"},
+    {PAGE_IS_PICTURE, "picture"},
 };
 
 static const char *mark_name(enum mark_kind kind)

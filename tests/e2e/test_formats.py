@@ -95,7 +95,13 @@ class Extract(unittest.TestCase):
         *pages, summary = map(json.loads, self.extract(data, "--json").stdout.splitlines())
         self.assertEqual("Head\n\nA paragraph.", pages[0]["text"])
         self.assertEqual([], pages[0]["flags"])
-        self.assertIsInstance(pages[0]["marks"], list)
+        self.assertEqual(
+            [
+                {"kind": "heading", "level": 1, "byte_start": 0, "byte_end": 4},
+                {"kind": "paragraph", "byte_start": 6, "byte_end": 18},
+            ],
+            pages[0]["marks"],
+        )
         self.assertEqual(("success", 1), (summary["outcome"], summary["pages"]))
         self.assertIn("wordprocessingml", summary["mime_type"])
         self.assertNotIn("limits", summary)

@@ -160,6 +160,7 @@ static void test_prose__tells_what_is_wrong_with_a_page(void **state)
     prose_finish(prose, SIZE_MAX);
     assert_int_equal(prose_page(prose, 1).flags, PAGE_IS_RIGHT_TO_LEFT);
     assert_int_equal(prose_page(prose, 2).flags, PAGE_IS_GARBLED);
+    assert_int_equal(prose_page(prose, 2).text.bytes, 0);
 }
 
 static void test_prose__has_one_page_when_it_is_empty(void **state)
