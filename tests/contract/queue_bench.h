@@ -26,7 +26,7 @@ struct reader {
     size_t count, total;
     unsigned assigned, revoked, fatal;
     uint64_t revoked_epoch, opened_ms;
-    bool is_closed;
+    bool is_closed, was_lost; /* the assignment, the last time */
     struct error last_error;
 };
 
@@ -133,8 +133,8 @@ static inline void reader_on_message(void *arg, struct message *message)
 static inline void reader_on_revoked(void *arg, uint64_t epoch, bool is_lost)
 {
     struct reader *reader = arg;
-    (void)is_lost;
     reader->revoked++;
+    reader->was_lost = is_lost;
     reader->revoked_epoch = epoch;
 }
 

@@ -1,5 +1,6 @@
 /* queue.h over a real broker, named by TEST_KAFKA_BROKERS (tests/services/serve.py starts one). */
 #include <librdkafka/rdkafka.h>
+#include <poll.h>
 
 #include "tests/contract/queue_bench.h"
 
@@ -27,6 +28,142 @@ static void test_queue__settles_of_a_revoked_epoch_move_nothing(void **state)
     (void)state;
     bench_open(&bench, brokers, 0);
     check_rebalance(&bench);
+    bench_close(&bench);
+}
+
+/* What is finished in the very moment before a revoke is committed by the revoke itself: the tick is
+ * a second apart. */
+static void test_queue__commits_when_it_is_revoked(void **state)
+{
+    (void)state;
+    enum { COUNT = 3000 };
+    size_t settled = 0;
+    bench_open(&bench, brokers, 0);
+    produce_numbers(&bench, "k", 0, COUNT);
+    struct reader *first = reader_open(&bench, 2 * COUNT);
+    WAIT(&bench, first->count == COUNT);
+    struct reader *second = reader_open(&bench, 2 * COUNT);
+    while (!first->revoked && settled < COUNT) {
+        settle_at(first, settled++);
+        loop_run_once(bench.loop, 2);
+    }
+    assert_int_equal(first->revoked, 1);
+    assert_false(first->was_lost);
+    WAIT(&bench, first->total - COUNT + second->total == COUNT - settled);
+    linger(&bench, 1000);
+    assert_int_equal(first->total - COUNT + second->total, COUNT - settled);
+    reader_close(&bench, second);
+    reader_close(&bench, first);
+    bench_close(&bench);
+}
+
+/* The other one comes and goes: what was held of before is delivered again, once, and only settling
+ * it under its new epoch counts. */
+static void test_queue__a_partition_that_returns_begins_at_what_was_committed(void **state)
+{
+    (void)state;
+    bench_open(&bench, brokers, 0);
+    produce_numbers(&bench, "k", 0, 10);
+    struct reader *first = reader_open(&bench, 100);
+    WAIT(&bench, first->count == 10);
+    settle_at(first, 0);
+    settle_at(first, 1);
+    settle_at(first, 5);
+    struct reader *second = reader_open(&bench, 0); /* takes nothing */
+    WAIT(&bench, first->revoked == 1 && second->assigned == 1);
+    reader_close(&bench, second);
+    WAIT(&bench, first->total == 18);
+    linger(&bench, 1000);
+    assert_int_equal(first->total, 18); /* 2 .. 9 again */
+    for (size_t i = 2; i < 10; i++)
+        if (i != 5)
+            settle_at(first, i);
+    linger(&bench, 1500);
+    assert_true(queue_figures(first->queue).lag >= 8);
+    for (size_t i = 10; i < 18; i++)
+        settle_at(first, i);
+    WAIT(&bench, queue_figures(first->queue).lag == 0);
+    reader_close(&bench, first);
+    bench_close(&bench);
+}
+
+/* Nobody polls for longer than the group allows: the partitions may be another's by now. */
+static void test_queue__commits_nothing_of_a_lost_assignment(void **state)
+{
+    (void)state;
+    struct queue_property hasty[] = {{TEXT("session.timeout.ms"), TEXT("6000")},
+                                     {TEXT("max.poll.interval.ms"), TEXT("6000")}};
+    bench_open(&bench, brokers, 0);
+    bench.options.properties = hasty;
+    bench.options.property_count = COUNT_OF(hasty);
+    produce_numbers(&bench, "k", 0, 6);
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 6);
+    for (size_t i = 0; i < 3; i++)
+        settle_at(reader, i);
+    assert_int_equal(poll(NULL, 0, 7500), 0); /* a loop that hangs */
+    WAIT(&bench, reader->revoked == 1);
+    assert_true(reader->was_lost);
+    WAIT(&bench, reader->total == 12); /* all of it again */
+    for (size_t i = 3; i < 6; i++)
+        settle_at(reader, i);
+    for (size_t i = 6; i < 12; i++)
+        settle_at(reader, i);
+    WAIT(&bench, queue_figures(reader->queue).lag == 0);
+    reader_close(&bench, reader);
+    bench_close(&bench);
+}
+
+static void produce_transaction(rd_kafka_t *producer, unsigned from, unsigned to, bool is_kept)
+{
+    assert_null(rd_kafka_begin_transaction(producer));
+    for (unsigned i = from; i < to; i++) {
+        char value[16];
+        assert_true(text_format(value, sizeof(value), "%u", i));
+        assert_int_equal(
+            rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(bench.topic), RD_KAFKA_V_KEY("k", 1),
+                              RD_KAFKA_V_VALUE(value, strlen(value)),
+                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
+            RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+    assert_int_equal(rd_kafka_flush(producer, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_null(is_kept ? rd_kafka_commit_transaction(producer, 10000)
+                        : rd_kafka_abort_transaction(producer, 10000));
+}
+
+/* Markers and records of aborted transactions have offsets and are never delivered. */
+static void test_queue__passes_offsets_that_hold_nothing_for_it(void **state)
+{
+    (void)state;
+    char reason[200];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    bench_open(&bench, brokers, 0);
+    assert_int_equal(rd_kafka_conf_set(conf, "bootstrap.servers", brokers, reason, sizeof(reason)),
+                     0);
+    assert_int_equal(
+        rd_kafka_conf_set(conf, "transactional.id", bench.topic, reason, sizeof(reason)), 0);
+    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof(reason));
+    assert_non_null(producer);
+    assert_null(rd_kafka_init_transactions(producer, 20000));
+    produce_transaction(producer, 0, 2, true);
+    produce_transaction(producer, 100, 150, false);
+    produce_transaction(producer, 2, 3, true);
+    produce_transaction(producer, 200, 250, false); /* and fetches that bring nothing */
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 3);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(number_at(reader, i), i);
+    assert_int_equal(message_view(reader->messages[2])->offset, 54);
+    settle_at(reader, 2);
+    settle_at(reader, 0);
+    settle_at(reader, 1);
+    reader_close(&bench, reader);
+    produce_transaction(producer, 3, 4, true);
+    struct reader *again = reader_open(&bench, 100);
+    WAIT(&bench, again->count == 1);
+    assert_int_equal(number_at(again, 0), 3);
+    reader_close(&bench, again);
+    rd_kafka_destroy(producer);
     bench_close(&bench);
 }
 
@@ -179,6 +316,10 @@ int main(void)
         cmocka_unit_test(test_queue__delivers_keys_headers_and_null_values),
         cmocka_unit_test(test_queue__commits_the_finished_prefix_and_delivers_the_rest_again),
         cmocka_unit_test(test_queue__settles_of_a_revoked_epoch_move_nothing),
+        cmocka_unit_test(test_queue__commits_when_it_is_revoked),
+        cmocka_unit_test(test_queue__a_partition_that_returns_begins_at_what_was_committed),
+        cmocka_unit_test(test_queue__commits_nothing_of_a_lost_assignment),
+        cmocka_unit_test(test_queue__passes_offsets_that_hold_nothing_for_it),
         cmocka_unit_test(test_queue__closes_while_a_rebalance_is_under_way),
         cmocka_unit_test(test_queue__waits_for_a_topic_that_does_not_exist_yet),
         cmocka_unit_test(test_queue__tells_what_retention_took_and_steps_over_it),
