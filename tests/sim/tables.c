@@ -69,7 +69,7 @@ static enum claim_verdict judge(struct world *world, const struct ledger_claim *
     if (!is_removal && !item)
         return CLAIM_NO_ITEM;
     if ((item && item->is_closed) || !row->exists ||
-        (is_removal && !row->has_gen && !row->has_lease))
+        (is_removal && !row->has_gen && !row->has_lease && !claim->may_uncover))
         return CLAIM_DONE;
     bool is_leased = row->has_lease && row->leased_until_ms > world->now_ms;
     if (row->fence != claim->fence && is_leased && world->sabotage != SABOTAGE_NEVER_BUSY)
