@@ -54,7 +54,7 @@ static bool open_database(struct app *app, struct error *err)
         .application_name = TEXT("millrace"),
         .control_schema = app->config->db_control_schema,
         .connect_timeout_ms = 10000,
-        .statement_timeout_ms = 30000,
+        .statement_timeout_ms = 20000, /* a dead connection is known 5 s later: within 30 s */
         .lock_timeout_ms = 10000,
         .transactions_max = 16,
     };

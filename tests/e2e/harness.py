@@ -55,7 +55,8 @@ SWEEP_S = 20  # the sweep of a replaced generation follows on its own
 OPEN_WORK = """select (select count(*) from documents
                 where status not in ('success','failed','skipped','cancelled') or leased_until is not null)
              + (select count(*) from job_items where outcome is null)
-             + (select count(*) from litter where %s or quiet_at <= now())"""
+             + (select count(*) from litter where %(thorough)s or quiet_at <= now())
+             + (select count(*) from staged_chunks where %(thorough)s)"""
 
 
 class World:
@@ -108,9 +109,9 @@ class World:
                 )
 
     # -- waiting -----------------------------------------------------------------------------------------------------
-    def query(self, statement, *values):
+    def query(self, statement, *values, **named):
         with psycopg.connect(self.database(), autocommit=True, connect_timeout=5) as connection:
-            return connection.execute(statement, values).fetchall()
+            return connection.execute(statement, named or values).fetchall()
 
     def documents(self):
         """{key: (status, error_code)}"""
@@ -152,7 +153,7 @@ class World:
 
     def why_not_at_rest(self, is_thorough):
         try:
-            open_work = self.query(OPEN_WORK, is_thorough)[0][0]
+            open_work = self.query(OPEN_WORK, thorough=is_thorough)[0][0]
             if open_work:
                 return f"{open_work} rows are open"
             unseen = self.unseen()
