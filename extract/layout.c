@@ -9,6 +9,7 @@
 /* Heights of a character between it and the next one on a line: more is another line, which poppler
  * has not told from this one. */
 #define GAP_ACROSS_MAX 2.0f /* the space between them has its own box, as wide as the gap */
+#define WORD_GAP 0.05f      /* heights between two words */
 #define GAP_DOWN_MAX 0.5f   /* letters of text that is turned touch each other */
 
 /* ---- lines ----------------------------------------------------------------------------------- */
@@ -64,9 +65,10 @@ static void widen(struct layout_box *box, struct layout_box other)
 /* A line while its characters are read. */
 struct reading {
     struct layout_line line;
-    struct layout_box word; /* the first one */
-    struct layout_box last; /* of the last character, none when is_new */
-    bool is_new, is_past_word;
+    struct layout_box first; /* of the first word */
+    struct layout_box word;  /* of the word at hand, if has_word */
+    struct layout_box last;  /* of the last character, unless is_new */
+    bool is_new, is_past_first, has_word;
     uint32_t bold_count;
     uint32_t size_votes, base_votes; /* for what most characters have: see vote() */
 };
@@ -87,10 +89,10 @@ static void read_glyph(struct reading *reading, struct layout_box box,
 {
     struct layout_line *line = &reading->line;
     if (line->char_count++ == 0)
-        line->box = reading->word = box;
+        line->box = reading->first = box;
     widen(&line->box, box);
-    if (!reading->is_past_word)
-        widen(&reading->word, box);
+    if (!reading->is_past_first)
+        widen(&reading->first, box);
     reading->bold_count += glyph->is_bold;
     vote(&line->base, &reading->base_votes, box.y2);
     vote(&line->font_size, &reading->size_votes, fmaxf(0, sane(glyph->font_size)));
@@ -122,7 +124,7 @@ static void push_line(struct layout_page *page, size_t *allocated, struct readin
         page->lines = xrealloc(page->lines, *allocated, sizeof(*page->lines));
     }
     line->is_bold = reading->bold_count * 2 > line->char_count;
-    line->first_word_width = reading->word.x2 - reading->word.x1;
+    line->first_word_width = reading->first.x2 - reading->first.x1;
     page->lines[page->line_count++] = *line;
 }
 
@@ -137,9 +139,10 @@ static void end_line(struct layout_page *page, size_t *allocated, struct reading
 static void read_char(struct layout_page *page, size_t *allocated, struct reading *reading,
                       struct text one, const struct layout_glyph *glyph)
 {
-    size_t at = (size_t)(one.start - page->text.data);
+    size_t at = page->text.bytes;
     bool is_space = one.start[0] == ' ' || one.start[0] == '\t';
     struct layout_box box = sane_box(page, glyph->box);
+    buffer_append_text(&page->text, one);
     if (one.start[0] == '\n') {
         end_line(page, allocated, reading, at, at + 1);
         return;
@@ -147,13 +150,49 @@ static void read_char(struct layout_page *page, size_t *allocated, struct readin
     if (is_elsewhere(page, reading, box, is_space))
         end_line(page, allocated, reading, at, at);
     if (is_space) {
-        reading->is_past_word = reading->line.char_count != 0;
+        reading->is_past_first = reading->line.char_count != 0;
     } else {
         read_glyph(reading, box, glyph);
+        if (!reading->has_word)
+            reading->word = box;
+        widen(&reading->word, box);
         page->hidden_count += glyph->is_hidden;
     }
     reading->last = box;
+    reading->has_word = !is_space;
     reading->is_new = reading->line.char_count == 0;
+}
+
+/* The box of the characters from `at` on until a space, a newline or a bidi mark. */
+static struct layout_box word_box(const struct layout_page *page, struct text text, size_t at,
+                                  const struct layout_glyph *glyphs)
+{
+    struct layout_box box = sane_box(page, glyphs->box);
+    size_t bytes;
+    while (!is_bidi_mark(text_slice(text, at, text.bytes)) && (bytes = next_char(text, &at)) != 0 &&
+           text.start[at] != ' ' && text.start[at] != '\n') {
+        widen(&box, sane_box(page, glyphs++->box));
+        at += bytes;
+    }
+    return box;
+}
+
+/* poppler puts the space behind a word of a script that is written from the right where it is seen,
+ * to the word's right: a line's first two words come without one, the marks between them tell. */
+static void read_word_start(struct layout_page *page, struct reading *reading, struct text rest,
+                            const struct layout_glyph *glyphs)
+{
+    bool is_inside = reading->has_word && rest.start[0] != ' ' && rest.start[0] != '\n';
+    if (is_inside && page->has_boxes) {
+        struct layout_box next = word_box(page, rest, 0, glyphs);
+        float gap = fmaxf(next.x1 - reading->word.x2, reading->word.x1 - next.x2);
+        is_inside = gap > fmaxf(next.y2 - next.y1, 1) * WORD_GAP;
+    }
+    if (is_inside) {
+        buffer_append_char(&page->text, ' ');
+        reading->is_past_first = true;
+    }
+    reading->has_word = false;
 }
 
 void layout_read(struct layout_page *page, struct text text, const struct layout_glyph *glyphs,
@@ -163,13 +202,15 @@ void layout_read(struct layout_page *page, struct text text, const struct layout
     size_t allocated = 0, at = 0, bytes;
     struct reading reading = {.is_new = true};
     page->has_boxes = glyphs_match(text, glyph_count);
-    page->text = buffer_new(text.bytes + 1);
-    buffer_append_text(&page->text, text);
-    text = buffer_text(&page->text);
-    for (size_t i = 0; (bytes = next_char(text, &at)) != 0; at += bytes, i++)
-        read_char(page, &allocated, &reading, text_slice(text, at, at + bytes),
-                  page->has_boxes ? &glyphs[i] : &nowhere);
-    end_line(page, &allocated, &reading, text.bytes, text.bytes);
+    page->text = buffer_new(text.bytes + 1); /* a space takes the place of marks */
+    for (size_t i = 0, from = 0; (bytes = next_char(text, &at)) != 0; from = at, i++) {
+        const struct layout_glyph *glyph = page->has_boxes ? &glyphs[i] : &nowhere;
+        if (at != from)
+            read_word_start(page, &reading, text_slice(text, at, text.bytes), glyph);
+        read_char(page, &allocated, &reading, text_slice(text, at, at + bytes), glyph);
+        at += bytes;
+    }
+    end_line(page, &allocated, &reading, page->text.bytes, page->text.bytes);
 }
 
 void layout_order(struct layout_page *page)

@@ -4,7 +4,8 @@
  * poppler orders the blocks of a page from its top left corner, which is wrong wherever columns
  * begin at different heights. Where a gutter that few lines cross has columns of text on both
  * sides, the lines between two crossing ones are read column by column; everything else stays in
- * poppler's order. No character is lost or made: the lines hold all of the text but its newlines.
+ * poppler's order. No character is lost or made: the lines hold all of the text but its newlines and
+ * its bidi marks, and a space where those were the only thing between two words.
  * Work is n log n in the lines, memory linear in the text.
  * Owns:   a page's lines and a copy of its text, until layout_release().
  * Thread: any, one at a time.

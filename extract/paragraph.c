@@ -165,6 +165,11 @@ static bool is_indented(const struct stack *stack, const struct layout_line *lin
     return line->box.x1 > stack->x1 + INDENT * size_of(line);
 }
 
+static bool is_indented_from(const struct layout_line *last, const struct layout_line *line)
+{
+    return line->box.x1 > last->box.x1 + INDENT * size_of(line) / 2;
+}
+
 /* The next word would have had room: the line was ended before. */
 static bool has_room(const struct stack *stack, const struct layout_line *last,
                      const struct layout_line *line)
@@ -206,6 +211,9 @@ enum joint paragraph_joint(const struct layout_page *page, const struct stack *s
         return JOINT_WRAPPED;
     if (has_leader(before))
         return JOINT_LINE;
+    if (paragraph_is_item(before, true) && is_indented_from(last, line) &&
+        !has_room(stack, last, line))
+        return JOINT_WRAPPED;
     bool is_sentence_end = paragraph_ends_sentence(before);
     bool was_ended = has_room(stack, last, line);
     if (paragraph_is_item(after, was_ended || is_sentence_end))

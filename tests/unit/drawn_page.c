@@ -19,12 +19,15 @@ void drawn_page_free(struct drawn_page *drawn)
 void drawn_page_put(struct drawn_page *drawn, float x, float y, float size, const char *letters)
 {
     struct text rest = text_from(letters);
-    for (size_t bytes; (bytes = text_utf8_sequence(rest)) != 0; x += size * 0.6f) {
+    for (size_t bytes; (bytes = text_utf8_sequence(rest)) != 0;
+         rest = text_slice(rest, bytes, rest.bytes)) {
+        buffer_append(&drawn->text, rest.start, bytes);
+        if (text_starts_with(rest, TEXT("\u202b")) || text_starts_with(rest, TEXT("\u202c")))
+            continue; /* bidi marks have no box */
         struct layout_box box = {x, y, x + size * 0.6f, y + size};
         assert_true(drawn->count < COUNT_OF(drawn->glyphs));
         drawn->glyphs[drawn->count++] = (struct layout_glyph){.box = box, .font_size = size};
-        buffer_append(&drawn->text, rest.start, bytes);
-        rest = text_slice(rest, bytes, rest.bytes);
+        x += size * 0.6f;
     }
 }
 

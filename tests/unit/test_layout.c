@@ -121,6 +121,19 @@ static void test_layout__tells_lines_apart_that_came_as_one(void **state)
     layout_release(&page);
 }
 
+static void test_layout__parts_words_that_only_marks_part(void **state)
+{
+    (void)state;
+    draw(148, 100, "\u202b\u05d0\u05d1\u202c"); /* the rightmost word comes first */
+    draw(130, 100, "\u202b\u05d2\u05d3\u202c");
+    draw(118, 100, "\u202b\u05d4\u05d5\u202c"); /* touches the one before */
+    struct layout_page page = read_drawn(true);
+    assert_true(page.has_boxes);
+    assert_int_equal(page.line_count, 1);
+    assert_line(&page, 0, "\u05d0\u05d1 \u05d2\u05d3\u05d4\u05d5");
+    layout_release(&page);
+}
+
 static void test_layout__knows_what_a_line_looks_like(void **state)
 {
     (void)state;
@@ -179,6 +192,7 @@ int main(void)
         TEST(test_layout__reads_columns_from_the_right_where_that_is_the_script),
         TEST(test_layout__leaves_one_column_and_tables_as_they_are),
         TEST(test_layout__tells_lines_apart_that_came_as_one),
+        TEST(test_layout__parts_words_that_only_marks_part),
         TEST(test_layout__knows_what_a_line_looks_like),
         TEST(test_layout__goes_without_places_that_do_not_match),
         TEST(test_layout__takes_any_number_for_a_place),
