@@ -7,6 +7,7 @@
 #define SIZE_BINS 400 /* of half a point */
 #define LINES_MAX 4
 #define CHARS_MAX 160
+#define TITLES_MAX 100 /* of one page: more are no help to a reader */
 #define BOLD_CHARS_MAX 100
 #define LARGER 1.12f   /* than the body's text */
 #define PITCH_MAX 1.8f /* font sizes between two lines of one heading */
@@ -104,7 +105,8 @@ static uint8_t titled_level(const struct block *block, size_t page_at, size_t li
         else
             to = half;
     }
-    for (size_t i = from; i < block->title_count && block->titles[i].page == page_at; i++)
+    to = block->title_count - from < TITLES_MAX ? block->title_count : from + TITLES_MAX;
+    for (size_t i = from; i < to && block->titles[i].page == page_at; i++)
         if (is_title(&block->pages[page_at], line_at, block->titles[i].title, ret_end))
             return block->titles[i].level;
     return 0;
@@ -158,7 +160,9 @@ uint8_t heading_level(const struct block *block, size_t page_at, size_t line_at,
     if (level == 0)
         return 0;
     size_t end = line_at + 1, chars = first->char_count;
-    for (; end < page->line_count && looks_alike(&page->lines[end - 1], &page->lines[end]); end++)
+    for (; end < page->line_count && end - line_at <= LINES_MAX &&
+           looks_alike(&page->lines[end - 1], &page->lines[end]);
+         end++)
         chars += page->lines[end].char_count;
     size_t chars_max = level < LEVEL_BOLD ? CHARS_MAX : BOLD_CHARS_MAX;
     if (end - line_at > LINES_MAX || chars > chars_max ||

@@ -4,6 +4,7 @@
 
 #define HASH_START 0xcbf29ce484222325u /* FNV-1a */
 #define HASH_FACTOR 0x100000001b3u
+#define WORD_BYTES_MAX 128
 #define HALF_BYTES_MIN 4 /* shorter words are syllables too often */
 
 /* ---- words ----------------------------------------------------------------------------------- */
@@ -29,7 +30,7 @@ bool vocabulary_is_broken(struct text line)
 struct text vocabulary_last_word(struct text line)
 {
     size_t from = line.bytes;
-    while (from > 0 && is_word(line.start[from - 1]))
+    while (from > 0 && line.bytes - from < WORD_BYTES_MAX && is_word(line.start[from - 1]))
         from--;
     return text_slice(line, from, line.bytes);
 }

@@ -29,7 +29,8 @@ void vocabulary_release(struct vocabulary *vocabulary);
 
 /* The line ends with a letter and a hyphen. */
 bool vocabulary_is_broken(struct text line);
-struct text vocabulary_last_word(struct text line);  /* may be empty; with hyphens in it */
+/* May be empty; with the hyphens in it; the end of one that is very long. */
+struct text vocabulary_last_word(struct text line);
 struct text vocabulary_first_word(struct text line); /* likewise */
 
 #endif
