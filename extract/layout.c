@@ -1,7 +1,5 @@
 #include "extract/layout.h"
 
-#include <math.h>
-
 #include "extract/columns.h"
 #include "worker/base/memory.h"
 
@@ -12,18 +10,32 @@
 #define WORD_GAP 0.05f      /* heights between two words */
 #define GAP_DOWN_MAX 0.5f   /* letters of text that is turned touch each other */
 
+/* Not fminf() and fmaxf(), which are calls; there is no NaN behind sane(). */
+static float lower(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+static float higher(float a, float b)
+{
+    return a > b ? a : b;
+}
+
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-static bool is_bidi_mark(struct text rest) /* U+202A .. U+202E */
+static bool is_bidi_mark(struct text text, size_t at) /* U+202A .. U+202E */
 {
-    return rest.bytes >= 3 && rest.start[0] == '\xe2' && rest.start[1] == '\x80' &&
-           rest.start[2] >= '\xaa' && rest.start[2] <= '\xae';
+    const char *mark = text.start + at;
+    return text.bytes - at >= 3 && mark[0] == '\xe2' && mark[1] == '\x80' && mark[2] >= '\xaa' &&
+           mark[2] <= '\xae';
 }
 
 /* Bytes of the next character that has a glyph, skipping bidi marks; 0 at the end. */
 static size_t next_char(struct text text, size_t *at)
 {
-    while (*at < text.bytes && is_bidi_mark(text_slice(text, *at, text.bytes)))
+    if (*at < text.bytes && (uint8_t)text.start[*at] < 0x80)
+        return 1;
+    while (*at < text.bytes && is_bidi_mark(text, *at))
         *at += 3;
     return text_utf8_sequence(text_slice(text, *at, text.bytes));
 }
@@ -45,8 +57,8 @@ static float sane(float value)
 
 static struct layout_box sane_box(const struct layout_page *page, struct layout_box box)
 {
-    float x1 = sane(fminf(box.x1, box.x2)), x2 = sane(fmaxf(box.x1, box.x2));
-    struct layout_box upright = {x1, sane(fminf(box.y1, box.y2)), x2, sane(fmaxf(box.y1, box.y2))};
+    float x1 = sane(lower(box.x1, box.x2)), x2 = sane(higher(box.x1, box.x2));
+    struct layout_box upright = {x1, sane(lower(box.y1, box.y2)), x2, sane(higher(box.y1, box.y2))};
     if (page->is_right_to_left) {
         upright.x1 = page->width - x2;
         upright.x2 = page->width - x1;
@@ -56,10 +68,10 @@ static struct layout_box sane_box(const struct layout_page *page, struct layout_
 
 static void widen(struct layout_box *box, struct layout_box other)
 {
-    box->x1 = fminf(box->x1, other.x1);
-    box->y1 = fminf(box->y1, other.y1);
-    box->x2 = fmaxf(box->x2, other.x2);
-    box->y2 = fmaxf(box->y2, other.y2);
+    box->x1 = lower(box->x1, other.x1);
+    box->y1 = lower(box->y1, other.y1);
+    box->x2 = higher(box->x2, other.x2);
+    box->y2 = higher(box->y2, other.y2);
 }
 
 /* A line while its characters are read. */
@@ -95,7 +107,7 @@ static void read_glyph(struct reading *reading, struct layout_box box,
         widen(&reading->first, box);
     reading->bold_count += glyph->is_bold;
     vote(&line->base, &reading->base_votes, box.y2);
-    vote(&line->font_size, &reading->size_votes, fmaxf(0, sane(glyph->font_size)));
+    vote(&line->font_size, &reading->size_votes, higher(0, sane(glyph->font_size)));
 }
 
 /* Blocks and cells of tables come without a newline, or even a space, between them. */
@@ -103,7 +115,7 @@ static bool is_elsewhere(const struct layout_page *page, const struct reading *r
                          struct layout_box box, bool is_space)
 {
     const struct layout_box *last = &reading->last;
-    float height = fmaxf(last->y2 - last->y1, 1);
+    float height = higher(last->y2 - last->y1, 1);
     if (reading->is_new)
         return false;
     if (box.y1 - last->y2 > height * GAP_DOWN_MAX || last->y1 - box.y2 > height * GAP_DOWN_MAX)
@@ -169,7 +181,7 @@ static struct layout_box word_box(const struct layout_page *page, struct text te
 {
     struct layout_box box = sane_box(page, glyphs->box);
     size_t bytes;
-    while (!is_bidi_mark(text_slice(text, at, text.bytes)) && (bytes = next_char(text, &at)) != 0 &&
+    while (!is_bidi_mark(text, at) && (bytes = next_char(text, &at)) != 0 &&
            text.start[at] != ' ' && text.start[at] != '\n') {
         widen(&box, sane_box(page, glyphs++->box));
         at += bytes;
@@ -185,8 +197,8 @@ static void read_word_start(struct layout_page *page, struct reading *reading, s
     bool is_inside = reading->has_word && rest.start[0] != ' ' && rest.start[0] != '\n';
     if (is_inside && page->has_boxes) {
         struct layout_box next = word_box(page, rest, 0, glyphs);
-        float gap = fmaxf(next.x1 - reading->word.x2, reading->word.x1 - next.x2);
-        is_inside = gap > fmaxf(next.y2 - next.y1, 1) * WORD_GAP;
+        float gap = higher(next.x1 - reading->word.x2, reading->word.x1 - next.x2);
+        is_inside = gap > higher(next.y2 - next.y1, 1) * WORD_GAP;
     }
     if (is_inside) {
         buffer_append_char(&page->text, ' ');
