@@ -151,8 +151,10 @@ static uint32_t slots_wanted(const struct run *run)
     uint32_t has = (uint32_t)run->readings.count, left = blocks_left(run);
     if (!left || !has_window(run, has + 1))
         return has;
-    uint32_t range_pages = run->request->limits.range_pages;
-    uint32_t useful = (run->page_count + range_pages - 1) / range_pages;
+    uint32_t range_pages = run->request->limits.range_pages, useful = 1;
+    /* The other formats are read whole when they are opened: a second child would do it all again. */
+    if (text_equal(buffer_text(&run->mime_type), format_mime_type(FORMAT_PDF)))
+        useful = (run->page_count + range_pages - 1) / range_pages;
     return has + left < useful ? has + left : useful;
 }
 
