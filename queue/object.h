@@ -74,6 +74,9 @@ struct objects *objects_open(struct loop *loop, const struct objects_options *op
 void objects_send(struct objects *objects, struct object_request *request);
 void objects_cancel(struct objects *objects,
                     struct object_request *request); /* on_done(ERR_CANCELLED) follows */
+/* "the environment", "the instance's role", ...: where the key for the bucket comes from, as far as
+ * is known before the first request; NULL for file://, which needs none. */
+const char *objects_key_source(const struct objects *objects);
 void objects_close(struct objects *objects, void (*on_closed)(void *arg), void *arg);
 
 #endif

@@ -69,6 +69,11 @@ void objects_cancel(struct objects *objects, struct object_request *request)
         s3_cancel(objects->s3, request);
 }
 
+const char *objects_key_source(const struct objects *objects)
+{
+    return objects->s3 ? s3_key_source(objects->s3) : NULL;
+}
+
 static void on_bucket_closed(void *arg)
 {
     struct objects *objects = arg;

@@ -385,6 +385,11 @@ void s3_send(struct s3 *s3, struct object_request *request)
         s3_send_whole(s3, request);
 }
 
+const char *s3_key_source(const struct s3 *s3)
+{
+    return credentials_source(s3->credentials);
+}
+
 /* Whoever answers next sees that it is given up; a rest ends now. */
 static void wake(struct s3_call *call)
 {

@@ -23,6 +23,7 @@ struct s3 *s3_open(struct loop *loop, const struct objects_options *options,
                    struct error *err) MUST_CHECK;
 void s3_send(struct s3 *s3, struct object_request *request);
 void s3_cancel(struct s3 *s3, struct object_request *request);
+const char *s3_key_source(const struct s3 *s3);
 void s3_close(struct s3 *s3, void (*on_closed)(void *arg), void *arg);
 
 #endif

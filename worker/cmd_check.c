@@ -316,13 +316,20 @@ static void on_object(struct object_request *request, const struct error *err)
     wait_done(&container_of(request, struct object_call, request)->wait, err);
 }
 
+static void say_denied(struct check *check, const char *thing, const char *source,
+                       const struct error *err)
+{
+    char why[sizeof(err->message) + 64];
+    (void)text_format(why, sizeof(why), "%s (key of %s)", err->message, source ? source : "nobody");
+    say_fail(check, thing, why,
+             "Give the worker s3:GetObject and s3:ListBucket: without the latter S3 says 403 for "
+             "objects that are gone.");
+}
+
 /* A key that cannot exist must be answered by "there is none": with any other answer, documents
  * that were removed would never go. */
 static void check_bucket(struct check *check, struct app *app, struct text bucket)
 {
-    static const char *const no_list =
-        "Give the worker s3:GetObject and s3:ListBucket: without the latter S3 says 403 for "
-        "objects that are gone.";
     struct object_call call = {.tenant = tenant_from_user_id(uuid_v4()),
                                .wait = wait_on(app->loop)};
     struct error err;
@@ -337,13 +344,16 @@ static void check_bucket(struct check *check, struct app *app, struct text bucke
         .on_done = on_object,
     };
     objects_send(app->objects, &call.request);
-    if (wait_for(&call.wait, TIMEOUT_MS, &err))
+    bool has_object = wait_for(&call.wait, TIMEOUT_MS, &err);
+    const char *source = objects_key_source(app->objects);
+    if (has_object)
         say_fail(check, thing, "it has an object under a name made of random numbers",
                  "Look at what answers for S3_ENDPOINT.");
     else if (err.code == ERR_GONE)
-        say_ok(check, thing, "may be read; a missing object is told as such");
+        say_ok(check, thing, "may be read%s%s; a missing object is told as such",
+               source ? ", key of " : "", source ? source : "");
     else if (err.code == ERR_DENIED)
-        say_fail(check, thing, err.message, no_list);
+        say_denied(check, thing, source, &err);
     else
         say_error(check, thing, &err, "Make the bucket, or correct S3_BUCKET and S3_ENDPOINT.");
     if (!call.wait.is_done)
