@@ -3,12 +3,11 @@
  *     extract_speed SLOTS ROUNDS FILE
  *
  * A line for each round: pages, milliseconds by the clock, milliseconds of processor time of the
- * children and of this process. Last a line with the most memory that a child had, in KiB. */
+ * children and of this process, KiB of memory of the largest child. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -21,7 +20,7 @@ struct reading {
     struct extract *extract;
     bool is_done, is_ok;
     uint32_t page_count;
-    uint64_t cpu_us;
+    uint64_t cpu_us, peak_bytes;
 };
 
 static double clock_ms(clockid_t clock)
@@ -51,6 +50,7 @@ static void on_done(struct extract_request *request, const struct extract_summar
     if (summary) {
         reading->page_count = summary->page_count;
         reading->cpu_us = summary->cpu_us;
+        reading->peak_bytes = summary->peak_bytes;
     }
 }
 
@@ -89,15 +89,15 @@ static bool read_once(struct loop *loop, struct extract *extract, int body_fd, u
     extract_submit(extract, &reading.request);
     while (!reading.is_done)
         loop_run_once(loop, 1000);
-    printf("%u %.3f %.3f %.3f\n", reading.page_count, clock_ms(CLOCK_MONOTONIC) - start_ms,
-           (double)reading.cpu_us / 1e3, clock_ms(CLOCK_PROCESS_CPUTIME_ID) - used_ms);
+    printf("%u %.3f %.3f %.3f %llu\n", reading.page_count, clock_ms(CLOCK_MONOTONIC) - start_ms,
+           (double)reading.cpu_us / 1e3, clock_ms(CLOCK_PROCESS_CPUTIME_ID) - used_ms,
+           (unsigned long long)reading.peak_bytes / 1024);
     return reading.is_ok;
 }
 
 int main(int argc, char **argv)
 {
     struct error err;
-    struct rusage usage;
     uint64_t body_bytes = 0;
     bool is_ok = true, is_closed = false;
     if (argc != 4)
@@ -116,7 +116,5 @@ int main(int argc, char **argv)
     while (!is_closed)
         loop_run_once(loop, 1000);
     loop_free(loop);
-    getrusage(RUSAGE_CHILDREN, &usage); /* the zygote, and what it has waited for */
-    printf("%ld\n", usage.ru_maxrss);
     return is_ok ? 0 : 1;
 }

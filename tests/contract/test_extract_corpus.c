@@ -47,6 +47,9 @@ struct tally {
     const char *slowest;
 };
 
+static uint64_t peaks[FILES_MAX]; /* bytes of memory, a child each */
+static size_t peak_count;
+
 static const char *end_name(unsigned end)
 {
     return end == WHOLE ? "read" : end == PARTIAL ? "read, pages left out" : error_name(end);
@@ -59,6 +62,8 @@ static void count(struct tally *tallies, const struct probe *probe, const char *
         end = PARTIAL;
     struct tally *tally = &tallies[end];
     uint64_t cpu_us = probe->has_summary ? probe->summary.cpu_us : 0;
+    if (probe->has_summary)
+        peaks[peak_count++] = probe->summary.peak_bytes;
     tally->count++;
     tally->pages += probe->page_count;
     tally->text_bytes += probe->text.bytes;
@@ -74,6 +79,22 @@ static void count(struct tally *tallies, const struct probe *probe, const char *
         printf("%s: %s\n", path, probe->is_ok ? "pages left out" : probe->err.message);
 }
 
+static int compare_peaks(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static void print_peaks(void)
+{
+    qsort(peaks, peak_count, sizeof(peaks[0]), compare_peaks);
+    if (peak_count)
+        printf("memory of a child: median %llu MiB, p99 %llu MiB, most %llu MiB\n",
+               (unsigned long long)peaks[peak_count / 2] >> 20,
+               (unsigned long long)peaks[peak_count * 99 / 100] >> 20,
+               (unsigned long long)peaks[peak_count - 1] >> 20);
+}
+
 static void print(const struct tally *tallies, uint64_t took_ms)
 {
     printf("%-22s %6s %7s %9s %9s %8s  %s\n", "end", "files", "pages", "text kB", "cpu ms",
@@ -85,6 +106,7 @@ static void print(const struct tally *tallies, uint64_t took_ms)
                    (unsigned long long)tallies[end].cpu_us / 1000,
                    (unsigned long long)tallies[end].cpu_us_max / 1000, tallies[end].slowest);
     printf("%zu files in %llu ms\n", file_count, (unsigned long long)took_ms);
+    print_peaks();
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
