@@ -7,6 +7,7 @@
 #include "store/vectors.h"
 #include "worker/base/json.h"
 #include "worker/base/memory.h"
+#include "worker/chunking.h"
 #include "worker/cmd.h"
 #include "worker/cmd_ask.h"
 #include "worker/excerpt.h"
@@ -58,7 +59,8 @@ static bool embed_question(struct search *search, struct error *err)
 {
     search->chunks[0] = &search->chunk;
     search->chunk.content = buffer_text(&search->question);
-    search->chunk.token_count = (uint32_t)search->question.bytes; /* never more than bytes */
+    enum chunker_counting counting = chunking_of(search->app.config).counting;
+    search->chunk.token_count = measure_count(counting, search->chunk.content);
     search->vector = xcalloc(embed_dimension_count(search->app.embed), sizeof(float));
     search->wait = wait_on(search->app.loop);
     search->embedding = (struct embed_request){
