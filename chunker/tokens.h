@@ -4,9 +4,10 @@
  * A text is cut into pieces (a word with the space before it, up to three digits, a run of signs,
  * white space, ...), and each piece is encoded by itself. What follows from that, and holds:
  *
- * - Sums. When a and b are places where pieces of a text begin, the tokens of text[a, b) counted
- *   by itself are the sum over its pieces. Anywhere else there is no such rule: a part can have
- *   more tokens than the whole, so a cut inside a piece needs its own tokens_count().
+ * - Sums. When pieces of a text begin at a and end at b, and the last of them is no white space,
+ *   the tokens of text[a, b) counted by itself are the sum over these pieces. Anywhere else there
+ *   is no such rule: "  7" is the pieces " ", " ", "7", but "  " alone is one token; and a cut
+ *   inside a piece can make more tokens than the whole has. There tokens_count() tells.
  * - Growing texts. A piece stays as it is, whatever is appended to the text, when it ends before
  *   the white space at the end of the text, or before the end of a text that ends in none.
  * - Any bytes are a text, and encoding loses none. Text that spells a special token (<|endoftext|>)

@@ -8,6 +8,7 @@
 
 struct search {
     struct merge_memory memory;
+    size_t place_mask;
     const uint8_t *bytes;
     size_t byte_count;
     size_t at;         /* the sequence reaches from 0 to here */
@@ -18,17 +19,13 @@ struct search {
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
-static uint32_t bytes_of(uint32_t id)
+uint32_t tokens_merged(uint32_t left, uint32_t right)
 {
-    return tokens_tables.starts[id + 1] - tokens_tables.starts[id];
-}
-
-/* What the two merge into, or TOKENS_NONE. */
-static uint32_t merged(uint32_t left, uint32_t right)
-{
-    uint64_t pair = tokens_pair(left, right);
-    uint32_t slot = tokens_pair_slot(pair);
-    for (;;) {
+    uint64_t pair = tokens_pair(left, right), hash = tokens_hash(pair);
+    uint64_t mask = tokens_filter_mask(hash);
+    if ((tokens_tables.pair_bits[tokens_slot(hash, TOKENS_FILTER_BITS)] & mask) != mask)
+        return TOKENS_NONE;
+    for (uint32_t slot = tokens_slot(hash, TOKENS_PAIR_BITS);;) {
         uint64_t entry = tokens_tables.pairs[slot];
         if (entry >> TOKENS_ID_BITS == pair)
             return (uint32_t)(entry & TOKENS_ID_MASK);
@@ -58,12 +55,13 @@ static bool undo_right(uint32_t *right, uint32_t *limit)
 }
 
 /* Takes both apart, the latest merge first: had two parts that meet merged before one of them
- * became part of more, these neighbours would never have come to be. */
-static bool may_follow(uint32_t left, uint32_t right)
+ * became part of more, these neighbours would never have come to be. junction: no merge across the
+ * place where they meet has a lower rank. */
+static bool may_follow(uint32_t left, uint32_t right, uint32_t junction)
 {
-    uint32_t limit = TOKENS_NONE;
-    for (bool is_undone = true; is_undone;) {
-        if (merged(left, right) < limit)
+    uint32_t limit = TOKENS_VOCABULARY;
+    for (bool is_undone = true; is_undone && junction < limit;) {
+        if (tokens_merged(left, right) < limit)
             return false;
         if (left > right)
             is_undone = undo_left(&left, &limit) || undo_right(&right, &limit);
@@ -76,24 +74,24 @@ static bool may_follow(uint32_t left, uint32_t right)
 /* The longest token that the bytes at a place begin with: at least its first byte. */
 static uint32_t longest_at(const struct search *search, size_t at)
 {
-    const struct tokens_node *nodes = tokens_tables.nodes;
-    uint32_t base = nodes[0].base_and_label >> TOKENS_LABEL_BITS, longest = TOKENS_NONE;
+    const uint32_t *nodes = tokens_tables.nodes;
+    uint32_t base = nodes[0] >> TOKENS_BASE_SHIFT, longest = 0;
     for (; at < search->byte_count; at++) {
-        struct tokens_node next = nodes[base ^ search->bytes[at]];
-        if ((next.base_and_label & TOKENS_LABEL_MASK) != search->bytes[at])
+        uint32_t index = base ^ search->bytes[at], node = nodes[index];
+        if ((node & TOKENS_LABEL_MASK) != search->bytes[at])
             break;
-        if (next.id != TOKENS_NONE)
-            longest = next.id;
-        base = next.base_and_label >> TOKENS_LABEL_BITS;
+        if (node & TOKENS_NODE_IS_TOKEN)
+            longest = index;
+        base = node >> TOKENS_BASE_SHIFT;
     }
-    return longest;
+    return tokens_tables.node_ids[longest];
 }
 
 /* ---- the search ------------------------------------------------------------------------------ */
 
 static uint64_t *dead_word(struct search *search, size_t place)
 {
-    return &search->memory.dead[place % search->memory.places / WORD_BITS];
+    return &search->memory.dead[(place & search->place_mask) / WORD_BITS];
 }
 
 static bool is_dead(struct search *search, size_t place)
@@ -105,9 +103,20 @@ static bool is_dead(struct search *search, size_t place)
     return *dead_word(search, place) >> place % WORD_BITS & 1;
 }
 
+static bool fits(struct search *search, uint32_t id, size_t end)
+{
+    if (is_dead(search, end))
+        return false;
+    if (search->count == 0)
+        return true;
+    const uint8_t *meeting = search->bytes + search->at;
+    uint32_t junction = tokens_tables.junctions[meeting[-1]][meeting[0]];
+    return may_follow(search->previous, id, junction * 2);
+}
+
 static void push(struct search *search, uint32_t id, size_t end)
 {
-    search->memory.tokens[search->count++ % search->memory.places] = id;
+    search->memory.tokens[search->count++ & search->place_mask] = id;
     search->previous = id;
     search->at = end;
 }
@@ -117,24 +126,26 @@ static uint32_t pop(struct search *search)
 {
     *dead_word(search, search->at) |= UINT64_C(1) << search->at % WORD_BITS;
     uint32_t id = search->previous;
-    search->at -= bytes_of(id);
+    search->at -= tokens_tables.lengths[id];
     search->count--;
     if (search->at + search->memory.places <= search->seen)
         return TOKENS_NONE;
     if (search->count) /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): pushed before */
-        search->previous = search->memory.tokens[(search->count - 1) % search->memory.places];
+        search->previous = search->memory.tokens[(search->count - 1) & search->place_mask];
     return id;
 }
 
 size_t tokens_merge_in(struct merge_memory memory, struct text piece, uint32_t *ids,
                        size_t id_count_max)
 {
-    struct search search = {
-        .memory = memory, .bytes = (const uint8_t *)piece.start, .byte_count = piece.bytes};
+    struct search search = {.memory = memory,
+                            .place_mask = memory.places - 1,
+                            .bytes = (const uint8_t *)piece.start,
+                            .byte_count = piece.bytes};
     uint32_t id = longest_at(&search, 0);
     while (search.at < piece.bytes) {
-        size_t end = search.at + bytes_of(id);
-        if (!is_dead(&search, end) && (search.count == 0 || may_follow(search.previous, id))) {
+        size_t end = search.at + tokens_tables.lengths[id];
+        if (fits(&search, id, end)) {
             if (search.count < id_count_max)
                 ids[search.count] = id;
             push(&search, id, end);

@@ -26,5 +26,7 @@ size_t tokens_merge(struct text piece, uint32_t *ids, size_t id_count_max);
 /* The same with somebody's memory; 0: more of it was needed. */
 size_t tokens_merge_in(struct merge_memory memory, struct text piece, uint32_t *ids,
                        size_t id_count_max);
+/* The token that these two merge into, or TOKENS_NONE. */
+uint32_t tokens_merged(uint32_t left, uint32_t right);
 
 #endif

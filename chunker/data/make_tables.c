@@ -44,6 +44,7 @@ static void append_token(uint32_t id, struct text left, struct text right)
     if (right.bytes)
         memcpy(tables.bytes + start + left.bytes, right.start, right.bytes);
     tables.starts[id + 1] = start + bytes;
+    tables.lengths[id] = (uint8_t)bytes;
 }
 
 static struct text token(uint32_t id)
@@ -55,10 +56,20 @@ static struct text token(uint32_t id)
 static void add_pair(struct tokens_parts parts, uint32_t id)
 {
     uint64_t pair = tokens_pair(parts.left, parts.right);
-    uint32_t slot = tokens_pair_slot(pair);
+    uint64_t hash = tokens_hash(pair);
+    uint32_t slot = tokens_slot(hash, TOKENS_PAIR_BITS);
     while (tables.pairs[slot] != TOKENS_PAIR_EMPTY)
         slot = (slot + 1) % COUNT_OF(tables.pairs);
     tables.pairs[slot] = pair << TOKENS_ID_BITS | id;
+    tables.pair_bits[tokens_slot(hash, TOKENS_FILTER_BITS)] |= tokens_filter_mask(hash);
+}
+
+/* Ranks come in rising order: the first is the lowest. */
+static void note_junction(struct text left, struct text right, uint32_t id)
+{
+    uint8_t before = (uint8_t)left.start[left.bytes - 1], behind = (uint8_t)right.start[0];
+    if (tables.junctions[before][behind] == TOKENS_NO_JUNCTION)
+        tables.junctions[before][behind] = (uint16_t)(id / 2);
 }
 
 static uint32_t read_bits(struct text packed, size_t bit)
@@ -77,6 +88,7 @@ static void make_tokens(struct text pairs)
     if (pairs.bytes < BYTE_TOKENS)
         fail("too short", "pairs");
     memset(tables.pairs, 0xFF, sizeof(tables.pairs));
+    memset(tables.junctions, 0xFF, sizeof(tables.junctions));
     for (uint32_t id = 0; id < BYTE_TOKENS; id++) {
         append_token(id, (struct text){pairs.start + id, 1}, TEXT_NONE);
         tables.parts[id] = (struct tokens_parts){id, id};
@@ -91,6 +103,7 @@ static void make_tokens(struct text pairs)
         append_token(id, token(parts.left), token(parts.right));
         tables.parts[id] = parts;
         add_pair(parts, id);
+        note_junction(token(parts.left), token(parts.right), id);
     }
     if (tables.starts[TOKENS_VOCABULARY] != TOKENS_BYTES_TOTAL)
         fail("too few bytes", "tokens");
@@ -101,7 +114,7 @@ static void make_tokens(struct text pairs)
 static void add_short(struct text text, uint32_t id)
 {
     uint64_t key = tokens_key_of(text).low;
-    uint32_t slot = tokens_short_slot(key);
+    uint32_t slot = tokens_slot(tokens_hash(key), TOKENS_SHORT_BITS);
     while (tables.short_keys[slot])
         slot = (slot + 1) % COUNT_OF(tables.short_keys);
     tables.short_keys[slot] = key;
@@ -111,7 +124,7 @@ static void add_short(struct text text, uint32_t id)
 static void add_long(struct text text, uint32_t id)
 {
     struct tokens_key key = tokens_key_of(text);
-    uint32_t slot = tokens_long_slot(key);
+    uint32_t slot = tokens_slot(tokens_key_hash(key), TOKENS_LONG_BITS);
     while (tables.long_keys[slot].high)
         slot = (slot + 1) % COUNT_OF(tables.long_keys);
     tables.long_keys[slot] = key;
@@ -131,7 +144,13 @@ static void make_keys(void)
 
 /* ---- the trie -------------------------------------------------------------------------------- */
 
+struct range {
+    uint32_t from, to; /* of sorted: what begins with the bytes that the node stands for */
+    uint32_t depth;    /* the number of those bytes */
+};
+
 static uint32_t sorted[TOKENS_VOCABULARY];
+static struct range ranges[TOKENS_NODES];
 static bool is_base[TOKENS_NODES];
 static uint32_t first_free = 1; /* no free node before it */
 
@@ -142,7 +161,7 @@ static int compare_tokens(const void *a, const void *b)
 
 static bool is_free(uint32_t node)
 {
-    return (tables.nodes[node].base_and_label & TOKENS_LABEL_MASK) == TOKENS_NO_LABEL;
+    return (tables.nodes[node] & TOKENS_LABEL_MASK) == TOKENS_NO_LABEL;
 }
 
 static bool fits(uint32_t base, const uint8_t *labels, size_t label_count)
@@ -166,33 +185,42 @@ static uint32_t find_base(const uint8_t *labels, size_t label_count)
     return 0;
 }
 
-/* The node stands for the first `depth` bytes of sorted[from, to). */
-static void make_children(uint32_t node, uint32_t depth, uint32_t from, uint32_t to)
+/* Places all children of a node. */
+static void expand(uint32_t node)
 {
-    if (token(sorted[from]).bytes == depth) {
-        tables.nodes[node].id = sorted[from];
-        from++;
-    }
-    uint8_t labels[BYTE_TOKENS];
+    struct range range = ranges[node];
+    uint8_t labels[BYTE_TOKENS] = {0};
     uint32_t ends[BYTE_TOKENS];
     size_t label_count = 0;
-    for (uint32_t i = from; i < to; i++) {
-        uint8_t label = (uint8_t)token(sorted[i]).start[depth];
+    range.from += token(sorted[range.from]).bytes == range.depth;
+    for (uint32_t i = range.from; i < range.to; i++) {
+        uint8_t label = (uint8_t)token(sorted[i]).start[range.depth];
         if (label_count == 0 || labels[label_count - 1] != label)
             labels[label_count++] = label;
         ends[label_count - 1] = i + 1;
     }
-    if (label_count == 0)
-        return;
     uint32_t base = find_base(labels, label_count);
     is_base[base] = true;
-    tables.nodes[node].base_and_label |= base << TOKENS_LABEL_BITS;
-    for (size_t i = 0; i < label_count; i++)
-        tables.nodes[base ^ labels[i]].base_and_label = labels[i];
+    tables.nodes[node] |= base << TOKENS_BASE_SHIFT;
     for (size_t i = 0; i < label_count; i++) {
-        make_children(base ^ labels[i], depth + 1, from, ends[i]);
-        from = ends[i];
+        tables.nodes[base ^ labels[i]] = labels[i];
+        ranges[base ^ labels[i]] = (struct range){range.from, ends[i], range.depth + 1};
+        range.from = ends[i];
     }
+}
+
+/* Low ranks, which are frequent, come first, so that their nodes are near to each other. */
+static void add_token(uint32_t id)
+{
+    struct text text = token(id);
+    uint32_t node = 0;
+    for (size_t i = 0; i < text.bytes; i++) {
+        if (tables.nodes[node] >> TOKENS_BASE_SHIFT == 0)
+            expand(node);
+        node = (tables.nodes[node] >> TOKENS_BASE_SHIFT) ^ (uint8_t)text.start[i];
+    }
+    tables.nodes[node] |= TOKENS_NODE_IS_TOKEN;
+    tables.node_ids[node] = id;
 }
 
 /* Tokens in order: what a token begins with stands before it. */
@@ -215,10 +243,12 @@ static void make_trie(void)
         sorted[id] = id;
     qsort(sorted, COUNT_OF(sorted), sizeof(sorted[0]), compare_tokens);
     for (uint32_t node = 0; node < TOKENS_NODES; node++)
-        tables.nodes[node] = (struct tokens_node){TOKENS_NO_LABEL, TOKENS_NONE};
-    tables.nodes[0].base_and_label = TOKENS_NO_LABEL - 1; /* taken, and no byte's */
-    is_base[0] = true;                                    /* a node without children has it */
-    make_children(0, 0, 0, TOKENS_VOCABULARY);
+        tables.nodes[node] = TOKENS_NO_LABEL;
+    tables.nodes[0] = TOKENS_NO_LABEL - 1; /* taken, and no byte's */
+    is_base[0] = true;                     /* a node without children has it */
+    ranges[0].to = TOKENS_VOCABULARY;
+    for (uint32_t id = 0; id < TOKENS_VOCABULARY; id++)
+        add_token(id);
     make_shorter();
 }
 
@@ -261,10 +291,10 @@ static void fold_rows(void)
     }
 }
 
-static void make_classes(struct text ranges)
+static void make_classes(struct text lines)
 {
-    while (ranges.bytes) {
-        struct text line = text_cut(ranges, '\n', &ranges);
+    while (lines.bytes) {
+        struct text line = text_cut(lines, '\n', &lines);
         if (line.bytes && line.start[0] != '#')
             read_range(line.start);
     }
