@@ -21,8 +21,9 @@ static char *text_between(PopplerPage *page, PopplerRectangle area)
  * Not poppler_page_get_text(): it selects from the corner of the page, and loses what hangs over
  * its left or top edge. A selection also begins at the block nearest to its first corner, so that
  * pages written from the right lose text unless it begins there; which of the mirrored corners is
- * right depends on the blocks, and the longest answer is the one that lost nothing. The calls after
- * the first are cheap: poppler keeps the page's text.
+ * right depends on the blocks, and the longest answer is the one that lost nothing. On such a page
+ * that is turned upside down the first answer is empty. The calls after the first are cheap: poppler
+ * keeps the page's text.
  */
 static char *whole_text(PopplerPage *page, PopplerRectangle *ret_area)
 {
@@ -33,7 +34,7 @@ static char *whole_text(PopplerPage *page, PopplerRectangle *ret_area)
     };
     char *text = text_between(page, areas[0]);
     *ret_area = areas[0];
-    if (!clean_has_right_to_left(text_from(text)))
+    if (text_from(text).bytes && !clean_has_right_to_left(text_from(text)))
         return text;
     for (size_t i = 1; i < COUNT_OF(areas); i++) {
         char *other = text_between(page, areas[i]);
