@@ -34,6 +34,9 @@ bool joined_map(struct text body, struct text tail, struct joined *ret_joined)
         if (!start)
             return false;
     }
+    /* They count as ours once, and the body can be read as before. */
+    if (whole_pages)
+        (void)madvise((void *)(uintptr_t)body.start, whole_pages, MADV_DONTNEED);
     memcpy(start + whole_pages, body.start + whole_pages, body.bytes - whole_pages);
     memcpy(start + body.bytes, tail.start, tail.bytes);
     *ret_joined = (struct joined){{start, bytes}, mapped_bytes};

@@ -5,6 +5,7 @@
 #include "extract/xref.h"
 
 #define INFLATED_BYTES_MAX ((size_t)64 << 20)
+#define SUBTYPES_MAX 1000000 /* a link each: no file of a person's has so many */
 
 /* Is one of the subtypes named that hold what a person wrote? */
 static bool names_notes(struct text text)
@@ -14,8 +15,8 @@ static bool names_notes(struct text text)
         {"/Underline", 10}, {"/Squiggly", 9}, {"/StrikeOut", 10},      {"/Stamp", 6},
         {"/Caret", 6},      {"/Popup", 6},    {"/FileAttachment", 15},
     };
-    size_t at;
-    while (text_find(text, TEXT("/Subtype"), &at)) {
+    size_t at, seen = 0;
+    while (seen++ < SUBTYPES_MAX && text_find(text, TEXT("/Subtype"), &at)) {
         text = text_slice(text, at + 8, text.bytes);
         for (size_t i = 0; i < COUNT_OF(kinds); i++) {
             struct text rest = text_slice(text, 0, 32);
@@ -23,7 +24,7 @@ static bool names_notes(struct text text)
                 return true;
         }
     }
-    return false;
+    return seen > SUBTYPES_MAX; /* who knows what follows */
 }
 
 /* In the objects that stand compressed in a stream. True also when they cannot be seen. */

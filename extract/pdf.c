@@ -223,11 +223,11 @@ struct reader *pdf_open(struct text body, struct error *err)
         return NULL;
     }
     struct pdf *pdf = xcalloc(1, sizeof(*pdf));
+    pdf->may_have_notes = notes_are_possible(body);
     PopplerDocument *prepared = open_prepared(body, page_count, &pdf->prepared);
     if (prepared)
         g_object_unref(document);
     pdf->document = prepared ? prepared : document;
-    pdf->may_have_notes = notes_are_possible(body);
     pdf->title = buffer_new(4 * WIRE_TEXT_BYTES_MAX);
     pdf->text = buffer_new(0); /* its limit is the block's */
     pdf->marks = buffer_new(WIRE_MARKS_MAX * sizeof(struct mark));

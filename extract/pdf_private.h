@@ -9,7 +9,7 @@
 #include "extract/layout.h"
 #include "extract/pdf.h"
 
-void *pdf_document(const struct reader *pdf); /* its PopplerDocument, borrowed */
+void *pdf_document(const struct reader *reader); /* its PopplerDocument, borrowed */
 
 /* pdf_page.c: all the text of a page (1 .. page_count) and where it stands; to be released with
  * layout_release(). False: there is more than text_bytes_max. */
