@@ -149,10 +149,12 @@ static struct piece next_piece(struct writing *writing)
     const struct layout_page *page = writing->page;
     struct piece piece = {.from = writing->at, .joint = writing->joint, .is_marked = true};
     size_t end;
+    if (page->lines[piece.from].row == 0)
+        piece.level = heading_here(writing, &end);
     if (page->lines[piece.from].row) {
         piece.kind = MARK_TABLE_ROW;
         step_to(writing, row_end(page, piece.from));
-    } else if ((piece.level = heading_here(writing, &end)) != 0) {
+    } else if (piece.level) {
         piece.kind = MARK_HEADING;
         step_to(writing, end);
     } else {

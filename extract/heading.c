@@ -119,7 +119,7 @@ static uint8_t level_of_looks(const struct block *block, const struct layout_lin
     static const float ratios[] = {1.9f, 1.5f, 1.25f, LARGER};
     if (block->body_size <= 0)
         return 0;
-    for (uint8_t i = 0; i < COUNT_OF(ratios); i++)
+    for (size_t i = 0; i < COUNT_OF(ratios); i++)
         if (line->font_size >= block->body_size * ratios[i])
             return (uint8_t)(i + 1);
     return line->is_bold && line->font_size > block->body_size * 0.95f ? LEVEL_BOLD : 0;
