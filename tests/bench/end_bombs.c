@@ -17,32 +17,47 @@
 
 struct watch {
     struct timer timer;
-    uint64_t due_ms, lag_ms, resident_bytes;
+    uint64_t due_ms, waited_ms, lag_ms, resident_bytes;
     unsigned beats;
 };
 
-static uint64_t resident_bytes_of(pid_t pid)
+/* The second number of a line that the kernel writes; 0: there is none. */
+static uint64_t second_number_of(const char *path)
 {
-    char path[64], line[128] = "";
-    uint64_t pages = 0;
+    char line[128] = "";
+    uint64_t number = 0;
     struct text rest;
-    (void)text_format(path, sizeof(path), "/proc/%d/statm", (int)pid);
-    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
+    FILE *file = fopen(path, "re");
     if (!file)
         return 0;
     if (!fgets(line, sizeof(line), file))
         line[0] = 0;
     fclose(file);
     (void)text_cut(text_from(line), ' ', &rest);
-    return text_parse_u64(text_cut(rest, ' ', &rest), &pages) ? pages * (uint64_t)getpagesize() : 0;
+    return text_parse_u64(text_cut(rest, ' ', &rest), &number) ? number : 0;
+}
+
+static uint64_t resident_bytes_of(pid_t pid)
+{
+    char path[64];
+    (void)text_format(path, sizeof(path), "/proc/%d/statm", (int)pid);
+    return pid > 0 ? second_number_of(path) * (uint64_t)getpagesize() : 0;
+}
+
+/* How long this thread could have run while others did: no fault of the loop. */
+static uint64_t waited_ms(void)
+{
+    return second_number_of("/proc/thread-self/schedstat") / 1000000;
 }
 
 static void on_beat(struct timer *timer)
 {
     struct watch *watch = container_of(timer, struct watch, timer);
-    uint64_t now_ms = loop_now_ms(loop);
-    if (now_ms > watch->due_ms + watch->lag_ms)
-        watch->lag_ms = now_ms - watch->due_ms;
+    uint64_t now_ms = loop_now_ms(loop), waited = waited_ms();
+    uint64_t excused_ms = watch->due_ms + (waited - watch->waited_ms);
+    if (now_ms > excused_ms + watch->lag_ms)
+        watch->lag_ms = now_ms - excused_ms;
+    watch->waited_ms = waited;
     if (++watch->beats % LOOK_BEATS == 0) {
         uint64_t bytes = resident_bytes_of(first_child_of(zygote_pid()));
         watch->resident_bytes = bytes > watch->resident_bytes ? bytes : watch->resident_bytes;
@@ -85,6 +100,7 @@ static uint64_t explode(struct explosion *explosion, struct watch *watch)
     loop_run_once(loop, 0); /* the clock is set to now */
     uint64_t start_ms = loop_now_ms(loop);
     watch->due_ms = start_ms + BEAT_MS;
+    watch->waited_ms = waited_ms();
     timer_start(loop, &watch->timer, BEAT_MS, on_beat);
     while (!explosion->is_done)
         loop_run_once(loop, 1000);
