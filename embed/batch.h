@@ -21,7 +21,9 @@ struct batch {
     uint64_t input_count, tokens, request_bytes, reply_bytes;
 };
 
-/* Providers check a request by a quarter of its bytes, whatever their tokenizer counts. */
+/* What an input is booked with: its tokens, or a quarter of its bytes where that is more. Providers
+ * bill and limit the rate by tokens, but some check the size of a call by its bytes: a call whose
+ * inputs so booked fit is within the limit either way. */
 uint64_t batch_tokens(uint32_t token_count, size_t text_bytes);
 uint64_t batch_reply_bytes(uint64_t input_count, uint32_t dimension_count, bool is_base64);
 /* Adds an input if it fits; the first one always does (it has nowhere else to go). */

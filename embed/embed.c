@@ -164,6 +164,26 @@ static size_t count_open(const struct embed_request *request)
     return count;
 }
 
+/* Where the first text stands that the model cannot take; SIZE_MAX: all will do. */
+static size_t find_too_long(const struct embed *embed, const struct embed_request *request)
+{
+    uint32_t tokens_max = embed->options.input_tokens_max;
+    for (size_t i = 0; tokens_max && i < request->chunk_count; i++)
+        if (!request->chunks[i]->vector && request->chunks[i]->token_count > tokens_max)
+            return i;
+    return SIZE_MAX;
+}
+
+static void refuse_too_long(struct embed *embed, struct ticket *ticket)
+{
+    struct embed_request *request = ticket->request;
+    struct error err;
+    error_set(&err, ERR_EMBED_REFUSED, "embeddings: a text of %u tokens, %.*s takes %u",
+              request->chunks[request->guilty]->token_count, TEXT_ARGS(embed->options.model),
+              embed->options.input_tokens_max);
+    embed_ticket_done(ticket, &err);
+}
+
 void embed_submit(struct embed *embed, struct embed_request *request)
 {
     assert(!embed->is_closing && request->chunk_count > 0);
@@ -171,13 +191,17 @@ void embed_submit(struct embed *embed, struct embed_request *request)
     ticket->embed = embed;
     ticket->request = request;
     request->private_state = ticket;
-    request->guilty = SIZE_MAX;
+    request->guilty = find_too_long(embed, request);
     request->tokens_billed = 0;
     request->next_chunk = 0;
     request->open_chunks = count_open(request);
     list_push_back(&embed->tickets, &ticket->node);
     if (request->open_chunks == 0) {
         embed_ticket_done(ticket, NULL);
+        return;
+    }
+    if (request->guilty != SIZE_MAX) {
+        refuse_too_long(embed, ticket);
         return;
     }
     if (!embed->lane) {

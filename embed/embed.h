@@ -32,9 +32,12 @@ struct embed_options {
     bool sends_dimensions;    /* the `dimensions` field; false for models that refuse it */
     uint32_t requests_max;    /* at once; start 4, grows up to this */
     uint32_t inputs_max;      /* per call: 256 */
-    uint64_t tokens_max;      /* per call: 270,000, by max(count, bytes/4) */
-    uint64_t body_bytes_max;  /* per call: 5 MB of answer is the usual reason */
-    uint64_t timeout_ms;      /* of one call */
+    /* Of one text, by its chunk's token_count: a longer one is refused without a call. 0: not known,
+     * or token_count is no count of the model's own tokens. */
+    uint32_t input_tokens_max;
+    uint64_t tokens_max;     /* per call: 270,000, by max(count, bytes/4) */
+    uint64_t body_bytes_max; /* per call: 5 MB of answer is the usual reason */
+    uint64_t timeout_ms;     /* of one call */
 };
 
 struct embed_request {

@@ -1,5 +1,6 @@
 #include "worker/app.h"
 
+#include "chunker/tokens.h"
 #include "embed/embed.h"
 #include "extract/extract.h"
 #include "queue/object.h"
@@ -99,6 +100,8 @@ static bool open_extract(struct app *app, struct error *err)
 static bool open_embed(struct app *app, struct error *err)
 {
     const struct config *config = app->config;
+    bool is_exact =
+        tokens_are_exact(config->embedding_model) && chunking_of(config).counting == CHUNKER_CL100K;
     struct embed_options options = {
         .engine = config->embedder == CONFIG_LOCAL ? EMBED_LOCAL : EMBED_OPENAI,
         .base_url = config->openai_base_url,
@@ -108,6 +111,7 @@ static bool open_embed(struct app *app, struct error *err)
         .sends_dimensions = config->embedding_sends_dimensions,
         .requests_max = config->embed_requests,
         .inputs_max = EMBED_INPUTS_MAX,
+        .input_tokens_max = is_exact ? CHUNKER_TOKENS_MAX : 0,
         .tokens_max = EMBED_TOKENS_MAX,
         .body_bytes_max = EMBED_BODY_BYTES_MAX,
         .timeout_ms = CALL_TIMEOUT_MS,

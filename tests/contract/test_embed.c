@@ -53,6 +53,7 @@ static void open_engine(enum embed_engine engine, uint32_t requests_max, uint32_
                                     .sends_dimensions = true,
                                     .requests_max = requests_max,
                                     .inputs_max = inputs_max,
+                                    .input_tokens_max = 8191,
                                     .tokens_max = 270000,
                                     .body_bytes_max = 5000000,
                                     .timeout_ms = 5000};
@@ -106,6 +107,8 @@ static void script(const enum deed *deeds, size_t count)
         script(deeds, COUNT_OF(deeds));                 \
     } while (0)
 
+static size_t long_chunk = SIZE_MAX; /* has a token more than the model takes */
+
 /* guilty: a chunk with a text the server refuses; SIZE_MAX: none. */
 static struct call *submit(size_t at, size_t chunk_count, size_t guilty, uint64_t timeout_ms)
 {
@@ -116,7 +119,7 @@ static struct call *submit(size_t at, size_t chunk_count, size_t guilty, uint64_
                           i == guilty ? "POISON" : "text", i, at);
         call->chunks[i].content = text_from(call->texts[i]);
         call->chunks[i].prefix = i % 2 ? TEXT("Title\n\n") : TEXT_NONE;
-        call->chunks[i].token_count = 1500;
+        call->chunks[i].token_count = i == long_chunk ? 8192 : 1500;
         call->pointers[i] = &call->chunks[i];
     }
     call->tenant.id.bytes[0] = (uint8_t)at;
@@ -291,6 +294,25 @@ static void test_embed__fails_only_the_guilty_request(void **state)
                         "embeddings: 400 invalid_request_error: the server says no");
 }
 
+static void test_embed__refuses_a_text_that_is_too_long_without_a_call(void **state)
+{
+    (void)state;
+    SCRIPT(DEED_ANSWER);
+
+    long_chunk = 2;
+    submit(0, 5, SIZE_MAX, 0);
+    long_chunk = SIZE_MAX;
+    submit(1, 5, SIZE_MAX, 0);
+    wait_all();
+
+    assert_failed(&calls[0], ERR_EMBED_REFUSED);
+    assert_int_equal(calls[0].request.guilty, 2);
+    assert_string_equal(calls[0].err.message,
+                        "embeddings: a text of 8192 tokens, a-model takes 8191");
+    assert_vectors(&calls[1]);
+    assert_int_equal(embed_server_calls(server), 1);
+}
+
 static void test_embed__lets_tenants_take_turns_and_queries_go_first(void **state)
 {
     (void)state;
@@ -436,6 +458,7 @@ int main(void)
         ENDPOINT(test_embed__asks_for_floats_where_base64_is_misread),
         ENDPOINT(test_embed__never_hands_out_a_bad_vector),
         ENDPOINT(test_embed__fails_only_the_guilty_request),
+        ENDPOINT(test_embed__refuses_a_text_that_is_too_long_without_a_call),
         cmocka_unit_test_setup_teardown(test_embed__lets_tenants_take_turns_and_queries_go_first,
                                         open_narrow, close_all),
         ENDPOINT(test_embed__halves_what_is_too_much_and_learns),
