@@ -287,9 +287,6 @@ void reading_lost(struct reading *reading)
     if (!reading->has_child)
         return;
     reading_stop(reading);
-    /* Where the worker is process 1, its orphans are its zombies; elsewhere this is ECHILD. */
-    if (reading->pidfd >= 0)
-        (void)waitid(P_PIDFD, (id_t)reading->pidfd, &(siginfo_t){0}, WEXITED);
     reading_ended(reading, &(struct wire_ended){.job = reading->job});
 }
 

@@ -35,6 +35,9 @@ struct zygote {
 
 /* ---- the process ----------------------------------------------------------------------------- */
 
+/* Names are looked up once, before all forks, not by each child anew. */
+static char bind_now[] = "LD_BIND_NOW=1";
+
 /* Nothing but the control socket goes over: no descriptors, default signals, none of the worker's
  * environment, and a session of its own, so that Ctrl-C at the worker's terminal is the worker's
  * business. */
@@ -43,7 +46,7 @@ static int spawn(const char *path, int socket_fd, pid_t *ret_pid)
     char parent[24];
     text_format(parent, sizeof(parent), "%lld", (long long)getpid());
     char *arguments[] = {"millrace-extract", parent, NULL};
-    char *environment[] = {NULL};
+    char *environment[] = {bind_now, NULL};
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);
@@ -217,8 +220,16 @@ static void on_exit_seen(uv_poll_t *poll, int status, int events)
     (void)events;
     while (!zygote->is_lost && !zygote->is_closing && take_one(zygote))
         continue; /* its last words may say why */
-    if (zygote->is_reaped || waitpid(zygote->pid, &wait_status, WNOHANG) != zygote->pid)
+    if (zygote->is_reaped)
         return;
+    /* Its number is its own as long as it is not reaped, and so is that of its group. */
+    (void)kill(-zygote->pid, SIGKILL);
+    if (waitpid(zygote->pid, &wait_status, WNOHANG) != zygote->pid)
+        return;
+    /* Where the worker is process 1, the orphans are its own: also those of which no word has come.
+     * Elsewhere there is nothing to wait for. */
+    while (waitpid(-zygote->pid, &wait_status, 0) > 0)
+        continue;
     zygote->is_reaped = true;
     uv_poll_stop(&zygote->exit_poll);
     lose_with(zygote, "it has ended");
