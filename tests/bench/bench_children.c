@@ -186,9 +186,13 @@ static void measure(unsigned page_count)
     pdf_writer_release(&writer);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    measure(1);
-    measure(16);
+    uint64_t pages;
+    if (argc > 1 && text_parse_u64(text_from(argv[1]), &pages))
+        measure((unsigned)pages);
+    else
+        for (unsigned count = 1; count <= 16; count += 15)
+            measure(count);
     return 0;
 }
