@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "extract/merge.h"
+#include "extract/range.h"
 #include "extract/transcript.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
@@ -34,16 +36,42 @@ static void check(const struct transcript *transcript, const struct page *page)
     }
 }
 
+static void take_all(struct merge *merge)
+{
+    int64_t credit = INT64_MAX;
+    uint32_t expected = merge->page_next;
+    struct page pages[3];
+    size_t count;
+    while ((count = merge_take(merge, &credit, pages, 3)) > 0)
+        for (size_t i = 0; i < count; i++)
+            assert(pages[i].number == expected++);
+}
+
+/* What run.c tells the only child of a long document. */
+static void tell_next(struct transcript *transcript, const struct merge *merge)
+{
+    struct wire_range next = {0};
+    if (!transcript->has_document || transcript->range_count || transcript->is_told_all)
+        return;
+    if (merge->page_next <= transcript->page_count)
+        next = (struct wire_range){merge->page_next,
+                                   block_last(merge->page_next, transcript->page_count)};
+    transcript_expect(transcript, next);
+}
+
 static void hear(struct text input, size_t step_bytes)
 {
     struct transcript transcript;
+    struct merge merge;
     struct page pages[4];
     struct error err;
     bool is_true = true;
     transcript_init(
         &transcript,
-        (struct extract_limits){.pages_max = 8, .page_text_bytes_max = 256, .text_bytes_max = 512},
+        (struct extract_limits){
+            .pages_max = 99, .page_text_bytes_max = 256, .text_bytes_max = 512, .range_pages = 40},
         300);
+    merge_init(&merge);
     while (is_true && input.bytes) {
         size_t room_bytes, count = 0;
         char *room = transcript_room(&transcript, &room_bytes);
@@ -53,11 +81,16 @@ static void hear(struct text input, size_t step_bytes)
         input = text_slice(input, part, input.bytes);
         do {
             is_true = transcript_pages(&transcript, pages, 4, &count, &err);
-            for (size_t i = 0; is_true && i < count; i++)
+            for (size_t i = 0; is_true && i < count; i++) {
                 check(&transcript, &pages[i]);
+                merge_put(&merge, &pages[i]);
+            }
+            take_all(&merge);
+            tell_next(&transcript, &merge);
         } while (is_true && count == 4);
     }
     assert(transcript.text_bytes <= 512);
+    merge_release(&merge);
     transcript_release(&transcript);
 }
 
