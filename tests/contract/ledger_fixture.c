@@ -44,10 +44,12 @@ struct ledger_options fixture_options(void)
                                    .extracted_text_bytes_max = 1 << 20};
 }
 
-static struct pg_options pg_options_of(const char *role)
+/* TEST_PGBOUNCER: the same suites with the workers behind a pooler. */
+static struct pg_options pg_options_of(const char *role, bool is_pooled)
 {
     return (struct pg_options){
-        .url = text_from(pg_cluster_role_url(cluster, "ledger", role)),
+        .url = text_from(is_pooled ? pg_cluster_pooled_url(cluster, "ledger", role)
+                                   : pg_cluster_role_url(cluster, "ledger", role)),
         .control_schema = control_schema(),
         .connect_timeout_ms = 5000,
         .statement_timeout_ms = 20000,
@@ -60,7 +62,7 @@ static struct pg_options pg_options_of(const char *role)
 static void migrate(struct loop *loop, const struct ledger_options *options)
 {
     struct error err;
-    struct pg_options pg_options = pg_options_of("postgres");
+    struct pg_options pg_options = pg_options_of("postgres", false);
     struct pg *pg = pg_open(loop, &pg_options, &err);
     assert_non_null(pg);
     struct migration_call call = {
@@ -87,7 +89,7 @@ static int set_up_with(void **state, const struct ledger_options *options)
     pg_cluster_set_search_path(cluster, "ledger", control_schema().start);
     migrate(fixture->loop, options);
     sql("insert into users (id) values ('" ALICE "'), ('" BOB "')");
-    struct pg_options pg_options = pg_options_of(WORKER_ROLE);
+    struct pg_options pg_options = pg_options_of(WORKER_ROLE, getenv("TEST_PGBOUNCER"));
     for (int i = 0; i < WORKERS; i++) {
         fixture->pg[i] = pg_open(fixture->loop, &pg_options, &err);
         fixture->ledger[i] = ledger_open(fixture->loop, fixture->pg[i], options, &err);

@@ -25,6 +25,8 @@ struct pg_cluster {
     bool is_root;
     struct passwd user; /* whom the server runs as, when we are root: it refuses that */
     pid_t pid;
+    int pooler_port;
+    pid_t pooler_pid; /* 0: none */
     char *answer;
 };
 
@@ -209,6 +211,10 @@ struct pg_cluster *pg_cluster_start(void)
 
 void pg_cluster_stop(struct pg_cluster *cluster)
 {
+    if (cluster->pooler_pid) {
+        kill(cluster->pooler_pid, SIGKILL);
+        wait_for(cluster->pooler_pid);
+    }
     if (cluster->pid)
         pg_cluster_halt(cluster);
     char *arguments[] = {"/bin/rm", "-rf", cluster->dir, NULL};
@@ -217,6 +223,68 @@ void pg_cluster_stop(struct pg_cluster *cluster)
     rmdir(cluster->dir); /* its parent may be ours alone to write */
     free(cluster->answer);
     free(cluster);
+}
+
+/* ---- PgBouncer ------------------------------------------------------------------------------- */
+
+static void write_file(const struct pg_cluster *cluster, const char *name, const char *content)
+{
+    char path[200];
+    (void)text_format(path, sizeof(path), "%s/%s", cluster->dir, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    ssize_t bytes = (ssize_t)strlen(content);
+    if (fd < 0 || write(fd, content, (size_t)bytes) != bytes)
+        die(path);
+    close(fd);
+}
+
+static bool accepts(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_open = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    close(fd);
+    return is_open;
+}
+
+static void start_pooler(struct pg_cluster *cluster)
+{
+    char content[1000], ini[200], log[200];
+    char *arguments[] = {"/usr/sbin/pgbouncer", "-q", ini, NULL};
+    if (access(arguments[0], X_OK) != 0) {
+        pg_cluster_stop(cluster);
+        skip_program("no PgBouncer here (apt-get install pgbouncer)");
+    }
+    cluster->pooler_port = free_port();
+    (void)text_format(content, sizeof(content),
+                      "[databases]\n* = host=%s port=%d\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+                      "listen_port = %d\nunix_socket_dir =\nauth_type = trust\n"
+                      "auth_file = %s/users\npool_mode = transaction\ndefault_pool_size = 2\n"
+                      "server_login_retry = 1\n",
+                      cluster->dir, cluster->port, cluster->pooler_port, cluster->dir);
+    write_file(cluster, "pgbouncer.ini", content);
+    write_file(cluster, "users", "\"postgres\" \"\"\n\"millrace_worker\" \"\"\n");
+    (void)text_format(ini, sizeof(ini), "%s/pgbouncer.ini", cluster->dir);
+    (void)text_format(log, sizeof(log), "%s/pgbouncer.log", cluster->dir);
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    cluster->pooler_pid = spawn(cluster, arguments, fd, SIGKILL);
+    close(fd);
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    for (int i = 0; i < READY_TRIES_MAX && !accepts(cluster->pooler_port); i++)
+        nanosleep(&pause, NULL);
+}
+
+const char *pg_cluster_pooled_url(struct pg_cluster *cluster, const char *database,
+                                  const char *role)
+{
+    if (!cluster->pooler_pid)
+        start_pooler(cluster);
+    (void)text_format(cluster->database_url, sizeof(cluster->database_url),
+                      "host=127.0.0.1 port=%d user=%s dbname=%s", cluster->pooler_port, role,
+                      database);
+    return cluster->database_url;
 }
 
 /* ---- asking it ------------------------------------------------------------------------------- */

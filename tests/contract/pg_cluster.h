@@ -22,6 +22,11 @@ const char *pg_cluster_database_url(struct pg_cluster *cluster,
                                     const char *database); /* until the next call */
 const char *pg_cluster_role_url(struct pg_cluster *cluster, const char *database,
                                 const char *role); /* until the next call, too */
+/* The same through PgBouncer in transaction mode, which is started by the first call and has fewer
+ * connections to the server than its clients. Prints SKIPPED and exits 77 when it is not installed.
+ */
+const char *pg_cluster_pooled_url(struct pg_cluster *cluster, const char *database,
+                                  const char *role);
 /* What SQL run by this program finds without a schema's name; NULL: public. */
 void pg_cluster_set_search_path(struct pg_cluster *cluster, const char *database,
                                 const char *schema);
