@@ -1,6 +1,7 @@
 #include "store/floats.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,21 +35,11 @@ static const uint64_t POWERS[POWER_MAX - POWER_MIN + 1] = {
     0xb35dbf821ae4f38c,
 };
 
-static const char DIGIT_PAIRS[] = "00010203040506070809"
-                                  "10111213141516171819"
-                                  "20212223242526272829"
-                                  "30313233343536373839"
-                                  "40414243444546474849"
-                                  "50515253545556575859"
-                                  "60616263646566676869"
-                                  "70717273747576777879"
-                                  "80818283848586878889"
-                                  "90919293949596979899";
-
 enum {
     FRACTION_BITS = 23,
     EXPONENT_BIAS = 127 + FRACTION_BITS, /* of value = significand x 2^(biased - EXPONENT_BIAS) */
     HIDDEN_BIT = 1 << FRACTION_BITS,
+    DIGITS_MAX = 9,         /* of the shortest decimal of a float32 */
     NUMBER_BYTES_MAX = 400, /* far beyond what a float32 needs: 112 digits and an exponent */
 };
 
@@ -93,72 +84,68 @@ static struct decimal shortest_decimal(uint32_t fraction, uint32_t biased)
         multiply_round_to_odd(power, (4 * significand - 2 + is_closer_below) << shift) + !is_even;
     uint32_t upper = multiply_round_to_odd(power, (4 * significand + 2) << shift) - !is_even;
 
-    uint32_t down = middle / 4;
-    if (down >= 10) {
-        uint32_t tens = down / 10;
-        bool is_down_inside = lower <= 40 * tens;
-        bool is_up_inside = 40 * tens + 40 <= upper;
-        if (is_down_inside != is_up_inside)
-            return (struct decimal){tens + is_up_inside, k + 1};
-    }
-    bool is_down_inside = lower <= 4 * down;
-    bool is_up_inside = 4 * down + 4 <= upper;
-    if (is_down_inside != is_up_inside)
-        return (struct decimal){down + is_up_inside, k};
+    /* Both candidates are made, and one is taken without a branch: which one is a matter of chance,
+     * and a wrong guess of the processor costs more than the other half. */
+    uint32_t down = middle / 4, tens = down / 10;
+    bool is_down_inside = lower <= 4 * down, is_up_inside = 4 * down + 4 <= upper;
     uint32_t half = 4 * down + 2;
-    bool rounds_up = middle > half || (middle == half && down % 2 == 1);
-    return (struct decimal){down + rounds_up, k};
+    bool is_nearer_up = (middle > half) | ((middle == half) & (down & 1));
+    bool is_alone = is_down_inside ^ is_up_inside;
+    uint32_t digits = down + ((is_alone & is_up_inside) | (!is_alone & is_nearer_up));
+    bool is_ten_down_inside = lower <= 40 * tens, is_ten_up_inside = 40 * tens + 40 <= upper;
+    bool has_ten = (down >= 10) & (is_ten_down_inside ^ is_ten_up_inside);
+    return (struct decimal){has_ten ? tens + is_ten_up_inside : digits, k + has_ten};
 }
 
 static unsigned digit_count(uint32_t value)
 {
-    static const uint32_t LIMITS[] = {10,      100,      1000,      10000,     100000,
-                                      1000000, 10000000, 100000000, 1000000000};
-    unsigned count = 1;
-    while (count <= COUNT_OF(LIMITS) && value >= LIMITS[count - 1])
-        count++;
-    return count;
+    static const uint32_t POWERS_OF_TEN[] = {1,      10,      100,      1000,      10000,
+                                             100000, 1000000, 10000000, 100000000, 1000000000};
+    unsigned bits = 32 - (unsigned)__builtin_clz(value | 1);
+    unsigned guess = bits * 1233 >> 12; /* of bits x log10(2): right, or one too many */
+    return guess + (value >= POWERS_OF_TEN[guess]) + (value == 0);
 }
 
-/* Right-aligned, ending before end. */
-static void write_digits(char *end, uint32_t value)
+/* Eight decimal digits as text, the first in the lowest byte: halves, pairs, digits, all at once in
+ * one word. value < 10^8. */
+static uint64_t eight_digits(uint32_t value)
 {
-    while (value >= 100) {
-        end -= 2;
-        memcpy(end, DIGIT_PAIRS + (size_t)2 * (value % 100), 2);
-        value /= 100;
-    }
-    if (value >= 10)
-        memcpy(end - 2, DIGIT_PAIRS + (size_t)2 * value, 2);
-    else
-        end[-1] = (char)('0' + value);
+    uint64_t halves = value / 10000 | (uint64_t)(value % 10000) << 32;
+    uint64_t hundreds = (halves * 10486 >> 20) & 0x0000007f0000007f;
+    uint64_t pairs = hundreds | (halves - 100 * hundreds) << 16;
+    uint64_t tens = (pairs * 103 >> 10) & 0x000f000f000f000f;
+    return (tens | (pairs - 10 * tens) << 8) + 0x3030303030303030;
+}
+
+/* Returns the end. 9 bytes are written, whatever the count. */
+static char *write_digits(char *at, uint32_t value, unsigned digits)
+{
+    bool has_nine = digits == 9;
+    *at = (char)('0' + value / 100000000); /* overwritten when it is none */
+    uint64_t text = eight_digits(value % 100000000);
+    text = htole64(text >> 8 * (8 - (digits - has_nine)));
+    memcpy(at + has_nine, &text, sizeof(text));
+    return at + digits;
 }
 
 static char *write_exponent_form(char *at, struct decimal decimal, unsigned digits)
 {
-    write_digits(at + digits, decimal.digits);
-    at += digits;
+    at = write_digits(at, decimal.digits, digits);
     *at++ = 'e';
     if (decimal.exponent < 0)
         *at++ = '-';
     uint32_t magnitude = (uint32_t)abs(decimal.exponent);
-    unsigned exponent_digits = digit_count(magnitude);
-    write_digits(at + exponent_digits, magnitude);
-    return at + exponent_digits;
+    return write_digits(at, magnitude, digit_count(magnitude));
 }
 
 /* point: how many digits stand before the decimal point; may be zero, negative or beyond. */
 static char *write_plain_form(char *at, struct decimal decimal, unsigned digits, int point)
 {
     if (point <= 0) {
-        unsigned zeros = (unsigned)-point;
-        memset(at, '0', 2 + zeros);
-        at[1] = '.';
-        at += 2 + zeros;
-        write_digits(at + digits, decimal.digits);
-        return at + digits;
+        memcpy(at, "0.000000", 8); /* with more than two zeros the other form is shorter */
+        return write_digits(at + 2 - point, decimal.digits, digits);
     }
-    write_digits(at + digits, decimal.digits);
+    (void)write_digits(at, decimal.digits, digits);
     if (decimal.exponent >= 0) {
         memset(at + digits, '0', (size_t)decimal.exponent);
         return at + point;
@@ -181,8 +168,8 @@ size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX])
     uint32_t bits;
     memcpy(&bits, &value, sizeof(bits));
     char *at = ret_text;
-    if (bits >> 31)
-        *at++ = '-';
+    *at = '-'; /* overwritten when there is none: signs cannot be guessed */
+    at += bits >> 31;
     if (bits << 1 == 0) { /* "-0" would be read as the integer 0 by some */
         for (const char *zero = "0.0"; *zero; zero++)
             *at++ = *zero;
