@@ -196,6 +196,13 @@ static bool check_needs(const struct config *config, unsigned needs, struct buff
 
 static bool check_sense(const struct config *config, struct buffer *problems)
 {
+    double price = 0;
+    if (config->token_price.bytes &&
+        (!text_parse_double(config->token_price, &price) || !(price >= 0 && price < 1e9))) {
+        buffer_format(problems, "MILLRACE_TOKEN_PRICE=%.*s: must be a price such as 0.13\n",
+                      TEXT_ARGS(config->token_price));
+        return false;
+    }
     bool is_between = config->chunk_tokens_min <= config->chunk_tokens &&
                       config->chunk_tokens <= config->chunk_tokens_max;
     bool is_small = config->chunk_overlap <= config->chunk_tokens / 2;

@@ -333,6 +333,7 @@ struct flow *flow_start(struct pipeline *pipeline, const struct flow_input *inpu
     struct flow *flow = xcalloc(1, sizeof(*flow));
     flow->pipeline = pipeline;
     flow->input = *input;
+    flow->result.token_price = pipeline->token_price;
     flow->text = buffer_new(pipeline->limits.extracted_text_bytes_max);
     flow->title = buffer_new(1024);
     spool_init(&flow->spool);

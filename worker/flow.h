@@ -35,7 +35,8 @@ struct flow_result { /* valid after on_done, until flow_free() */
     uint32_t skipped[EXTRACT_SKIPS_MAX];   /* the pages_skipped */
     uint32_t flag_counts[PAGE_FLAG_COUNT]; /* pages with each flag, by its bit */
     uint64_t token_count, tokens_billed, text_bytes, cpu_us;
-    bool is_dirty; /* a store request ended ambiguously */
+    double token_price; /* of a million tokens */
+    bool is_dirty;      /* a store request ended ambiguously */
     bool is_encrypted;
     struct text title, mime_type;
     struct text text; /* canonical, start NULL when it was too long to be kept */

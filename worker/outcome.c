@@ -53,6 +53,9 @@ static void write_metadata(struct buffer *out, const struct object_request *get,
     json_write_u64(&writer, "chunks_known", result->chunks_known);
     json_write_u64(&writer, "tokens", result->token_count);
     json_write_u64(&writer, "tokens_billed", result->tokens_billed);
+    if (result->token_price > 0)
+        json_write_number(&writer, "price",
+                          (double)result->tokens_billed * result->token_price / 1e6);
     json_write_u64(&writer, "extract_cpu_us", result->cpu_us);
     json_write_bool(&writer, "is_encrypted", result->is_encrypted);
     json_write_bool(&writer, "is_text_kept", result->text.start != NULL);

@@ -54,6 +54,7 @@ struct pipeline {
     const struct text *buckets; /* S3_BUCKET: the allow-list */
     size_t bucket_count;
     uint32_t dimension_count;
+    double token_price; /* of a million tokens of the embedding endpoint; 0: not told */
     struct slabs *slabs;
     uint64_t spool_bytes; /* in use */
 };

@@ -25,6 +25,15 @@ struct running {
     bool is_queue_closed, is_mirror_closed;
 };
 
+/* Local embeddings cost nothing; config.c has checked the number. */
+static double token_price_of(const struct config *config)
+{
+    double price = 0;
+    bool is_told = config->embedder == CONFIG_OPENAI && config->token_price.bytes &&
+                   text_parse_double(config->token_price, &price);
+    return is_told ? price : 0;
+}
+
 static struct pipeline pipeline_of(struct app *app)
 {
     const struct config *config = app->config;
@@ -53,6 +62,7 @@ static struct pipeline pipeline_of(struct app *app)
         .buckets = config->buckets,
         .bucket_count = config->bucket_count,
         .dimension_count = config->embedding_dimensions,
+        .token_price = token_price_of(config),
     };
 }
 

@@ -43,11 +43,15 @@ alter table processing_jobs
     add column if not exists bytes_done bigint not null default 0,
     add column if not exists pages_done bigint not null default 0,
     add column if not exists chunks_done bigint not null default 0,
-    add column if not exists tokens_done bigint not null default 0;
+    add column if not exists tokens_done bigint not null default 0,
+    add column if not exists tokens_billed bigint not null default 0,
+    add column if not exists price numeric not null default 0;
 comment on table processing_jobs is 'Documents submitted together, with exact counters: they are the counts of its job_items. A bare upload is a job of one.';
 comment on column processing_jobs.status is 'pending, processing, completed, failed, partial, cancelled';
 comment on column processing_jobs.processed_count is 'Items with outcome success or skipped.';
 comment on column processing_jobs.control is 'none, pause, cancel: what people want; workers see it within the lease pulse.';
+comment on column processing_jobs.tokens_billed is 'What the embedding endpoint charged for its items.';
+comment on column processing_jobs.price is 'Of those tokens, in the currency of MILLRACE_TOKEN_PRICE.';
 comment on column processing_jobs.bytes_total is 'Bytes of all documents as submitted; null: not known.';
 
 create table if not exists documents (
@@ -106,6 +110,8 @@ create table if not exists job_items (
     page_count integer,
     chunk_count integer,
     token_count bigint,
+    tokens_billed bigint,
+    price numeric,
     primary key (job_id, document_id)
 ) with (fillfactor = 70);
 -- Finishing an item moves it out of both, at the price of one entry in the primary key: they hold open items only, so the

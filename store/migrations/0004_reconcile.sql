@@ -33,7 +33,8 @@ language sql stable set search_path from current as $$
         select j.id, count(i.*) as total, count(*) filter (where outcome in ('success', 'skipped')) as processed,
                count(*) filter (where outcome = 'failed') as failed, count(*) filter (where outcome = 'cancelled') as cancelled,
                coalesce(sum(size_bytes) filter (where outcome is not null), 0) as bytes, coalesce(sum(page_count), 0) as pages,
-               coalesce(sum(chunk_count), 0) as chunks, coalesce(sum(token_count), 0) as tokens
+               coalesce(sum(chunk_count), 0) as chunks, coalesce(sum(token_count), 0) as tokens,
+               coalesce(sum(i.tokens_billed), 0) as billed, coalesce(sum(i.price), 0) as cost
           from j left join i on i.job_id = j.id group by j.id),
     used as (
         select count(gen) as documents, coalesce(sum(file_size) filter (where gen is not null), 0) as bytes,
@@ -47,6 +48,9 @@ language sql stable set search_path from current as $$
                (bytes_done, pages_done, chunks_done, tokens_done), (bytes, pages, chunks, tokens))
       from j join counted c using (id)
      where (bytes_done, pages_done, chunks_done, tokens_done) <> (bytes, pages, chunks, tokens)
+    union all
+    select 'counter', j.id, format('job: tokens billed and their price are %s, its items say %s', (tokens_billed, price), (billed, cost))
+      from j join counted c using (id) where (tokens_billed, price) <> (billed, cost)
     union all
     select 'counter', j.id, format('job is %s with processed, failed, cancelled %s of %s', status, (processed, failed, cancelled), total)
       from j join counted c using (id)

@@ -62,13 +62,15 @@ l3 as (
 i as (
     update job_items i
        set outcome = x.outcome, error_code = x.code, error_message = x.msg, due = null, parked_until = null, finished_at = now(),
-           size_bytes = x.size, page_count = x.pages, chunk_count = x.n, token_count = x.tokens
+           size_bytes = x.size, page_count = x.pages, chunk_count = x.n, token_count = x.tokens,
+           tokens_billed = coalesce((x.metadata::jsonb ->> 'tokens_billed')::bigint, 0),
+           price = coalesce((x.metadata::jsonb ->> 'price')::numeric, 0)
       from x where i.job_id = x.job and i.document_id = x.doc and i.outcome is null
-    returning i.job_id, i.outcome, i.size_bytes, i.page_count, i.chunk_count, i.token_count),
+    returning i.job_id, i.outcome, i.size_bytes, i.page_count, i.chunk_count, i.token_count, i.tokens_billed, i.price),
 jd as (
     select job_id, count(*) filter (where outcome in ('success', 'skipped')) p, count(*) filter (where outcome = 'failed') f,
            count(*) filter (where outcome = 'cancelled') c, sum(size_bytes) bytes, sum(page_count) pages,
-           sum(chunk_count) chunks, sum(token_count) tokens
+           sum(chunk_count) chunks, sum(token_count) tokens, sum(tokens_billed) billed, sum(price) cost
       from i group by job_id),
 jl as materialized (
     select jd.* from processing_jobs j join jd on jd.job_id = j.id order by j.id for no key update of j),
@@ -76,7 +78,8 @@ j as (
     update processing_jobs j
        set processed_count = processed_count + p, failed_count = failed_count + f, cancelled_count = cancelled_count + c,
            bytes_done = bytes_done + bytes, pages_done = pages_done + pages, chunks_done = chunks_done + chunks,
-           tokens_done = tokens_done + tokens, updated_at = now(),
+           tokens_done = tokens_done + tokens, tokens_billed = tokens_billed + billed, price = price + cost,
+           updated_at = now(),
            completed_at = case when processed_count + p + failed_count + f + cancelled_count + c = total_documents then now() end,
            status = case when processed_count + p + failed_count + f + cancelled_count + c < total_documents then 'processing'
                          when cancelled_count + c > 0 then 'cancelled' when failed_count + f = 0 then 'completed'

@@ -20,6 +20,7 @@ static const struct {
 } DAMAGES[] = {
     {"update processing_jobs set processed_count = 0", "counter", "its items say (1,1,0,0)"},
     {"update processing_jobs set pages_done = 99", "counter", "its items say (100,2,3,9)"},
+    {"update processing_jobs set tokens_billed = 99", "counter", "their price are (99,"},
     {"update processing_jobs set status = 'processing'", "counter", "job is processing"},
     {"update users set total_vectors = 7 where id = '" ALICE "'", "counter",
      "documents, bytes, vectors are (2,200,7), the documents say (2,200,5)"},
@@ -89,6 +90,24 @@ static void test_finish__that_keeps_nothing_is_no_success(void **state)
     assert_string_equal(reconcile(), "");
 }
 
+static void test_finish__adds_up_what_was_paid(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 2; i++) {
+        struct event event = upload(ALICE, i ? "a.pdf" : "b.pdf", "1");
+        claim_of(fixture, 0, &event);
+        struct ledger_finish request = finish_with(&event, EFFECT_DROP, OUTCOME_FAILED);
+        request.metadata = TEXT("{\"tokens_billed\": 1500000, \"price\": 0.195}");
+        finish_run(fixture, &request);
+    }
+    assert_string_equal(sql("select distinct tokens_billed, price from job_progress"),
+                        "1500000|0.195");
+    assert_string_equal(
+        sql("select tokens_billed, price from tenant_usage where user_id = '" ALICE "'"),
+        "3000000|0.390");
+    assert_string_equal(reconcile(), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +115,8 @@ int main(void)
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_reconcile__misses_vectors_where_they_are_rows,
                                         fixture_set_up_shared, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_finish__adds_up_what_was_paid, fixture_set_up,
+                                        fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_finish__that_keeps_nothing_is_no_success,
                                         fixture_set_up, fixture_tear_down),
     };
