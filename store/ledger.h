@@ -93,7 +93,7 @@ struct ledger_known {
 };
 void ledger_known(struct ledger *ledger, struct ledger_known *known);
 
-enum intend_answer { INTEND_GO, INTEND_STOP, INTEND_LOST };
+enum intend_answer { INTEND_GO, INTEND_STOP, INTEND_INACTIVE, INTEND_LOST }; /* stop: cancelled */
 struct ledger_intend { /* renews the lease; reserves the vector ids 0 .. reserved-1 */
     const struct document *document;
     const struct tenant *tenant;

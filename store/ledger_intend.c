@@ -35,9 +35,10 @@ static bool intend_take(struct list_node *node, const struct pg_result *result, 
 {
     struct ledger_intend *intend = intend_of(node);
     struct text word = pg_value(result, row, 1);
-    intend->answer = text_equal(word, TEXT("go"))     ? INTEND_GO
-                     : text_equal(word, TEXT("stop")) ? INTEND_STOP
-                                                      : INTEND_LOST;
+    intend->answer = text_equal(word, TEXT("go"))         ? INTEND_GO
+                     : text_equal(word, TEXT("stop"))     ? INTEND_STOP
+                     : text_equal(word, TEXT("inactive")) ? INTEND_INACTIVE
+                                                          : INTEND_LOST;
     return true;
 }
 

@@ -103,6 +103,11 @@ bool pg_target_parse(struct text url, struct text application_name, struct pg_ta
         pg_target_release(&target);
         return false;
     }
+    /* Of several servers the one that is no standby. */
+    bool has_several =
+        target.host_count > 1 || (target.fixed_addresses && strchr(target.fixed_addresses, ','));
+    if (has_several && !has_setting(&target, "target_session_attrs"))
+        add_setting(&target, "target_session_attrs", "read-write");
     for (size_t i = 0; i < COUNT_OF(DEFAULTS); i++)
         if (!has_setting(&target, DEFAULTS[i].keyword))
             add_setting(&target, DEFAULTS[i].keyword, DEFAULTS[i].value);

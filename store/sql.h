@@ -26,7 +26,7 @@ extern const char SQL_CLAIM[];
 extern const char SQL_LOCK[];
 
 /* $1 documents, $2 fences int8[], $3 vector ids reserved int4[], $4 lease in ms int8
- * answers: at, go | stop | lost */
+ * answers: at, go | stop | inactive | lost */
 extern const char SQL_INTEND[];
 
 /* $1 documents, $2 fences int8[], $3 jobs uuid[], $4 effects text[], $5 outcomes text[], $6 codes

@@ -312,8 +312,8 @@ void flow_on_lease(struct flow *flow, enum lease_news news)
     if (news == LEASE_LOST) {
         error_set(&err, ERR_LOST, "the lease of the attempt is lost");
         flow_cancel(flow, &err);
-    } else if (news == LEASE_STOPPED) {
-        error_of(&err, ERR_JOB_CANCELLED);
+    } else if (news == LEASE_STOPPED || news == LEASE_INACTIVE) {
+        error_of(&err, news == LEASE_STOPPED ? ERR_JOB_CANCELLED : ERR_INACTIVE);
         flow_cancel(flow, &err);
     }
     for (size_t i = 0; i < BATCHES_MAX; i++)

@@ -33,7 +33,9 @@ static void on_intended(struct ledger_intend *intend, const struct error *err)
     } else if (!err) {
         lease->until_ms = intend->sent_ms + LEASE_MS;
         lease->reserved = intend->reserved > lease->reserved ? intend->reserved : lease->reserved;
-        news = intend->answer == INTEND_STOP ? LEASE_STOPPED : LEASE_RENEWED;
+        news = intend->answer == INTEND_STOP       ? LEASE_STOPPED
+               : intend->answer == INTEND_INACTIVE ? LEASE_INACTIVE
+                                                   : LEASE_RENEWED;
     }
     xfree(asked);
     /* An error is no news: the pulse asks again while the lease runs, and when it has run out,

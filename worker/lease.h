@@ -16,7 +16,7 @@
 struct ledger;
 struct lease_ask;
 
-enum lease_news { LEASE_RENEWED, LEASE_STOPPED, LEASE_LOST };
+enum lease_news { LEASE_RENEWED, LEASE_STOPPED, LEASE_INACTIVE, LEASE_LOST };
 
 struct lease {
     struct loop *loop;

@@ -396,7 +396,7 @@ static void test_control__reaches_claims_and_intends(void **state)
     sql("update processing_jobs set control = 'cancel'");
     assert_int_equal(intend(fixture, &event, 1), INTEND_STOP);
     sql("update processing_jobs set control = 'none'; update users set is_active = false");
-    assert_int_equal(intend(fixture, &event, 1), INTEND_STOP);
+    assert_int_equal(intend(fixture, &event, 1), INTEND_INACTIVE);
     expire_leases();
     assert_int_equal(claim_of(fixture, 0, &again), CLAIM_GO);
     assert_false(again.claim.is_tenant_active);

@@ -139,8 +139,9 @@ void table_intend(struct world *world, struct ledger_intend *intend)
     if (!row->exists || row->fence != intend->fence || !row->has_lease)
         return;
     const struct job *job = job_find(world, row->job);
-    bool is_stopped = (job && job->is_cancelled) || !world->tenants[place->tenant].is_active;
-    intend->answer = is_stopped ? INTEND_STOP : INTEND_GO;
+    bool is_stopped = job && job->is_cancelled;
+    bool is_inactive = !world->tenants[place->tenant].is_active;
+    intend->answer = is_stopped ? INTEND_STOP : is_inactive ? INTEND_INACTIVE : INTEND_GO;
     row->leased_until_ms = world->now_ms + LEASE_MS;
     if (!intend->reserved || world->has_rows || world->sabotage == SABOTAGE_NO_RESERVE)
         return;

@@ -159,6 +159,9 @@ static void test_lease__says_when_the_work_shall_stop(void **state)
     lease_pulse(&bench->lease);
     answer(bench, INTEND_STOP, NULL);
     assert_int_equal(bench->news, LEASE_STOPPED);
+    lease_pulse(&bench->lease);
+    answer(bench, INTEND_INACTIVE, NULL);
+    assert_int_equal(bench->news, LEASE_INACTIVE);
     assert_true(lease_holds(&bench->lease)); /* the finish still needs it */
 }
 
