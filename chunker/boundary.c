@@ -73,11 +73,12 @@ size_t boundary_trim_spaces(struct text text, size_t from, size_t end)
     return end;
 }
 
-/* Neither a terminator nor what may follow one before a space. */
+/* Letters, digits, ",", "-" and ";" of ASCII, a bit each: neither terminators nor what may follow one
+ * before a space. */
 static bool is_within_sentence(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ',' ||
-           c == '-' || c == ';';
+    static const uint64_t BITS[4] = {0x0bff300000000000, 0x07fffffe07fffffe, 0, 0};
+    return BITS[(uint8_t)c >> 6] >> ((uint8_t)c & 63) & 1;
 }
 
 size_t boundary_next_interesting(struct text text, size_t at, size_t sure)

@@ -201,9 +201,22 @@ bool text_is_identifier(struct text text, size_t bytes_max)
     return is_good;
 }
 
+/* Eight bytes at once; the compiler makes one load of it. */
+static uint64_t eight_bytes(const char *start)
+{
+    uint64_t bytes;
+    memcpy(&bytes, start, sizeof(bytes));
+    return bytes;
+}
+
 bool text_is_utf8(struct text text)
 {
+    const uint64_t high_bits = 0x8080808080808080;
     while (text.bytes) {
+        if (text.bytes >= sizeof(uint64_t) && !(eight_bytes(text.start) & high_bits)) {
+            text = (struct text){text.start + sizeof(uint64_t), text.bytes - sizeof(uint64_t)};
+            continue;
+        }
         size_t length = text_utf8_sequence(text);
         if (length == 0)
             return false;
@@ -223,9 +236,15 @@ struct text text_utf8_prefix(struct text text, size_t bytes_max)
 
 size_t text_utf8_count(struct text text)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < text.bytes; i++)
-        count += ((uint8_t)text.start[i] & 0xc0) != 0x80;
+    const uint64_t low_bits = 0x0101010101010101;
+    size_t count = text.bytes, i = 0;
+    for (; text.bytes - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t bytes = eight_bytes(text.start + i);
+        uint64_t continuations = (bytes >> 7) & ~(bytes >> 6) & low_bits;
+        count -= (size_t)__builtin_popcountll(continuations);
+    }
+    for (; i < text.bytes; i++)
+        count -= ((uint8_t)text.start[i] & 0xc0) == 0x80;
     return count;
 }
 
