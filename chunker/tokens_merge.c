@@ -19,7 +19,8 @@ struct search {
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
-uint32_t tokens_merged(uint32_t left, uint32_t right)
+/* What the two merge into, or TOKENS_NONE. */
+static inline uint32_t merged(uint32_t left, uint32_t right)
 {
     uint64_t pair = tokens_pair(left, right), hash = tokens_hash(pair);
     uint64_t mask = tokens_filter_mask(hash);
@@ -61,7 +62,7 @@ static bool may_follow(uint32_t left, uint32_t right, uint32_t junction)
 {
     uint32_t limit = TOKENS_VOCABULARY;
     for (bool is_undone = true; is_undone && junction < limit;) {
-        if (tokens_merged(left, right) < limit)
+        if (merged(left, right) < limit)
             return false;
         if (left > right)
             is_undone = undo_left(&left, &limit) || undo_right(&right, &limit);
@@ -133,6 +134,11 @@ static uint32_t pop(struct search *search)
     if (search->count) /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): pushed before */
         search->previous = search->memory.tokens[(search->count - 1) & search->place_mask];
     return id;
+}
+
+uint32_t tokens_merged(uint32_t left, uint32_t right)
+{
+    return merged(left, right);
 }
 
 size_t tokens_merge_in(struct merge_memory memory, struct text piece, uint32_t *ids,
