@@ -8,17 +8,36 @@
 #include "tests/contract/extract_world.h"
 #include "tests/unit/test.h"
 
+#define PAGES 199 /* one child reads them all, and no further than there is credit */
+
+/* As /proc has it: R while it computes. */
+static char state_of(pid_t pid)
+{
+    char path[64], line[256] = "";
+    size_t at;
+    assert_true(text_format(path, sizeof(path), "/proc/%d/stat", pid));
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof(line), file));
+    fclose(file);
+    assert_true(text_find(text_from(line), TEXT(") "), &at));
+    return line[at + 2];
+}
+
 /* The child has used up its credit and waits. */
 static void await_starving_child(void)
 {
     probe.gives_credit = false;
-    for (unsigned page = 0; page < 200; page++)
+    for (unsigned page = 0; page < PAGES; page++)
         pdf_writer_text_page(&writer, 70); /* about 4 KB each: more than the first credit */
     submit_writer();
     while (probe.text.bytes < 256 << 10)
         loop_run_once(loop, 1000);
     assert_false(probe.is_done);
     assert_true(first_child_of(zygote_pid()) > 0);
+    while (state_of(first_child_of(zygote_pid())) !=
+           'S') /* else it is at a page of the next block */
+        loop_run_once(loop, 10);
 }
 
 /* ---- credit and cancelling
@@ -46,7 +65,7 @@ static void test_extract__stops_child_and_clocks_without_credit(void **state)
     extract_credit(extract, &probe.request, 1 << 20);
     probe_await(&probe, loop);
     assert_true(probe.is_ok);
-    assert_int_equal(probe.page_count, 200);
+    assert_int_equal(probe.page_count, PAGES);
 }
 
 static void test_extract__takes_credit_in_many_small_pieces(void **state)
@@ -57,7 +76,7 @@ static void test_extract__takes_credit_in_many_small_pieces(void **state)
         extract_credit(extract, &probe.request, 1000);
     probe_await(&probe, loop);
     assert_true(probe.is_ok);
-    assert_int_equal(probe.page_count, 200);
+    assert_int_equal(probe.page_count, PAGES);
 }
 
 static void test_extract__cancels_a_running_child(void **state)
@@ -164,7 +183,7 @@ static void test_extract__goes_on_when_the_child_is_killed(void **state)
     extract_credit(extract, &probe.request, 4 << 20);
     probe_await(&probe, loop);
     assert_true(probe.is_ok);
-    assert_int_equal(probe.page_count, 200);
+    assert_int_equal(probe.page_count, PAGES);
     assert_int_equal(probe.summary.pages_skipped, 0);
 }
 
@@ -188,7 +207,7 @@ static void test_extract__goes_on_after_a_crash_between_two_pages(void **state)
     extract_credit(extract, &probe.request, 4 << 20);
     probe_await(&probe, loop);
     assert_true(probe.is_ok);
-    assert_int_equal(probe.page_count, 200);
+    assert_int_equal(probe.page_count, PAGES);
     assert_int_equal(probe.summary.pages_skipped, 0);
 }
 
@@ -207,7 +226,7 @@ static void test_extract__reads_on_when_everybody_is_told_to_end(void **state)
     extract_credit(extract, &probe.request, 4 << 20);
     probe_await(&probe, loop);
     assert_true(probe.is_ok);
-    assert_int_equal(probe.page_count, 200);
+    assert_int_equal(probe.page_count, PAGES);
     assert_int_equal(probe.summary.pages_skipped, 0);
     assert_int_equal(zygote_pid(), zygote);
 }
@@ -223,7 +242,7 @@ static void test_extract__does_not_hold_its_own_standstill_against_a_page(void *
     (void)poll(NULL, 0, 1500); /* the loop does not turn */
     probe_await(&probe, loop);
     assert_true(probe.is_ok);
-    assert_int_equal(probe.page_count, 200);
+    assert_int_equal(probe.page_count, PAGES);
     assert_int_equal(probe.summary.pages_skipped, 0);
 }
 
@@ -249,7 +268,7 @@ static void test_extract__outlives_its_zygote(void **state)
     probe_submit(&next, extract, probe_body(pdf), pdf.bytes);
     probe_await(&next, loop); /* it is started again */
     assert_true(next.is_ok);
-    assert_int_equal(next.page_count, 200);
+    assert_int_equal(next.page_count, PAGES);
     probe_release(&next);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), 0); /* only the new zygote, no zombie */
     prctl(PR_SET_CHILD_SUBREAPER, 0);

@@ -176,11 +176,11 @@ static void test_ranges__are_not_read_far_ahead_of_who_takes_them(void **state)
     struct probe each = {.gives_credit = false};
     struct timer pause = {0};
     each.request.limits = extract_limits_default();
-    each.request.limits.page_timeout_ms = 200; /* of time in which they are idle, nothing counts */
+    each.request.limits.page_timeout_ms = 1500; /* of time in which they are idle, nothing counts */
     submit(&each);
     while (each.text.bytes < 256 << 10 && !each.is_done)
         run_once();
-    timer_start(loop, &pause, 700, on_pause_over);
+    timer_start(loop, &pause, 1800, on_pause_over);
     loop_run(loop);
     assert_false(each.is_done);
     extract_cancel(extract, &each.request);
