@@ -258,11 +258,9 @@ static void on_looked(struct object_request *get, const struct error *err)
         on_gone(task, err);
     else if (err && !is_last_try)
         task_fail(task, err);
-    else if (err) /* not even a look was to be had: what is live cannot be known to be the newest */
-        task_conclude(task, task_effect_of_failure(task), task->conclusion.outcome);
-    else if (task->arrival->is_removal)
+    else if (!err && task->arrival->is_removal)
         on_still_there(task);
-    else
+    else /* without a look, too: what is live cannot be known to be the newest then, and goes */
         task_conclude(task, task_effect_of_failure(task), task->conclusion.outcome);
 }
 

@@ -11,7 +11,7 @@ import uuid
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 SECONDS = 10
-SESSION_S = 60  # of a member of the group, and some more
+SESSION_S = 330  # of a member of the group, and of a rebalance that waits for it
 
 
 class Topic:
