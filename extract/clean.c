@@ -361,8 +361,9 @@ static int32_t first_char(struct text text)
 static int32_t last_char(struct text text)
 {
     size_t at = text.bytes;
-    while (at > 0 && ((uint8_t)text.start[--at] & 0xc0) == 0x80)
-        ;
+    do
+        at--;
+    while (at > 0 && ((uint8_t)text.start[at] & 0xc0) == 0x80);
     return first_char(text_slice(text, at, text.bytes));
 }
 

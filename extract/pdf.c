@@ -23,6 +23,7 @@ struct pdf {
     PopplerDocument *document;
     struct joined prepared; /* what the document reads, where its fonts were worth it */
     bool may_have_notes;    /* forms, remarks */
+    bool may_have_pictures;
     struct buffer title;
     struct layout_page pages[WIRE_BLOCK_PAGES]; /* of the block at hand */
     struct buffer text, marks;                  /* of the page at hand */
@@ -40,6 +41,15 @@ static bool names_encryption(struct text body)
     size_t at, tail = body.bytes > TRAILER_WITHIN_BYTES ? body.bytes - TRAILER_WITHIN_BYTES : 0;
     return text_find(text_slice(body, 0, TRAILER_WITHIN_BYTES), key, &at) ||
            text_find(text_slice(body, tail, body.bytes), key, &at);
+}
+
+/* The dictionary of a stream stands in the clear. A picture within a page's own instructions is not
+ * seen here, and is small by the standard's advice. */
+static bool names_pictures(struct text body)
+{
+    size_t at;
+    return text_find(body, TEXT("/Subtype/Image"), &at) ||
+           text_find(body, TEXT("/Subtype /Image"), &at);
 }
 
 static bool set_open_error(const GError *error, struct error *err)
@@ -211,6 +221,11 @@ void *pdf_document(const struct reader *reader)
     return container_of(reader, struct pdf, reader)->document;
 }
 
+bool pdf_may_have_pictures(const struct reader *reader)
+{
+    return container_of(reader, struct pdf, reader)->may_have_pictures;
+}
+
 struct reader *pdf_open(struct text body, struct error *err)
 {
     PopplerDocument *document = open_document(body, err);
@@ -224,6 +239,7 @@ struct reader *pdf_open(struct text body, struct error *err)
     }
     struct pdf *pdf = xcalloc(1, sizeof(*pdf));
     pdf->may_have_notes = notes_are_possible(body);
+    pdf->may_have_pictures = names_pictures(body);
     PopplerDocument *prepared = open_prepared(body, page_count, &pdf->prepared);
     if (prepared)
         g_object_unref(document);

@@ -146,8 +146,8 @@ bool pdf_page_read(const struct reader *pdf, uint32_t number, size_t text_bytes_
         ret_page->height = (float)height;
         ret_page->is_right_to_left = clean_is_right_to_left(text_from(text));
         layout_read(ret_page, text_from(text), glyphs, glyph_count);
-        ret_page->is_picture =
-            layout_char_count(ret_page) < PICTURE_CHARS_MAX && is_picture(page, width, height);
+        ret_page->is_picture = layout_char_count(ret_page) < PICTURE_CHARS_MAX &&
+                               pdf_may_have_pictures(pdf) && is_picture(page, width, height);
         xfree(glyphs);
     }
     g_free(text);

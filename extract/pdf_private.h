@@ -11,6 +11,10 @@
 
 void *pdf_document(const struct reader *reader); /* its PopplerDocument, borrowed */
 
+/* Does the file hold any? Asking poppler for those of a page draws the page, which takes as long as
+ * the file likes. */
+bool pdf_may_have_pictures(const struct reader *reader);
+
 /* pdf_page.c: all the text of a page (1 .. page_count) and where it stands; to be released with
  * layout_release(). False: there is more than text_bytes_max. */
 bool pdf_page_read(const struct reader *pdf, uint32_t number, size_t text_bytes_max,
