@@ -39,7 +39,8 @@ static double cpu_us(int who)
 static struct reader *open_or_die(struct text pdf)
 {
     struct error err;
-    struct reader *reader = document_open(pdf, FORMAT_UNKNOWN, &err);
+    struct wire_job job = {.page_text_bytes_max = 2 << 20, .text_bytes_max = 64 << 20};
+    struct reader *reader = document_open(pdf, &job, &err);
     if (!reader) {
         fprintf(stderr, "%s\n", err.message);
         _exit(1);
