@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "store/schema.h"
+#include "tests/contract/pg_closing.h"
 #include "worker/base/memory.h"
 
 #define WAIT_MS_MAX 30000
@@ -77,7 +78,7 @@ static void migrate(struct loop *loop, const struct ledger_options *options)
     schema_migrate(pg, loop, &call.request);
     while (!call.is_done)
         loop_run_once(loop, 100);
-    pg_close(pg, NULL, NULL);
+    pg_close_and_wait(loop, pg);
 }
 
 static int set_up_with(void **state, const struct ledger_options *options)
@@ -118,10 +119,8 @@ int fixture_tear_down(void **state)
     struct fixture *fixture = *state;
     for (int i = 0; i < WORKERS; i++) {
         ledger_close(fixture->ledger[i]);
-        pg_close(fixture->pg[i], NULL, NULL);
+        pg_close_and_wait(fixture->loop, fixture->pg[i]);
     }
-    for (int i = 0; i < 10; i++)
-        loop_run_once(fixture->loop, 1);
     loop_free(fixture->loop);
     xfree(fixture);
     return 0;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "store/pg.h"
+#include "tests/contract/pg_closing.h"
 #include "tests/contract/pg_cluster.h"
 #include "worker/base/memory.h"
 
@@ -105,11 +106,7 @@ static void on_closed(void *arg)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    if (fixture->pg) {
-        pg_close(fixture->pg, on_closed, fixture);
-        while (!fixture->is_closed)
-            loop_run_once(fixture->loop, 100);
-    }
+    pg_close_and_wait(fixture->loop, fixture->pg);
     loop_free(fixture->loop);
     xfree(fixture);
     return 0;
@@ -259,7 +256,8 @@ static void test_pg__a_lock_that_is_held_is_a_conflict(void **state)
     holder.request.statement_count = 2;
     pg_run(other, &holder.request);
     do { /* until it holds the lock */
-        run_call(fixture, &call, "select count(*) from pg_locks where granted and objid = 5");
+        run_call(fixture, &call,
+                 "select count(*) from pg_locks where granted and locktype = 'advisory'");
     } while (strcmp(call.value, "0") == 0);
 
     run_call(fixture, &call, "select pg_advisory_xact_lock(5)");
@@ -267,7 +265,7 @@ static void test_pg__a_lock_that_is_held_is_a_conflict(void **state)
     assert_true(call.has_failed);
     assert_int_equal(call.err.code, ERR_CONFLICT);
     wait_for_call(fixture, &holder);
-    pg_close(other, NULL, NULL);
+    pg_close_and_wait(fixture->loop, other);
 }
 
 /* ---- names and connections ------------------------------------------------------------------- */
@@ -393,7 +391,7 @@ static void test_pg__finds_its_server_by_name(void **state)
     pg_run(named, &call.request);
     wait_for_call(fixture, &call);
     assert_string_equal(call.value, "by name");
-    pg_close(named, NULL, NULL);
+    pg_close_and_wait(fixture->loop, named);
 
     (void)text_format(url, sizeof(url),
                       "host=nowhere.invalid,127.0.0.1 port=%d user=postgres "
@@ -404,7 +402,7 @@ static void test_pg__finds_its_server_by_name(void **state)
     pg_run(named, &call.request);
     wait_for_call(fixture, &call);
     assert_string_equal(call.value, "the second");
-    pg_close(named, NULL, NULL);
+    pg_close_and_wait(fixture->loop, named);
 }
 
 static void test_pg__tells_why_it_cannot_connect(void **state)
@@ -417,7 +415,7 @@ static void test_pg__tells_why_it_cannot_connect(void **state)
     wait_for_call(fixture, &call);
     assert_int_equal(call.err.code, ERR_UNREACHABLE);
     assert_non_null(strstr(call.err.message, "nowhere.invalid"));
-    pg_close(other, NULL, NULL);
+    pg_close_and_wait(fixture->loop, other);
 
     char url[200];
     (void)text_format(url, sizeof(url), "%s", pg_cluster_database_url(cluster, "no_such"));
@@ -427,7 +425,7 @@ static void test_pg__tells_why_it_cannot_connect(void **state)
     wait_for_call(fixture, &call);
     assert_int_equal(call.err.code, ERR_DATABASE);
     assert_non_null(strstr(call.err.message, "no_such"));
-    pg_close(other, NULL, NULL);
+    pg_close_and_wait(fixture->loop, other);
 }
 
 static void test_pg__refuses_a_url_without_repeating_its_password(void **state)

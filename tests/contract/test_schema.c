@@ -1,5 +1,6 @@
 /* schema.h against a real server: fresh, again, many at once, beside an application's tables. */
 #include "store/schema.h"
+#include "tests/contract/pg_closing.h"
 #include "tests/contract/pg_cluster.h"
 #include "worker/base/memory.h"
 
@@ -56,7 +57,7 @@ static void finish_call(struct call *call)
     while (!call->is_done && loop_now_ms(loop) - start_ms < WAIT_MS_MAX)
         loop_run_once(loop, 100);
     assert_true(call->is_done);
-    pg_close(call->pg, NULL, NULL);
+    pg_close_and_wait(loop, call->pg);
 }
 
 static void migrate(struct call *call, const char *database)
