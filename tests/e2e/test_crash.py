@@ -49,8 +49,9 @@ class Crash(unittest.TestCase):
                     world.delete(keys.pop(source.randrange(len(keys))))
                 world.start_worker()
             world.settle(
-                240,
+                300,
                 until=lambda: all(world.documents().get(key) == ("success", None) for key in keys),
+                is_thorough=True,
             )
             before = world.audit(is_thorough=True)
             self.assertEqual([], before.faults)
