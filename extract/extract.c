@@ -347,6 +347,11 @@ static void move_on(struct extract *extract)
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
+const char *extract_version(void)
+{
+    return "text2"; /* 1: poppler's own order, without paragraphs */
+}
+
 struct extract_limits extract_limits_default(void)
 {
     return (struct extract_limits){

@@ -34,6 +34,9 @@ struct extract_limits {
     uint32_t range_pages;         /* from so many pages on children share a document: 200 */
 };
 struct extract_limits extract_limits_default(void);
+/* A word that changes whenever the same file would give another text; part of gen_pipeline, so that
+ * what was read before is read again. */
+const char *extract_version(void);
 
 struct extract_options {
     uint32_t slots_max;        /* children at once, at most 64; 0: the number of cores */

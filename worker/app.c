@@ -43,9 +43,10 @@ static void name_pipeline(struct app *app)
     bool is_local = config->embedder == CONFIG_LOCAL;
     AUTO_BUFFER struct buffer chunking = buffer_new(sizeof(app->pipeline));
     chunking_describe(config, &chunking);
-    (void)text_format(app->pipeline, sizeof(app->pipeline), "%s %s %u", buffer_string(&chunking),
-                      is_local ? "local" : config->embedding_model.start,
-                      config->embedding_dimensions);
+    /* The model last: where its name is too long, nothing else is cut off. */
+    (void)text_format(app->pipeline, sizeof(app->pipeline), "%s %s %u %s", extract_version(),
+                      buffer_string(&chunking), config->embedding_dimensions,
+                      is_local ? "local" : config->embedding_model.start);
 }
 
 static bool open_database(struct app *app, struct error *err)

@@ -31,7 +31,7 @@ struct app {
     struct embed *embed;
     struct vectors *vectors;
     struct ledger *ledger; /* with NEED_DATABASE and NEED_VECTORS */
-    char pipeline[256];    /* fingerprint of what makes vectors: chunker, model, dimensions */
+    char pipeline[256];    /* fingerprint of what makes vectors: text, cuts, dimensions, model */
 };
 
 bool app_open(struct app *app, const struct config *config, unsigned needs,

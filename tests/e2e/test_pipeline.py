@@ -100,6 +100,11 @@ class Demo(unittest.TestCase):
         for (job,) in self.world.query("select id::text from processing_jobs"):
             self.assertIn(job, done.stdout)
 
+    def test_4b_a_generation_says_how_its_text_was_read_cut_and_embedded(self):
+        told = self.world.query("select distinct gen_pipeline from documents where gen is not null")
+        self.assertEqual(1, len(told), told)
+        self.assertRegex(told[0][0], r"^text\d+ cuts\d+ .* 256 (local|text-embedding-3-large)$")
+
     def test_5_an_overwrite_with_fewer_pages_leaves_nothing_stale(self):
         key = self.world.key(0, "shrinking.pdf")
         for count in (9, 2):
