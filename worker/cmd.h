@@ -15,6 +15,7 @@ enum exit_code {
     EXIT_NOT_FOUND = 3,   /* no such job, document or tenant */
     EXIT_UNREACHABLE = 4, /* a service is unreachable or refuses */
     EXIT_INTERRUPTED = 5, /* or past a deadline */
+    EXIT_BAD_INPUT = 6,   /* a file, link or manifest cannot be taken; nothing was done */
     EXIT_BUG = 70,
 };
 
@@ -28,26 +29,25 @@ struct invocation { /* what main.c has read before it calls a command */
     bool uses_dev;    /* after cmd_load_config(): its services are those of a running `dev` */
 };
 
+struct option_row {
+    const char *form; /* "--id UUID", or the name of an argument: "TENANT" */
+    const char *help; /* without line breaks; --help and the manual page fold it */
+};
+#define COMMAND_OPTIONS_MAX 16
+
+/* Each is defined in its own file; main.c lists them. --help and the manual page come from it. */
 struct command {
     const char *name;
-    const char *usage;   /* "[JOB] [--user ID]" */
-    const char *summary; /* one line */
-    const char *help;    /* further lines, each ending in a newline; may be NULL */
-    bool may_use_dev;    /* a running `dev` serves it when no database is configured */
+    const char *usage;                              /* "[JOB] [--user ID]" */
+    const char *summary;                            /* one line, no full stop */
+    struct option_row options[COMMAND_OPTIONS_MAX]; /* up to the first without a form */
+    const char *note; /* what else is to be said, in whole sentences; may be NULL */
+    bool may_use_dev; /* a running `dev` serves it when no database is configured */
     int (*run)(struct invocation *invocation);
 };
 
-int cmd_work(struct invocation *invocation);
-int cmd_dev(struct invocation *invocation);
-int cmd_migrate(struct invocation *invocation);
-int cmd_check(struct invocation *invocation);
-int cmd_chunk(struct invocation *invocation);
-int cmd_extract(struct invocation *invocation);
-int cmd_dlq(struct invocation *invocation);
-int cmd_search(struct invocation *invocation);
-int cmd_status(struct invocation *invocation);
-int cmd_submit(struct invocation *invocation);
-int cmd_verify(struct invocation *invocation);
+extern const struct command check_command, chunk_command, dev_command, dlq_command, extract_command,
+    migrate_command, search_command, status_command, submit_command, verify_command, work_command;
 
 /* When no database is configured: the environment of a running `dev`, if there is one. False: which
  * of several? It has been said. cmd_load_config() begins with it. */

@@ -435,7 +435,7 @@ static void check_kafka(struct check *check)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-int cmd_check(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     static void (*const checks[])(struct check *) = {
         check_config,     check_sandbox, check_database, check_vectors,
@@ -458,3 +458,12 @@ int cmd_check(struct invocation *invocation)
     config_release(&check.config);
     return check.has_failed ? EXIT_SOME_FAILED : EXIT_DONE;
 }
+
+const struct command check_command = {
+    .name = "check",
+    .usage = "[--no-cost]",
+    .summary = "look at the configuration and everything it names, one line each",
+    .options = {{"--no-cost", "leave out the embedding of one token"}},
+    .may_use_dev = true,
+    .run = run_command,
+};

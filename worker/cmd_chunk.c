@@ -184,7 +184,7 @@ static int chunk_file(struct chunk_command *command)
     return conclude(command, is_read ? NULL : &err);
 }
 
-int cmd_chunk(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     struct chunk_command *command = xcalloc(1, sizeof(*command));
     struct error err;
@@ -210,3 +210,13 @@ int cmd_chunk(struct invocation *invocation)
     xfree(command);
     return code;
 }
+
+const struct command chunk_command = {
+    .name = "chunk",
+    .usage = "FILE",
+    .summary = "the chunks of a file, cut as a worker cuts it",
+    .note = "Each with its pages, its characters of the whole text (the pages joined by form "
+            "feeds), its tokens and, in brackets, what is embedded before it; with --json one "
+            "object a line. No service is asked.",
+    .run = run_command,
+};

@@ -406,7 +406,7 @@ static int dev_in(struct dev *dev, const char *directory, bool is_fresh, struct 
     return code;
 }
 
-int cmd_dev(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     struct dev *dev = xcalloc(1, sizeof(*dev));
     dev->invocation = invocation;
@@ -426,3 +426,18 @@ int cmd_dev(struct invocation *invocation)
     xfree(dev);
     return code;
 }
+
+const struct command dev_command = {
+    .name = "dev",
+    .usage = "DIR [--once] [--fresh] [--then COMMAND] [--dimensions N] [--use SERVICES]",
+    .summary = "everything on this machine: watch a folder of documents and search them",
+    .options = {{"--once", "end after the first scan"},
+                {"--fresh", "forget what earlier runs stored"},
+                {"--dimensions N",
+                 "width of the local embedder's vectors [1024]; with --fresh when it changes"},
+                {"--then COMMAND",
+                 "a shell command to run after the first scan; dev ends with its exit code"},
+                {"--use SERVICES", "services of the environment to use instead of the local ones: "
+                                   "one or more of kafka,postgres,embeddings,store"}},
+    .run = run_command,
+};

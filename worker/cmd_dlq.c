@@ -101,7 +101,7 @@ static int run_list(struct letters *letters)
     return EXIT_DONE;
 }
 
-int cmd_dlq(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     struct letters letters = {.is_json = invocation->is_json};
     struct error err;
@@ -121,3 +121,12 @@ int cmd_dlq(struct invocation *invocation)
     config_release(&letters.config);
     return code;
 }
+
+const struct command dlq_command = {
+    .name = "dlq",
+    .usage = "ls [--user ID]",
+    .summary = "dead letters: events that can never become a document",
+    .options = {{"--user ID", "those that name this user only"}},
+    .may_use_dev = true,
+    .run = run_command,
+};

@@ -285,7 +285,7 @@ static int extract_file(struct extraction *extraction)
     return conclude(extraction, is_read ? NULL : &err);
 }
 
-int cmd_extract(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     struct extraction *extraction = xcalloc(1, sizeof(*extraction));
     struct error err;
@@ -310,3 +310,13 @@ int cmd_extract(struct invocation *invocation)
     xfree(extraction);
     return code;
 }
+
+const struct command extract_command = {
+    .name = "extract",
+    .usage = "FILE [--limits]",
+    .summary = "the text of a file, read as a worker reads it",
+    .options = {{"--limits", "also what it may use, what it has used, and what it ran into"}},
+    .note = "Pages are separated by form feeds; with --json each is an object, and the last object "
+            "tells how it ended. No service is asked.",
+    .run = run_command,
+};

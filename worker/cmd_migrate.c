@@ -20,7 +20,7 @@ static int migrate(struct app *app)
     return EXIT_DONE;
 }
 
-int cmd_migrate(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     struct app app;
     struct config config;
@@ -39,3 +39,10 @@ int cmd_migrate(struct invocation *invocation)
     config_release(&config);
     return code;
 }
+
+const struct command migrate_command = {
+    .name = "migrate",
+    .usage = "",
+    .summary = "create or upgrade the database schema",
+    .run = run_command,
+};

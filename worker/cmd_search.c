@@ -322,7 +322,7 @@ static bool read_arguments(struct search *search, const struct invocation *invoc
     return ask_user_id(invocation->argv[0], &user, err);
 }
 
-int cmd_search(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     struct search *search = xcalloc(1, sizeof(*search));
     struct config config = {0};
@@ -343,3 +343,14 @@ int cmd_search(struct invocation *invocation)
     config_release(&config);
     return code;
 }
+
+const struct command search_command = {
+    .name = "search",
+    .usage = "TENANT QUESTION... [--top N]",
+    .summary = "ask a tenant's documents",
+    .options = {{"TENANT",
+                 "the user's id, or demo: whose files lie outside users/ in the folder of `dev`"},
+                {"--top N", "show the N best chunks, 1 to 100 [5]"}},
+    .may_use_dev = true,
+    .run = run_command,
+};

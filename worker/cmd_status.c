@@ -54,7 +54,7 @@ static bool read_arguments(struct status *status, const struct invocation *invoc
     return !status->user || ask_user_id(status->user, &user, err);
 }
 
-int cmd_status(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     struct status status = {.is_json = invocation->is_json};
     struct error err;
@@ -71,3 +71,13 @@ int cmd_status(struct invocation *invocation)
     config_release(&status.config);
     return code;
 }
+
+const struct command status_command = {
+    .name = "status",
+    .usage = "[JOB] [--user ID] [--watch]",
+    .summary = "the jobs, or one of them: what failed, and why",
+    .options = {{"--user ID", "the jobs of this user only (or of demo)"},
+                {"--watch", "again each second; with JOB until it is final"}},
+    .may_use_dev = true,
+    .run = run_command,
+};

@@ -427,7 +427,7 @@ static void release(struct submit *submit)
     xfree(submit);
 }
 
-int cmd_submit(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     struct submit *submit = xcalloc(1, sizeof(*submit));
     struct error err;
@@ -448,3 +448,18 @@ int cmd_submit(struct invocation *invocation)
     release(submit);
     return code;
 }
+
+const struct command submit_command = {
+    .name = "submit",
+    .usage = "TENANT FILE... [--id UUID] [--wait]",
+    .summary = "upload files of a tenant as one job",
+    .options = {{"TENANT", "the user's id"},
+                {"FILE",
+                 "of this machine, or an https link (presigned or not) that the worker fetches"},
+                {"--id UUID",
+                 "the job's id: the same again is the same job, and goes on where it stopped"},
+                {"--wait",
+                 "until the job is final, with a bar; exit code 1 when documents failed"}},
+    .may_use_dev = true,
+    .run = run_command,
+};

@@ -146,7 +146,7 @@ static int run_verify(struct verify_command *command)
     return command->verify.fault_count ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
-int cmd_verify(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     struct verify_command command = {.is_json = invocation->is_json};
     struct error err;
@@ -167,3 +167,18 @@ int cmd_verify(struct invocation *invocation)
     config_release(&command.config);
     return code;
 }
+
+const struct command verify_command = {
+    .name = "verify",
+    .usage = "[--tenant ID] [--young TIME]",
+    .summary = "compare bucket, tables and vectors; nothing is changed",
+    .options = {{"--tenant ID",
+                 "this user's only (or demo's); else everybody's, and what belongs to nobody"},
+                {"--young TIME",
+                 "objects changed later are not judged: their events may be under way [60s]"}},
+    .note = "Kinds: counter (not what its rows say), hole (missing), orphan (of nothing), stale "
+            "(of an older version), wrong_tenant. Exit code 1 when there are any. An upload whose "
+            "event has not come is a hole.",
+    .may_use_dev = true,
+    .run = run_command,
+};

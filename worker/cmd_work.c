@@ -133,7 +133,7 @@ static int run_worker(struct work_command *command, const struct config *config)
     return code;
 }
 
-int cmd_work(struct invocation *invocation)
+static int run_command(struct invocation *invocation)
 {
     struct work_command command = {0};
     struct config config;
@@ -153,3 +153,10 @@ int cmd_work(struct invocation *invocation)
     config_release(&config);
     return code;
 }
+
+const struct command work_command = {
+    .name = "work",
+    .usage = "",
+    .summary = "run a worker until it is told to stop (SIGTERM drains)",
+    .run = run_command,
+};

@@ -439,7 +439,7 @@ void config_describe(struct buffer *out, bool is_markdown)
             buffer_format(out, "| `%s` | %s%s%s | %s |\n", row->name, tick, row->fallback, tick,
                           row->help);
         else
-            buffer_format(out, "  %-36s %s%s%s%s\n", row->name, row->help,
-                          row->fallback[0] ? " [" : "", row->fallback, row->fallback[0] ? "]" : "");
+            buffer_format(out, "%s %s%s%s%s\n", row->name, row->help, row->fallback[0] ? " [" : "",
+                          row->fallback, row->fallback[0] ? "]" : "");
     }
 }

@@ -8,97 +8,46 @@
 #include "worker/base/memory.h"
 #include "worker/cmd.h"
 #include "worker/dev_state.h"
+#include "worker/help.h"
 
-static const struct command COMMANDS[] = {
-    {"work", "", "run a worker until it is told to stop (SIGTERM drains)", NULL, false, cmd_work},
-    {"dev", "DIR [--once] [--fresh] [--then COMMAND] [--dimensions N] [--use SERVICES]",
-     "everything on this machine: watch a folder of documents and search them",
-     "  --once    end after the first scan\n"
-     "  --fresh   forget what earlier runs stored\n"
-     "  --dimensions N  width of the local embedder's vectors [1024]; with --fresh when it "
-     "changes\n"
-     "  --then    a shell command to run after the first scan; dev ends with its exit code\n"
-     "  --use     services of the environment to use instead of the local ones: one or more of\n"
-     "            kafka,postgres,embeddings,store\n",
-     false, cmd_dev},
-    {"submit", "TENANT FILE... [--id UUID] [--wait]", "upload files of a tenant as one job",
-     "  TENANT      the user's id\n"
-     "  FILE        of this machine, or an https link (presigned or not) that the worker fetches\n"
-     "  --id UUID   the job's id: the same again is the same job, and goes on where it stopped\n"
-     "  --wait      until the job is final, with a bar; exit code 1 when documents failed\n",
-     true, cmd_submit},
-    {"search", "TENANT QUESTION... [--top N]", "ask a tenant's documents",
-     "  TENANT    the user's id, or demo: whose files lie outside users/ in the folder of `dev`\n"
-     "  --top N   show the N best chunks, 1 to 100 [5]\n",
-     true, cmd_search},
-    {"status", "[JOB] [--user ID] [--watch]", "the jobs, or one of them: what failed, and why",
-     "  --user ID   the jobs of this user only (or of demo)\n"
-     "  --watch     again each second; with JOB until it is final\n",
-     true, cmd_status},
-    {"dlq", "ls [--user ID]", "dead letters: events that can never become a document",
-     "  --user ID   those that name this user only\n", true, cmd_dlq},
-    {"check", "[--no-cost]", "look at the configuration and everything it names, one line each",
-     "  --no-cost   leave out the embedding of one token\n", true, cmd_check},
-    {"verify", "[--tenant ID] [--young TIME]",
-     "compare bucket, tables and vectors; nothing is changed",
-     "  --tenant ID   this user's only (or demo's); else everybody's, and what belongs to nobody\n"
-     "  --young TIME  objects changed later are not judged: their events may be under way [60s]\n"
-     "Kinds: counter (not what its rows say), hole (missing), orphan (of nothing), stale (of an "
-     "older\n"
-     "version), wrong_tenant. Exit code 1 when there are any. An upload whose event has not come "
-     "is "
-     "a hole.\n",
-     true, cmd_verify},
-    {"extract", "FILE [--limits]", "the text of a file, read as a worker reads it",
-     "  Pages are separated by form feeds; with --json each is an object, and the last object "
-     "tells\n"
-     "  how it ended. No service is asked.\n"
-     "  --limits    also what it may use, what it has used, and what it ran into\n",
-     false, cmd_extract},
-    {"chunk", "FILE", "the chunks of a file, cut as a worker cuts it",
-     "  Each with its pages, its characters of the whole text (the pages joined by form feeds), "
-     "its\n"
-     "  tokens and, in brackets, what is embedded before it; with --json one object a line. No "
-     "service\n"
-     "  is asked.\n",
-     false, cmd_chunk},
-    {"migrate", "", "create or upgrade the database schema", NULL, false, cmd_migrate},
+static const struct command *const COMMANDS[] = {
+    &work_command,    &dev_command,   &submit_command,  &search_command,
+    &status_command,  &dlq_command,   &check_command,   &verify_command,
+    &extract_command, &chunk_command, &migrate_command,
 };
 
 extern char **environ;
 
+#define HELP_BYTES_MAX ((size_t)256 * 1024)
+
 static void print_usage(FILE *out)
 {
-    fputs("millrace: uploaded documents become searchable vectors\n\n"
-          "usage: millrace COMMAND [ARGUMENTS] [--env-file FILE] [--json]\n\n",
-          out);
-    for (size_t i = 0; i < COUNT_OF(COMMANDS); i++)
-        fprintf(out, "  %-8s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
-    fputs("\n`millrace COMMAND --help` says more; `millrace --version` the version.\n", out);
+    AUTO_BUFFER struct buffer text = buffer_new(HELP_BYTES_MAX);
+    help_append_usage(&text, COMMANDS, COUNT_OF(COMMANDS));
+    fputs(buffer_string(&text), out);
 }
 
 static int print_help(const struct command *command)
 {
-    AUTO_BUFFER struct buffer options = buffer_new(64 * 1024);
-    config_describe(&options, false);
-    printf("usage: millrace %s %s\n\n%s\n", command->name, command->usage, command->summary);
-    if (command->help)
-        printf("\n%s", command->help);
-    printf("\n  --env-file FILE   read a .env file; variables that are set already win\n"
-           "  --json            for programs: JSON on stdout\n"
-           "\nEnvironment:\n%s"
-           "\nExit codes: 0 done, 1 done but something failed, 2 usage or configuration, 3 not "
-           "found,\n"
-           "4 a service is unreachable or refuses, 5 interrupted, 70 a bug of ours.\n",
-           buffer_string(&options));
+    AUTO_BUFFER struct buffer text = buffer_new(HELP_BYTES_MAX);
+    help_append_command(&text, command);
+    fputs(buffer_string(&text), stdout);
+    return EXIT_DONE;
+}
+
+static int print_manual(void)
+{
+    AUTO_BUFFER struct buffer text = buffer_new(HELP_BYTES_MAX);
+    help_append_manual(&text, COMMANDS, COUNT_OF(COMMANDS));
+    fputs(buffer_string(&text), stdout);
     return EXIT_DONE;
 }
 
 static const struct command *find_command(const char *name)
 {
     for (size_t i = 0; i < COUNT_OF(COMMANDS); i++)
-        if (strcmp(COMMANDS[i].name, name) == 0)
-            return &COMMANDS[i];
+        if (strcmp(COMMANDS[i]->name, name) == 0)
+            return COMMANDS[i];
     return NULL;
 }
 
@@ -257,6 +206,8 @@ int main(int argc, char **argv)
         puts("millrace " MILLRACE_VERSION);
         return EXIT_DONE;
     }
+    if (strcmp(argv[1], "--man") == 0)
+        return print_manual();
     const struct command *command = find_command(argv[1]);
     if (!command) {
         fprintf(stderr, "millrace: there is no command %s\n\n", argv[1]);
