@@ -106,15 +106,18 @@ static void check_live(struct world *world, const struct place *place)
 static void check_stored(struct world *world, const struct stored *stored)
 {
     const struct place *place = &world->places[stored->place];
+    struct uuid user = world->tenants[place->tenant].tenant.id;
     if (place->row.has_gen && place->row.gen == stored->gen)
         return;
     const struct litter_row *litter = litter_find(world, stored->place, stored->gen);
-    for (uint32_t no = 0; no < stored->chunks.count; no++)
-        if (stored->chunks.rows[no].is_there && (!litter || no >= litter->n)) {
+    for (uint32_t no = 0; no < stored->chunks.count; no++) {
+        const struct chunk_row *row = &stored->chunks.rows[no];
+        if (row->is_there && (!litter || no >= litter->n))
             world_fail(world, "%s: vector %u of %llx is neither live nor litter", place->key, no,
                        (unsigned long long)stored->gen);
-            return;
-        }
+        else if (row->is_there && !uuid_equal(row->user, user))
+            world_fail(world, "%s: vector %u lies in another tenant's namespace", place->key, no);
+    }
 }
 
 static void check_bounds(struct world *world, struct worker *worker)
@@ -133,15 +136,38 @@ static void check_bounds(struct world *world, struct worker *worker)
                    (unsigned long long)limits->spool_bytes_max);
 }
 
-void audit_instant(struct world *world)
+void audit_step(struct world *world)
 {
-    for (unsigned i = 0; i < world->place_count; i++)
-        if (world->places[i].row.has_gen)
+    uint32_t touched = world->touched;
+    for (unsigned i = 0; touched && i < world->place_count; i++)
+        if (touched >> i & 1 && world->places[i].row.has_gen)
             check_live(world, &world->places[i]);
-    for (unsigned i = 0; i < world->stored_count; i++)
-        check_stored(world, &world->store[i]);
+    for (unsigned i = 0; touched && i < world->stored_count; i++)
+        if (touched >> world->store[i].place & 1)
+            check_stored(world, &world->store[i]);
+    world->touched = 0;
     LIST_FOR_EACH(&world->workers, node)
     check_bounds(world, container_of(node, struct worker, node));
+}
+
+void audit_instant(struct world *world)
+{
+    world->touched = UINT32_MAX;
+    audit_step(world);
+}
+
+/* An item has just been closed. */
+void audit_counters(struct world *world, const struct job *job)
+{
+    uint32_t counts[OUTCOME_COUNT] = {0};
+    for (unsigned i = 0; i < world->item_count; i++)
+        if (world->items[i].is_closed && uuid_equal(world->items[i].job, job->id))
+            counts[world->items[i].outcome]++;
+    if (counts[OUTCOME_FAILED] != job->failed || counts[OUTCOME_CANCELLED] != job->cancelled ||
+        counts[OUTCOME_SUCCESS] + counts[OUTCOME_SKIPPED] != job->processed ||
+        job->processed + job->failed + job->cancelled > job->total)
+        world_fail(world, "a job of %u: %u processed, %u failed, %u cancelled", job->total,
+                   job->processed, job->failed, job->cancelled);
 }
 
 /* ---- rest ---------------------------------------------------------------------------------- */
@@ -246,21 +272,13 @@ static void check_row(struct world *world, struct place *place)
 
 static void check_job(struct world *world, const struct job *job)
 {
-    uint32_t total = 0, counts[OUTCOME_COUNT] = {0};
-    for (unsigned i = 0; i < world->item_count; i++) {
-        const struct item *item = &world->items[i];
-        if (!uuid_equal(item->job, job->id))
-            continue;
-        total++;
-        if (item->is_closed)
-            counts[item->outcome]++;
-    }
-    if (total != job->total || counts[OUTCOME_FAILED] != job->failed ||
-        counts[OUTCOME_SUCCESS] + counts[OUTCOME_SKIPPED] != job->processed ||
-        counts[OUTCOME_CANCELLED] != job->cancelled ||
-        job->processed + job->failed + job->cancelled != total)
-        world_fail(world, "a job of %u: %u processed, %u failed, %u cancelled", total,
-                   job->processed, job->failed, job->cancelled);
+    uint32_t total = 0;
+    for (unsigned i = 0; i < world->item_count; i++)
+        total += uuid_equal(world->items[i].job, job->id);
+    if (total != job->total || job->processed + job->failed + job->cancelled != total)
+        world_fail(world, "a job of %u items says %u, and %u are closed", total, job->total,
+                   job->processed + job->failed + job->cancelled);
+    audit_counters(world, job);
 }
 
 static void check_usage(struct world *world, unsigned number)

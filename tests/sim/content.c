@@ -17,12 +17,12 @@ static uint64_t mixed(uint64_t seed)
 
 static void choose_size(struct world *world, struct version *version)
 {
-    uint64_t dice = world_below(world, 100);
-    version->page_count = 1 + (uint32_t)world_below(world, dice < 70 ? 4 : dice < 95 ? 16 : 70);
-    version->page_bytes = world_chance(world, 3) ? 0 : 200 + (uint32_t)world_below(world, 3000);
-    if (dice == 99)
+    uint64_t dice = world_below(world, 400);
+    version->page_count = 1 + (uint32_t)world_below(world, dice < 300 ? 4 : dice < 390 ? 12 : 70);
+    version->page_bytes = world_chance(world, 3) ? 0 : 100 + (uint32_t)world_below(world, 900);
+    if (dice == 399)
         version->page_count = 2 + (uint32_t)world_below(world, 3);
-    if (dice == 99 && world->chunking.tokens_target > 100)
+    if (dice == 399 && world->chunking.tokens_target > 100)
         version->page_bytes = 250000 + (uint32_t)world_below(world, 400000);
     version->size_bytes = 1000 + world_below(world, 1000000);
 }

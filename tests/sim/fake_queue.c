@@ -9,6 +9,7 @@
 #define SESSION_MS 10000
 #define GROUP_TICK_MS 200
 #define DELIVERED_MAX 8 /* a poll */
+#define IDLE_MS (SESSION_MS / 2)
 
 struct message {
     struct message_view view;
@@ -19,11 +20,27 @@ struct message {
 };
 
 static void poll(struct timer *timer);
+static void on_group_tick(struct timer *timer);
 
 /* ---- the group ----------------------------------------------------------------------------- */
 
+/* Whoever has nothing to do waits for the broker's answer: here it is. */
+static void wake_all(struct world *world)
+{
+    LIST_FOR_EACH(&world->workers, node)
+    {
+        struct worker *worker = container_of(node, struct worker, node);
+        if (worker->queue.is_idle && worker_runs(worker))
+            worker_timer(worker, &worker->queue.poll, 1 + world_below(world, POLL_MS), poll);
+        worker->queue.is_idle = false;
+    }
+}
+
 void group_rebalance(struct world *world)
 {
+    if (world->is_calm)
+        timer_start(world->loop, &world->group_tick, GROUP_TICK_MS, on_group_tick);
+    wake_all(world);
     world->generation++;
     world->rebalance_ms = world->now_ms;
     for (unsigned p = 0; p < SIM_PARTITIONS; p++)
@@ -78,10 +95,11 @@ static void expel_silent(struct world *world)
 static void on_group_tick(struct timer *timer)
 {
     struct world *world = container_of(timer, struct world, group_tick);
-    timer_start(world->loop, timer, GROUP_TICK_MS, on_group_tick);
     expel_silent(world);
     if (world->assigned_generation != world->generation && has_all_rejoined(world))
         assign(world);
+    bool is_steady = world->is_calm && world->assigned_generation == world->generation;
+    timer_start(world->loop, timer, is_steady ? IDLE_MS : GROUP_TICK_MS, on_group_tick);
 }
 
 void group_start(struct world *world)
@@ -264,6 +282,16 @@ static void take_assignment(struct queue *queue)
     queue->events.on_assigned(queue->events.arg, count);
 }
 
+/* All of it was read, settled and committed. */
+static bool has_nothing_to_do(const struct queue *queue)
+{
+    const struct world *world = queue->worker->world;
+    for (unsigned p = 0; p < SIM_PARTITIONS; p++)
+        if (queue->owns[p] && world->committed[p] < world->topic_end[p])
+            return false;
+    return !queue->unsettled.count && !queue->again.count;
+}
+
 static void poll(struct timer *timer)
 {
     struct queue *queue = container_of(timer, struct queue, poll);
@@ -292,6 +320,9 @@ static void poll(struct timer *timer)
     if (world_chance(world, 20))
         commit(queue);
     deliver(queue);
+    queue->is_idle = world->is_calm && has_nothing_to_do(queue);
+    if (queue->is_idle)
+        worker_timer(worker, timer, IDLE_MS, poll);
 }
 
 /* ---- opening and closing ------------------------------------------------------------------- */
@@ -341,6 +372,7 @@ void topic_append(struct world *world, struct record *record)
     unsigned p = (unsigned)world_below(world, SIM_PARTITIONS);
     assert(world->topic_end[p] < RECORDS_MAX);
     world->topic[p][world->topic_end[p]++] = record;
+    wake_all(world);
 }
 
 struct mirroring {

@@ -45,6 +45,7 @@ static struct stored *stored_of(struct world *world, unsigned place, uint64_t ge
 
 static void apply(struct world *world, const struct late *late)
 {
+    place_touch(world, late->payload.place);
     if (late->kind == TRIP_UPSERT) {
         struct stored *stored = stored_of(world, late->payload.place, late->payload.gen);
         for (uint32_t no = 0; no < late->payload.chunks.count; no++)

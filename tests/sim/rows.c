@@ -13,10 +13,17 @@ unsigned place_number(const struct world *world, const struct place *place)
 struct place *place_find(struct world *world, struct uuid document)
 {
     for (unsigned i = 0; i < world->place_count; i++)
-        if (uuid_equal(world->places[i].document.id, document))
+        if (uuid_equal(world->places[i].document.id, document)) {
+            place_touch(world, i);
             return &world->places[i];
+        }
     assert(false && "a document that nobody put");
     return NULL;
+}
+
+void place_touch(struct world *world, unsigned place)
+{
+    world->touched |= UINT32_C(1) << place;
 }
 
 struct job *job_find(struct world *world, struct uuid id)

@@ -101,7 +101,9 @@ struct stored { /* the vectors of a generation; also rows staged in the database
     struct chunk_rows chunks;
 };
 
+/* The place counts as touched: what may have changed there is looked at after this turn. */
 struct place *place_find(struct world *world, struct uuid document);
+void place_touch(struct world *world, unsigned place);
 struct job *job_find(struct world *world, struct uuid id);
 struct job *job_add(struct world *world, struct uuid id, unsigned tenant);
 struct item *item_find(struct world *world, struct uuid job, unsigned place);

@@ -20,8 +20,8 @@
 #include "worker/base/metrics.h"
 
 #define REST_MS_MAX 7200000
-#define GIVING_UP_MS 100000000 /* 24 hours of parking, and more */
-#define SETTLING_MS 30000      /* after rest: whoever still does something shows it */
+#define GIVING_UP_MS 20000000 /* three hours of parking, and more */
+#define SETTLING_MS 30000     /* after rest: whoever still does something shows it */
 
 static const char *const SABOTAGES[SABOTAGE_COUNT] = {
     [SABOTAGE_NONE] = "none",
@@ -113,7 +113,8 @@ static unsigned run_seeds(uint64_t from, uint64_t to, enum sabotage sabotage)
         if (run_seed(seed, sabotage, failure))
             continue;
         failed++;
-        printf("seed %" PRIu64 ": %s\n", seed, failure);
+        printf("seed %" PRIu64 " (sim %" PRIu64 " %" PRIu64 "): %s\n", seed, seed, seed + 1,
+               failure);
         (void)fflush(stdout);
         if (sabotage != SABOTAGE_NONE)
             break;

@@ -7,7 +7,7 @@
 #define BARE_DUE_MS 3600000u
 #define DIRTY_MS 120000u
 #define TAKEN_DUE_MS 60000u
-#define PARKED_MAX_MS 86400000u
+#define PARKED_MAX_MS 10800000u /* a day in the statements: seeds that park would be one day long */
 
 /* ---- claim --------------------------------------------------------------------------------- */
 
@@ -293,6 +293,7 @@ static void close_item(struct world *world, const struct ledger_finish *finish, 
     job->processed += finish->outcome == OUTCOME_SUCCESS || finish->outcome == OUTCOME_SKIPPED;
     job->failed += finish->outcome == OUTCOME_FAILED;
     job->cancelled += finish->outcome == OUTCOME_CANCELLED;
+    audit_counters(world, job);
 }
 
 void table_finish(struct world *world, struct ledger_finish *finish)

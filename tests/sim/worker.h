@@ -26,7 +26,7 @@ struct queue {
     struct worker *worker;
     struct queue_events events;
     uint32_t credit;
-    bool has_credit_once, is_member, has_assignment, is_open;
+    bool has_credit_once, is_idle, is_member, has_assignment, is_open;
     uint64_t generation, epoch, polled_ms;
     bool owns[SIM_PARTITIONS];
     struct offsets offsets[SIM_PARTITIONS];

@@ -7,7 +7,7 @@
 
 #include "worker/base/memory.h"
 
-#define LOOK_EVERY 64 /* turns between two looks at everything */
+#define LOOK_EVERY 64 /* turns between two looks whether all is at rest */
 
 uint64_t world_below(struct world *world, uint64_t limit)
 {
@@ -107,11 +107,9 @@ void world_run(struct world *world, uint64_t until_ms, bool (*is_over)(struct wo
         loop_virtual_turn(worker ? worker->loop : world->loop, world->now_ms);
         if (worker)
             worker_after_turn(worker);
-        if (++turns % LOOK_EVERY == 0) {
-            audit_instant(world);
-            if (is_over && is_over(world))
-                return;
-        }
+        audit_step(world);
+        if (++turns % LOOK_EVERY == 0 && is_over && is_over(world))
+            return;
     }
 }
 

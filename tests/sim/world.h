@@ -39,6 +39,7 @@ struct world {
     unsigned version_count;
     struct place places[PLACES_MAX];
     unsigned place_count;
+    uint32_t touched; /* bit i: what is known of place i may have changed in this turn */
     struct sim_tenant tenants[TENANTS_MAX];
     unsigned tenant_count;
     struct job jobs[JOBS_MAX];
@@ -87,6 +88,9 @@ uint64_t world_delay(struct world *world, uint64_t usual_ms);
 
 void audit_settled(struct world *world, const struct record *record, int32_t partition,
                    int64_t offset);
+void audit_counters(struct world *world, const struct job *job);
+/* What must hold at every instant: of the places that were touched; of all. */
+void audit_step(struct world *world);
 void audit_instant(struct world *world);
 void audit_rest(struct world *world);
 bool audit_is_quiet(struct world *world);
