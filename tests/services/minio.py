@@ -4,28 +4,17 @@ component only (AGPL).
 
 import os
 import pathlib
-import re
 import shutil
 import signal
-import subprocess
 import urllib.error
 import urllib.request
 
-from . import common, s3
+from . import common, go, s3
 from .kafka import TOPIC
 
 MODULE = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"
 GO_MIN = (1, 24)
 KEY, SECRET, BUCKET = "millrace", "millrace-secret", "docs"
-
-
-def go_version():
-    """None without Go; the toolchain's own version, not the one a project could ask for."""
-    if not shutil.which("go"):
-        return None
-    text = subprocess.run(["go", "version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"go(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else None
 
 
 class Minio:
@@ -44,12 +33,7 @@ class Minio:
         return self.no_go() or "MinIO is not installed yet (tests/services/serve.py --install)"
 
     def no_go(self):
-        version = go_version()
-        if not version:
-            return "no go (MinIO is built with Go 1.24 or newer)"
-        if version < GO_MIN:
-            return f"go {version[0]}.{version[1]} is too old (MinIO is built with Go 1.24 or newer)"
-        return None
+        return go.why_not("MinIO", GO_MIN)
 
     def is_installed(self):
         return os.access(self.binary, os.X_OK)
@@ -59,18 +43,7 @@ class Minio:
             return
         if self.no_go():
             raise common.Unavailable(self.no_go())
-        self.binary.parent.mkdir(exist_ok=True)
-        building = self.binary.parent / "building"
-        try:
-            common.run_quietly(
-                ["go", "install", MODULE],
-                "go install " + MODULE,
-                env={**os.environ, "GOBIN": str(building), "GOFLAGS": "-trimpath"},
-            )
-        except common.Failed as failed:
-            raise common.Unavailable(f"MinIO cannot be built: {failed}") from failed
-        (building / "minio").rename(self.binary)
-        shutil.rmtree(building)
+        go.install(MODULE, self.binary)
 
     def settings(self):
         values = {

@@ -2,6 +2,7 @@
 
     python3 tests/services/serve.py kafka minio postgres fakes -- build/dev/bin/test_something
     python3 tests/services/serve.py --install            installs everything that this machine can have (minutes, once)
+    python3 tests/services/serve.py --install NAME...    installs these; kubernetes comes only so (a quarter of an hour)
     python3 tests/services/serve.py --why                says for each service whether it can run here
 
 The command sees TEST_KAFKA_BROKERS, TEST_S3_ENDPOINT, TEST_DATABASE_URL, TEST_EMBED_URL, …
@@ -18,7 +19,16 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from services import clients, common, fakes, kafka, minio, postgres  # noqa: E402
+from services import (  # noqa: E402
+    clients,
+    common,
+    debian,
+    fakes,
+    kafka,
+    kubernetes,
+    minio,
+    postgres,
+)
 
 SKIPPED = 77
 ORDER = (
@@ -28,6 +38,9 @@ ORDER = (
     "pgvector",
     "postgres",
     "minio",
+    "helm",
+    "kubernetes",
+    "debian",
 )  # the slow one first; MinIO needs the broker's port
 
 
@@ -47,6 +60,9 @@ class Stack:
             "pgvector": postgres.Pgvector(),
             "postgres": postgres.Postgres(),
             "minio": minio.Minio(),
+            "helm": kubernetes.Helm(),
+            "kubernetes": kubernetes.Kubernetes(),
+            "debian": debian.Debian(),
         }
         self.services = {}
         for name in ORDER:
@@ -106,21 +122,29 @@ def all_services():
         postgres.Postgres(),
         postgres.Pgvector(),
         clients.Clients(),
+        kubernetes.Helm(),
+        kubernetes.Kubernetes(),
+        debian.Debian(),
         fakes.Fakes(),
     ]
 
 
-def install():
-    """What cannot be had is said and left out; the tests that need it will say SKIPPED."""
+def install(names):
+    """All but the large ones, or those that are named. What cannot be had is said and left out; the
+    tests that need it will say SKIPPED."""
+    is_complete = True
     with common.InstallLock():
         for service in all_services():
+            if service.name not in names if names else hasattr(service, "is_large"):
+                continue
             print(f"{service.name}: ", end="", flush=True)
             try:
                 service.install()
                 print("ready")
             except common.Unavailable as why:
+                is_complete = False
                 print(f"unavailable: {why}")
-    return 0
+    return 0 if is_complete or not names else SKIPPED
 
 
 def why():
@@ -146,8 +170,8 @@ def main(arguments):
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
     )  # so that everything is stopped in order
-    if arguments == ["--install"]:
-        return install()
+    if arguments[:1] == ["--install"]:
+        return install(arguments[1:])
     if arguments == ["--why"]:
         return why()
     if "--" not in arguments or arguments[0] == "--" or arguments[-1] == "--":
