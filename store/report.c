@@ -2,7 +2,7 @@
 
 #include "worker/base/memory.h"
 
-#define ROWS_MAX 10000
+#define ROWS_MAX 100000
 /* Times as RFC 3339 in UTC, whatever the server's settings are. */
 #define TIME(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
@@ -38,6 +38,10 @@ static const char *const STATEMENTS[] = {
                      " order by (i.outcome = 'failed') desc nulls last, i.outcome nulls last, "
                      "d.object_key"
                      " limit $2",
+    [REPORT_JOB_CONTENT] =
+        "select d.bucket, d.object_key, (i.outcome is not null)::int, j.config->>'content'"
+        " from processing_jobs j join job_items i on i.job_id = j.id"
+        " join documents d on d.id = i.document_id where j.id = $1 and $3 is null limit $2",
     [REPORT_TENANTS] =
         "select user_id, email, is_active, total_documents, coalesce(pages, 0),"
         " coalesce(chunks, 0), total_vectors, total_storage_bytes, coalesce(failed, 0)"

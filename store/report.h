@@ -19,6 +19,9 @@ enum report_kind {
     /* document_id, title, object_key, outcome (null: open), error_code, error_message, page_count,
      * chunk_count, file_size, finished_at, due */
     REPORT_JOB_ITEMS, /* of a job: failures first */
+    /* bucket, object_key, is_final (1, 0), content (what its documents held when it was made; null:
+     * not noted): of a job, up to 100,000 */
+    REPORT_JOB_CONTENT,
     /* user_id, email, is_active, total_documents, pages, chunks, total_vectors,
      * total_storage_bytes, failed_documents */
     REPORT_TENANTS,
@@ -37,7 +40,7 @@ struct report {
     struct uuid id;               /* job, or user for lists */
     const struct uuid *documents; /* REPORT_LIVE */
     size_t document_count;
-    uint32_t row_max; /* 1 .. 10,000 */
+    uint32_t row_max; /* 1 .. 100,000 */
     /* result: valid for the call. */
     void (*on_done)(struct report *report, const struct pg_result *result, const struct error *err);
     void *private_state;

@@ -1,30 +1,25 @@
 /*
- * millrace submit TENANT FILE...: files of this machine, and what lies behind https links, become
- * documents of one job.
+ * millrace submit TENANT WHAT...: files and folders of this machine, objects that lie in the bucket
+ * already, and what lies behind https links, become documents of one job.
  *
  * What can be wrong is looked for before anything is done. Then: the job with its documents and
  * open items in one transaction, the objects, the events.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "store/jobs.h"
 #include "worker/base/json.h"
 #include "worker/base/memory.h"
 #include "worker/base/signals.h"
 #include "worker/cmd.h"
+#include "worker/collect.h"
 #include "worker/dev_feed.h"
 #include "worker/job_show.h"
-#include "worker/model/link.h"
 #include "worker/rows.h"
 #include "worker/submission.h"
 
 #define NEEDS (NEED_KAFKA | NEED_OBJECTS | NEED_DATABASE)
-#define FILES_MAX 10000 /* what a report of a job shows */
 #define PROBE_MS 10000
 #define DUE_MS 600000         /* the janitor takes up items whose event never came ... */
 #define DUE_BYTES_PER_MS 1000 /* ... not before a slow line could have carried the bytes */
@@ -35,116 +30,21 @@ struct submit {
     struct config config;
     struct tenant tenant;
     struct uuid job;
-    bool is_wait, is_json, is_interrupted;
-    struct submission_file *files;
-    size_t file_count, final_count, matched_count;
-    uint64_t bytes;
-    struct text bucket;
+    bool has_id, is_wait, is_dry, is_json, is_interrupted;
+    struct collect collect;
+    struct sources sources;
+    size_t final_count, matched_count;
     struct queue_property properties[CONFIG_LIST_MAX];
     struct topic *topic;
     struct topic_probe probe;
+    char digest[2 * SHA256_BYTES + 1];
+    bool has_other_content;
     struct job_document *documents;
     struct jobs_register registration;
     struct submission *submission;
     struct wait wait;
     struct term term; /* stderr: talk */
 };
-
-/* ---- files, before anything is done ---------------------------------------------------------- */
-
-static struct text name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return text_from(slash ? slash + 1 : path);
-}
-
-static bool look_at_file(const struct submit *submit, struct submission_file *file,
-                         struct error *err)
-{
-    struct stat status;
-    AUTO_FD int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &status) != 0)
-        return error_set_errno(err, ERR_USAGE, errno, file->path);
-    if (!S_ISREG(status.st_mode))
-        return error_set(err, ERR_USAGE, "%s: not a file", file->path);
-    file->bytes = (uint64_t)status.st_size;
-    if (file->bytes == 0)
-        return error_set(err, ERR_USAGE, "%s: it is empty", file->path);
-    if (file->bytes > submit->config.file_bytes_max)
-        return error_set(err, ERR_USAGE, "%s: larger than MILLRACE_FILE_BYTES_MAX allows",
-                         file->path);
-    return true;
-}
-
-/* A link is fetched by the worker; here only its form can be wrong. */
-static bool look_at_link(const struct submit *submit, const struct submission_file *file,
-                         struct error *err)
-{
-    if (link_check(text_from(file->link), submit->config.links_allow_private, err))
-        return true;
-    err->code = ERR_USAGE;
-    return error_wrap(err, "%s", file->path);
-}
-
-static bool write_key(const struct submit *submit, const struct submission_file *file,
-                      struct buffer *key, struct error *err)
-{
-    struct tenant tenant;
-    if (file->link)
-        return link_key(text_from(file->link), &submit->tenant, key, err);
-    buffer_format(key, "%s", submit->tenant.prefix);
-    buffer_append_text(key, name_of(file->path));
-    return tenant_from_key(buffer_text(key), &tenant, err);
-}
-
-static bool name_file(const struct submit *submit, struct submission_file *file, struct error *err)
-{
-    AUTO_BUFFER struct buffer key = buffer_new(2 * LINK_BYTES_MAX);
-    if (!write_key(submit, file, &key, err)) {
-        err->code = ERR_USAGE; /* here it is the file's name that cannot be one */
-        return error_wrap(err, "%s", file->path);
-    }
-    file->key = xstrdup(buffer_text(&key));
-    return true;
-}
-
-static int compare_files(const void *a, const void *b)
-{
-    return strcmp(((const struct submission_file *)a)->key,
-                  ((const struct submission_file *)b)->key);
-}
-
-/* The query of a link is a secret: it is shown nowhere. */
-static void take_argument(struct submission_file *file, struct text argument)
-{
-    struct text query;
-    bool is_link = link_is_link(argument);
-    file->path = xstrdup(is_link ? text_cut(argument, '?', &query) : argument);
-    file->link = is_link ? xstrdup(argument) : NULL;
-}
-
-static bool look_at_files(struct submit *submit, const struct invocation *invocation,
-                          struct error *err)
-{
-    submit->file_count = (size_t)invocation->argc - 1;
-    submit->files = xcalloc(submit->file_count, sizeof(*submit->files));
-    for (size_t i = 0; i < submit->file_count; i++) {
-        struct submission_file *file = &submit->files[i];
-        take_argument(file, text_from(invocation->argv[i + 1]));
-        bool is_fine =
-            file->link ? look_at_link(submit, file, err) : look_at_file(submit, file, err);
-        if (!is_fine || !name_file(submit, file, err))
-            return false;
-        submit->bytes += file->bytes;
-    }
-    qsort(submit->files, submit->file_count, sizeof(*submit->files), compare_files);
-    for (size_t i = 1; i < submit->file_count; i++)
-        if (compare_files(&submit->files[i - 1], &submit->files[i]) == 0)
-            return error_set(err, ERR_USAGE,
-                             "%s and %s would be the same document: rename one of them",
-                             submit->files[i - 1].path, submit->files[i].path);
-    return true;
-}
 
 /* ---- services, before anything is done ------------------------------------------------------- */
 
@@ -177,26 +77,35 @@ static void on_registered(struct jobs_register *registration, const struct error
     wait_done(&container_of(registration, struct submit, registration)->wait, err);
 }
 
+static struct job_document job_document_of(const struct source *source)
+{
+    static const char *const types[] = {
+        [SOURCE_FILE] = "upload", [SOURCE_OBJECT] = "s3", [SOURCE_LINK] = "url"};
+    return (struct job_document){
+        .document = source_document(source),
+        .title = source_title(source),
+        .source_type = text_from(types[source->kind]),
+        .size_bytes = source->bytes,
+        .link = text_from(source->link),
+    };
+}
+
 static bool register_job(struct submit *submit, struct error *err)
 {
-    submit->documents = xcalloc(submit->file_count, sizeof(*submit->documents));
-    for (size_t i = 0; i < submit->file_count; i++)
-        submit->documents[i] = (struct job_document){
-            .document = document_of(submit->files[i].link ? LINK_BUCKET : submit->bucket,
-                                    text_from(submit->files[i].key)),
-            .title = name_of(submit->files[i].path),
-            .source_type = submit->files[i].link ? TEXT("url") : TEXT("upload"),
-            .size_bytes = submit->files[i].bytes,
-            .link = text_from(submit->files[i].link),
-        };
+    const struct sources *sources = &submit->sources;
+    char config[128];
+    (void)text_format(config, sizeof(config), "{\"content\": \"%s\"}", submit->digest);
+    submit->documents = xcalloc(sources->count, sizeof(*submit->documents));
+    for (size_t i = 0; i < sources->count; i++)
+        submit->documents[i] = job_document_of(&sources->items[i]);
     submit->registration = (struct jobs_register){
         .tenant = &submit->tenant,
         .job = submit->job,
         .job_type = TEXT("batch"),
-        .config = TEXT("{}"),
+        .config = text_from(config),
         .documents = submit->documents,
-        .document_count = submit->file_count,
-        .due_ms = DUE_MS + submit->bytes / DUE_BYTES_PER_MS,
+        .document_count = sources->count,
+        .due_ms = DUE_MS + sources->bytes / DUE_BYTES_PER_MS,
         .on_done = on_registered,
     };
     submit->wait = wait_on(submit->app.loop);
@@ -204,40 +113,43 @@ static bool register_job(struct submit *submit, struct error *err)
     return wait_for(&submit->wait, 0, err);
 }
 
-static int compare_key(const void *key, const void *file)
-{
-    return text_compare(*(const struct text *)key,
-                        text_from(((const struct submission_file *)file)->key));
-}
+/* ---- a job that is there already ------------------------------------------------------------- */
 
-/* The job was there already: what has an outcome stays as it is. */
-static void on_items(void *arg, const struct pg_result *rows)
+enum content_column { CONTENT_BUCKET, CONTENT_KEY, CONTENT_IS_FINAL, CONTENT_DIGEST };
+
+/* What has an outcome stays as it is. */
+static void on_content(void *arg, const struct pg_result *rows)
 {
     struct submit *submit = arg;
     for (size_t row = 0; row < pg_row_count(rows); row++) {
-        struct text key = pg_value(rows, row, ITEM_KEY);
-        struct submission_file *file =
-            bsearch(&key, submit->files, submit->file_count, sizeof(*submit->files), compare_key);
-        if (!file)
+        struct text digest = pg_value(rows, row, CONTENT_DIGEST);
+        struct source *source = sources_find(&submit->sources, pg_value(rows, row, CONTENT_BUCKET),
+                                             pg_value(rows, row, CONTENT_KEY));
+        submit->has_other_content |=
+            !source || (digest.bytes && !text_equal(digest, text_from(submit->digest)));
+        if (!source)
             continue;
         submit->matched_count++;
-        file->is_final = pg_value(rows, row, ITEM_OUTCOME).start != NULL;
-        submit->final_count += file->is_final;
+        source->is_final = row_number(rows, row, CONTENT_IS_FINAL) > 0;
+        submit->final_count += source->is_final;
     }
 }
 
-static bool go_on_with_job(struct submit *submit, struct error *err)
+/* As far as a job of this id exists. */
+static bool find_content(struct submit *submit, struct error *err)
 {
     char id[UUID_TEXT_BYTES];
     struct report report = {
-        .kind = REPORT_JOB_ITEMS, .has_id = true, .id = submit->job, .row_max = FILES_MAX};
-    if (!ask_report(&submit->app, report, (struct ask){on_items, submit}, err))
+        .kind = REPORT_JOB_CONTENT, .has_id = true, .id = submit->job, .row_max = SOURCES_MAX};
+    if (!ask_report(&submit->app, report, (struct ask){on_content, submit}, err))
         return false;
-    if (submit->matched_count < submit->file_count)
-        return error_set(err, ERR_USAGE,
-                         "the job %s is there already, with other files: take another --id",
-                         uuid_format(submit->job, id));
-    return true;
+    bool is_new = submit->matched_count == 0 && !submit->has_other_content;
+    bool is_same = submit->matched_count == submit->sources.count && !submit->has_other_content;
+    return is_new || is_same ||
+           error_set(err, ERR_INPUT, "the job %s is there already, with %s: take another --id",
+                     uuid_format(submit->job, id),
+                     submit->matched_count == submit->sources.count ? "other content"
+                                                                    : "other documents");
 }
 
 /* ---- objects and events ---------------------------------------------------------------------- */
@@ -248,9 +160,11 @@ static void on_progress(void *arg, size_t done_count, uint64_t done_bytes)
     AUTO_BUFFER struct buffer line = buffer_new(1024);
     if (!submit->term.is_terminal)
         return;
-    term_append_bar(&line, done_bytes, submit->bytes, BAR_COLUMNS);
-    buffer_format(&line, " %zu/%zu files uploaded\n", done_count,
-                  submit->file_count - submit->final_count);
+    term_append_bar(&line, done_bytes, submit->sources.bytes, BAR_COLUMNS);
+    buffer_format(&line, " %zu/%zu sent  ", done_count,
+                  submit->sources.count - submit->final_count);
+    collect_append_bytes(&line, done_bytes);
+    buffer_append_char(&line, '\n');
     term_redraw(&submit->term, buffer_text(&line));
 }
 
@@ -274,11 +188,9 @@ static bool send_files(struct submit *submit, struct error *err)
         .app = &submit->app,
         .topic = submit->topic,
         .tenant = &submit->tenant,
-        .bucket = submit->bucket,
         .topic_name = submit->config.kafka_topic,
         .job = submit->job,
-        .files = submit->files,
-        .file_count = submit->file_count,
+        .sources = &submit->sources,
         .arg = submit,
         .on_progress = on_progress,
         .on_done = on_submitted,
@@ -291,7 +203,49 @@ static bool send_files(struct submit *submit, struct error *err)
     return is_good;
 }
 
-/* ---- the command ----------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
+
+static size_t count_to_do(const struct submit *submit, enum source_kind kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < submit->sources.count; i++)
+        count += submit->sources.items[i].kind == kind && !submit->sources.items[i].is_final;
+    return count;
+}
+
+static void append_result_json(const struct submit *submit, const char *kind, struct buffer *line)
+{
+    char id[UUID_TEXT_BYTES];
+    struct json_writer writer = json_writer_new(line);
+    json_open_object(&writer, NULL);
+    json_write_text(&writer, "kind", text_from(kind));
+    if (!submit->is_dry || submit->has_id)
+        json_write_text(&writer, "job", text_from(uuid_format(submit->job, id)));
+    json_write_u64(&writer, "documents", submit->sources.count);
+    json_write_u64(&writer, "bytes", submit->sources.bytes);
+    json_write_u64(&writer, "uploaded", count_to_do(submit, SOURCE_FILE));
+    json_write_u64(&writer, "in_bucket", count_to_do(submit, SOURCE_OBJECT));
+    json_write_u64(&writer, "links", count_to_do(submit, SOURCE_LINK));
+    json_write_u64(&writer, "done_before", submit->final_count);
+    json_write_u64(&writer, "left_out", submit->sources.skipped.count);
+    json_write_bool(&writer, "was_new",
+                    submit->is_dry ? submit->matched_count == 0 : submit->registration.was_new);
+    json_close_object(&writer);
+}
+
+static void append_result(const struct submit *submit, struct buffer *line)
+{
+    size_t count = submit->sources.count;
+    buffer_format(line, "%zu %s, ", count, count == 1 ? "document" : "documents");
+    collect_append_bytes(line, submit->sources.bytes);
+    buffer_format(line,
+                  submit->is_dry ? ": %zu to upload, %zu in the bucket, %zu behind links"
+                                 : ": %zu uploaded, %zu in the bucket, %zu behind links",
+                  count_to_do(submit, SOURCE_FILE), count_to_do(submit, SOURCE_OBJECT),
+                  count_to_do(submit, SOURCE_LINK));
+    if (submit->final_count)
+        buffer_format(line, ", %zu done before", submit->final_count);
+}
 
 static void tell_submitted(const struct submit *submit)
 {
@@ -299,25 +253,82 @@ static void tell_submitted(const struct submit *submit)
     char id[UUID_TEXT_BYTES];
     uuid_format(submit->job, id);
     if (submit->is_json) {
-        struct json_writer writer = json_writer_new(&line);
-        json_open_object(&writer, NULL);
-        json_write_text(&writer, "kind", TEXT("submitted"));
-        json_write_text(&writer, "job", text_from(id));
-        json_write_u64(&writer, "documents", submit->file_count);
-        json_write_u64(&writer, "uploaded", submit->file_count - submit->final_count);
-        json_write_bool(&writer, "was_new", submit->registration.was_new);
-        json_close_object(&writer);
+        append_result_json(submit, "submitted", &line);
     } else {
-        buffer_format(&line, "job %s: %zu %s submitted", id, submit->file_count,
-                      submit->file_count == 1 ? "file" : "files");
-        if (submit->final_count)
-            buffer_format(&line, ", %zu of them done before", submit->final_count);
+        buffer_format(&line, "job %s\n", id);
+        append_result(submit, &line);
     }
     fprintf(stdout, "%s\n", buffer_string(&line));
     fflush(stdout);
     if (!submit->is_json && !submit->is_wait)
         fprintf(stderr, "`millrace status %s --watch` shows what becomes of them\n", id);
 }
+
+static const char *action_of(const struct source *source)
+{
+    static const char *const actions[] = {
+        [SOURCE_FILE] = "upload", [SOURCE_OBJECT] = "in_bucket", [SOURCE_LINK] = "link"};
+    return source->is_final ? "done_before" : actions[source->kind];
+}
+
+static void print_plan_json(const struct submit *submit)
+{
+    for (size_t i = 0; i < submit->sources.count; i++) {
+        const struct source *source = &submit->sources.items[i];
+        AUTO_BUFFER struct buffer line = buffer_new(64 * 1024);
+        struct json_writer writer = json_writer_new(&line);
+        json_open_object(&writer, NULL);
+        json_write_text(&writer, "kind", TEXT("document"));
+        json_write_text(&writer, "action", text_from(action_of(source)));
+        json_write_text(&writer, "from", text_from(source->name));
+        json_write_text(&writer, "title", source_title(source));
+        json_write_text(&writer, "bucket", source->bucket);
+        json_write_text(&writer, "key", text_from(source->key));
+        json_write_u64(&writer, "bytes", source->bytes);
+        json_close_object(&writer);
+        buffer_append_char(&line, '\n');
+        term_write(stdout, buffer_text(&line));
+    }
+}
+
+/* The key below the tenant's prefix: what people will call it. */
+static void print_plan(const struct submit *submit)
+{
+    static const char *const heads[] = {"what", "size", "document"};
+    struct term term = submit->term;
+    struct term_table table = {.column_count = COUNT_OF(heads), .right_aligned = 2};
+    for (size_t i = 0; i < COUNT_OF(heads); i++)
+        term_table_add(&table, text_from(heads[i]));
+    for (size_t i = 0; i < submit->sources.count; i++) {
+        const struct source *source = &submit->sources.items[i];
+        AUTO_BUFFER struct buffer size = buffer_new(64);
+        if (source->kind != SOURCE_LINK)
+            collect_append_bytes(&size, source->bytes);
+        term_table_add(&table, text_from(action_of(source)));
+        term_table_add(&table, buffer_text(&size));
+        term_table_add(&table, file_of_key(text_from(source->key)));
+    }
+    term.out = stdout;
+    term_table_print(&table, &term);
+    term_table_release(&table);
+}
+
+static int tell_plan(const struct submit *submit)
+{
+    AUTO_BUFFER struct buffer line = buffer_new(4096);
+    if (submit->is_json) {
+        print_plan_json(submit);
+        append_result_json(submit, "plan", &line);
+        fprintf(stdout, "%s\n", buffer_string(&line));
+        return EXIT_DONE;
+    }
+    print_plan(submit);
+    append_result(submit, &line);
+    fprintf(stderr, "%s; nothing was done\n", buffer_string(&line));
+    return EXIT_DONE;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static int wait_for_job(struct submit *submit)
 {
@@ -335,8 +346,8 @@ static int send_and_wait(struct submit *submit)
     char id[UUID_TEXT_BYTES];
     if (!send_files(submit, &err)) {
         fprintf(stderr,
-                "millrace: the job is registered, not all of its files are sent: submit them again "
-                "with --id %s\n",
+                "millrace: the job is registered, not all of its documents are sent: submit them "
+                "again with --id %s\n",
                 uuid_format(submit->job, id));
         int code = cmd_fail(&err);
         return submit->is_interrupted ? EXIT_INTERRUPTED : code;
@@ -350,8 +361,12 @@ static int run_submit(struct submit *submit, const struct invocation *invocation
     struct error err;
     bool is_good = app_open(&submit->app, &submit->config, NEEDS, &err) &&
                    ask_tenant(&submit->app, invocation->argv[0], &submit->tenant, &err) &&
-                   open_topic(submit, &err) && register_job(submit, &err) &&
-                   (submit->registration.was_new || go_on_with_job(submit, &err));
+                   collect_look(&submit->collect, &submit->sources, &submit->app, &err) &&
+                   sources_digest(&submit->sources, submit->digest, &err) &&
+                   open_topic(submit, &err) && (!submit->has_id || find_content(submit, &err));
+    if (is_good && submit->is_dry)
+        return tell_plan(submit);
+    is_good = is_good && register_job(submit, &err);
     return is_good ? send_and_wait(submit) : cmd_fail(&err);
 }
 
@@ -359,12 +374,11 @@ static bool read_arguments(struct submit *submit, const struct invocation *invoc
                            const char *id, struct error *err)
 {
     struct uuid user;
-    if (invocation->argc < 2)
+    if (invocation->argc < 1 || (invocation->argc < 2 && submit->collect.manifest_count == 0))
         return error_set(err, ERR_USAGE, "submit needs a tenant and files");
-    if (invocation->argc - 1 > FILES_MAX)
-        return error_set(err, ERR_USAGE, "a job takes %d files at most", FILES_MAX);
     if (id && (!uuid_parse(text_from(id), &submit->job) || uuid_is_nil(submit->job)))
         return error_set(err, ERR_USAGE, "--id takes a UUID in lower case, not %.80s", id);
+    submit->has_id = id != NULL;
     if (!id)
         submit->job = uuid_v4();
     if (!ask_user_id(invocation->argv[0], &user, err))
@@ -374,17 +388,13 @@ static bool read_arguments(struct submit *submit, const struct invocation *invoc
 }
 
 /* The folder of a `dev` is its bucket, and it is never written to. */
-static bool choose_bucket(struct submit *submit, const struct invocation *invocation,
-                          struct error *err)
+static bool check_uploads(struct submit *submit, struct error *err)
 {
-    bool has_files = false;
-    for (int i = 1; i < invocation->argc; i++)
-        has_files |= !link_is_link(text_from(invocation->argv[i]));
-    if (!has_files)
-        return true;
     const struct config *config = &submit->config;
     struct text folder =
         text_slice(config->s3_endpoint, TEXT("file://").bytes, config->s3_endpoint.bytes);
+    if (submit->sources.file_count == 0)
+        return true;
     if (config->file_shared_prefix.bytes)
         return error_set(err, ERR_USAGE,
                          "`millrace dev` takes what lies in its folder: copy the files to "
@@ -393,11 +403,22 @@ static bool choose_bucket(struct submit *submit, const struct invocation *invoca
                          uuid_equal(submit->tenant.id, DEV_TENANT) ? "" : submit->tenant.prefix);
     if (config->bucket_count == 0)
         return error_set(err, ERR_USAGE, "S3_BUCKET does not say which bucket to upload to");
-    submit->bucket = config->buckets[0];
     if (config->bucket_count > 1)
         fprintf(stderr, "millrace: uploading to %.*s, the first of S3_BUCKET\n",
-                TEXT_ARGS(submit->bucket));
+                TEXT_ARGS(config->buckets[0]));
     return true;
+}
+
+static int run_configured(struct submit *submit, const struct invocation *invocation)
+{
+    struct error err;
+    submit->term = term_on(stderr, environment_get(&invocation->environment, "NO_COLOR") != NULL);
+    submit->sources.options =
+        (struct sources_options){.config = &submit->config, .tenant = &submit->tenant};
+    collect_sources(&submit->collect, invocation, 1, &submit->sources);
+    bool is_good =
+        collect_look_here(&submit->collect, &submit->sources, &err) && check_uploads(submit, &err);
+    return is_good ? run_submit(submit, invocation) : cmd_fail(&err);
 }
 
 static void count_down(void *arg)
@@ -414,14 +435,7 @@ static void release(struct submit *submit)
         loop_run_once(submit->app.loop, 1000);
     app_close(&submit->app);
     submission_free(submit->submission);
-    for (size_t i = 0; i < submit->file_count; i++) {
-        xfree(submit->files[i].path);
-        xfree(submit->files[i].key);
-        if (submit->files[i].link)
-            secret_wipe(submit->files[i].link, strlen(submit->files[i].link));
-        xfree(submit->files[i].link);
-    }
-    xfree(submit->files);
+    sources_release(&submit->sources);
     xfree(submit->documents);
     config_release(&submit->config);
     xfree(submit);
@@ -433,33 +447,42 @@ static int run_command(struct invocation *invocation)
     struct error err;
     int code = EXIT_WRONG_USAGE;
     const char *id = cmd_option(invocation, "--id");
+    signals_end_early(EXIT_INTERRUPTED); /* until something is sent nothing is lost */
     submit->is_wait = cmd_flag(invocation, "--wait");
+    submit->is_dry = cmd_flag(invocation, "--dry-run");
     submit->is_json = invocation->is_json;
+    bool is_understood = collect_options(invocation, &submit->collect, &err);
     bool has_options = cmd_no_more_options(invocation);
-    if (has_options && !read_arguments(submit, invocation, id, &err))
+    if (has_options && (!is_understood || !read_arguments(submit, invocation, id, &err)))
         code = cmd_fail(&err);
-    else if (has_options && cmd_load_config(invocation, NEEDS, &submit->config)) {
-        submit->term =
-            term_on(stderr, environment_get(&invocation->environment, "NO_COLOR") != NULL);
-        code = choose_bucket(submit, invocation, &err) && look_at_files(submit, invocation, &err)
-                   ? run_submit(submit, invocation)
-                   : cmd_fail(&err);
-    }
+    else if (has_options && cmd_load_config(invocation, NEEDS, &submit->config))
+        code = run_configured(submit, invocation);
     release(submit);
     return code;
 }
 
 const struct command submit_command = {
     .name = "submit",
-    .usage = "TENANT FILE... [--id UUID] [--wait]",
-    .summary = "upload files of a tenant as one job",
+    .usage = "TENANT WHAT... [--manifest FILE] [--id UUID] [--wait] [--dry-run] [--trust-links]",
+    .summary = "make documents of a tenant one job: files, folders, objects, links",
     .options = {{"TENANT", "the user's id"},
-                {"FILE",
-                 "of this machine, or an https link (presigned or not) that the worker fetches"},
-                {"--id UUID",
-                 "the job's id: the same again is the same job, and goes on where it stopped"},
-                {"--wait",
-                 "until the job is final, with a bar; exit code 1 when documents failed"}},
+                {"WHAT",
+                 "a file or a folder of this machine: uploaded below users/TENANT/; "
+                 "s3://BUCKET/users/TENANT/...: what lies there already; an https link, presigned "
+                 "or not, that the worker fetches; a manifest by its ending .csv or .jsonl"},
+                {"--manifest FILE",
+                 "CSV or JSON lines with the columns title, file_path, "
+                 "file_source_type (upload, s3, url) and file_url; paths are relative "
+                 "to it"},
+                {"--id UUID", "the job's id: the same again is the same job, and goes on where it "
+                              "stopped"},
+                {"--wait", "until the job is final, with a bar; Ctrl-C leaves it running"},
+                {"--dry-run", "say what would be done, and do nothing"},
+                {"--trust-links", "do not ask for a byte of each link before anything is queued"}},
+    .note = "Everything is looked at before anything is done: what cannot be taken is told line by "
+            "line, nothing is queued, and the exit code is 6. Submitting again with the same --id "
+            "sends what is missing; with other content it is refused. With --wait the exit code is "
+            "1 when documents failed, and 5 when the wait was interrupted.",
     .may_use_dev = true,
     .run = run_command,
 };

@@ -165,6 +165,8 @@ static int exit_code_of(enum error_code code)
         return EXIT_WRONG_USAGE;
     if (code == ERR_NOT_FOUND || code == ERR_NO_TENANT)
         return EXIT_NOT_FOUND;
+    if (code == ERR_INPUT)
+        return EXIT_BAD_INPUT;
     if (code == ERR_BUG)
         return EXIT_BUG;
     return EXIT_UNREACHABLE;

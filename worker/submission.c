@@ -8,7 +8,6 @@
 #include "queue/event.h"
 #include "queue/object.h"
 #include "worker/base/memory.h"
-#include "worker/model/link.h"
 
 #define LANES 8 /* files under way at once */
 #define ATTEMPTS_MAX 5
@@ -17,7 +16,7 @@
 
 struct lane {
     struct submission *submission;
-    const struct submission_file *file; /* NULL: idle */
+    const struct source *source; /* NULL: idle */
     unsigned attempts;
     bool is_uploading;
     int fd;
@@ -50,7 +49,7 @@ static void leave(struct lane *lane)
     if (lane->fd >= 0)
         close(lane->fd);
     lane->fd = -1;
-    lane->file = NULL;
+    lane->source = NULL;
     buffer_release(&lane->event);
     submission->busy_count--;
     step_later(submission);
@@ -61,7 +60,7 @@ static void fail(struct lane *lane, const struct error *err)
     struct submission *submission = lane->submission;
     if (!submission->has_failed) {
         submission->err = *err;
-        error_wrap(&submission->err, "%s", lane->file->path);
+        error_wrap(&submission->err, "%s", lane->source->name);
     }
     submission->has_failed = true;
     leave(lane);
@@ -113,7 +112,7 @@ static void produce(struct lane *lane)
     lane->header = (struct header){TEXT("millrace-job"), text_from(lane->submission->job)};
     lane->record = (struct topic_record){
         .topic = order->topic_name,
-        .key = text_from(lane->file->key),
+        .key = text_from(lane->source->key),
         .value = buffer_text(&lane->event),
         .headers = &lane->header,
         .header_count = 1,
@@ -127,11 +126,11 @@ static bool write_event(struct lane *lane, struct error *err)
     const struct submission_order *order = &lane->submission->order;
     struct event event = {
         .kind = EVENT_PUT,
-        .bucket = lane->file->link ? LINK_BUCKET : order->bucket,
-        .key = text_from(lane->file->key),
-        .etag = text_from(lane->put.etag),
+        .bucket = lane->source->bucket,
+        .key = text_from(lane->source->key),
+        .etag = text_from(lane->source->kind == SOURCE_FILE ? lane->put.etag : lane->source->etag),
         .size_bytes = lane->bytes,
-        .has_size = !lane->file->link,
+        .has_size = lane->source->kind != SOURCE_LINK,
         .time_ms = loop_wall_ms(order->app->loop),
     };
     lane->event = buffer_new(EVENT_BYTES_MAX);
@@ -167,8 +166,8 @@ static void upload(struct lane *lane)
     lane->put = (struct object_request){
         .verb = OBJECT_PUT,
         .tenant = order->tenant,
-        .bucket = order->bucket,
-        .key = text_from(lane->file->key),
+        .bucket = lane->source->bucket,
+        .key = text_from(lane->source->key),
         .put_fd = lane->fd,
         .put_bytes = lane->bytes,
         .on_done = on_put,
@@ -178,20 +177,19 @@ static void upload(struct lane *lane)
     objects_send(order->app->objects, &lane->put);
 }
 
-static void take(struct lane *lane, const struct submission_file *file)
+static void take(struct lane *lane, const struct source *source)
 {
     struct stat status;
     struct error err;
-    lane->file = file;
+    lane->source = source;
     lane->attempts = 0;
     lane->submission->busy_count++;
-    lane->bytes = 0;
-    if (file->link) {
-        lane->put = (struct object_request){.body_fd = -1};
+    lane->bytes = source->bytes;
+    if (source->kind != SOURCE_FILE) {
         announce(lane);
         return;
     }
-    lane->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    lane->fd = open(source->name, O_RDONLY | O_CLOEXEC);
     if (lane->fd < 0 || fstat(lane->fd, &status) != 0) {
         error_set_errno(&err, ERR_USAGE, errno, "it could be read a moment ago");
         fail(lane, &err);
@@ -203,12 +201,13 @@ static void take(struct lane *lane, const struct submission_file *file)
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
-static const struct submission_file *next_file(struct submission *submission)
+static const struct source *next_source(struct submission *submission)
 {
-    while (submission->next < submission->order.file_count) {
-        const struct submission_file *file = &submission->order.files[submission->next++];
-        if (!file->is_final)
-            return file;
+    const struct sources *sources = submission->order.sources;
+    while (submission->next < sources->count) {
+        const struct source *source = &sources->items[submission->next++];
+        if (!source->is_final)
+            return source;
     }
     return NULL;
 }
@@ -220,10 +219,9 @@ static void step(struct later *later)
         return; /* asked for by a lane that ended at once */
     bool goes_on = !submission->has_failed && !submission->is_stopped;
     for (size_t i = 0; goes_on && i < LANES; i++) {
-        const struct submission_file *file =
-            submission->lanes[i].file ? NULL : next_file(submission);
-        if (file)
-            take(&submission->lanes[i], file);
+        const struct source *source = submission->lanes[i].source ? NULL : next_source(submission);
+        if (source)
+            take(&submission->lanes[i], source);
     }
     if (submission->busy_count)
         return;

@@ -1,6 +1,6 @@
 /*
  * submission.h - uploads the files of a registered job and produces their events, several at once;
- * of its links only the events.
+ *                of its links and of objects that are there already only the events.
  *
  * An event is produced when its object is in the bucket; what may pass is tried again for a while.
  * All of it may be repeated: the same object, the same item.
@@ -13,25 +13,16 @@
 #include "queue/topic.h"
 #include "worker/app.h"
 #include "worker/model/tenant.h"
-
-struct submission_file {
-    char *path; /* owned by whoever made it; of a link: what may be shown of it */
-    char *key;  /* users/<uuid>/<file name> */
-    char *link; /* NULL: a file of this machine. Nothing is uploaded: the worker fetches it */
-    uint64_t bytes;
-    bool is_final; /* its item has an outcome already: nothing is done */
-};
+#include "worker/sources.h"
 
 struct submission;
 struct submission_order {
     struct app *app;
     struct topic *topic;
     const struct tenant *tenant;
-    struct text bucket;
     struct text topic_name; /* NUL-terminated */
     struct uuid job;
-    const struct submission_file *files;
-    size_t file_count;
+    const struct sources *sources; /* those that are final are left alone */
     void *arg;
     void (*on_progress)(void *arg, size_t done_count, uint64_t done_bytes);
     /* Exactly once, never from inside submission_start(): the first failure after what was under

@@ -18,7 +18,7 @@ from services import common
 
 NOBODY = "00000000-0000-4000-8000-00000000dead"
 EMPTY = "00000000-0000-4000-8000-0000000000e0"  # a tenant without a readable file
-DONE, SOME_FAILED, USAGE, NOT_FOUND, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5
+DONE, SOME_FAILED, USAGE, NOT_FOUND, UNREACHABLE, INTERRUPTED, BAD_INPUT = 0, 1, 2, 3, 4, 5, 6
 
 
 def lines(done):
@@ -262,22 +262,23 @@ class Real(Asking, unittest.TestCase):
         self.assertEqual((True, False), (first[0]["was_new"], second[0]["was_new"]))
         self.assertEqual(0, second[0]["uploaded"])
         self.assertEqual(before, self.jobs())
-        self.assert_refused(USAGE, "other files", "submit", TENANT_A, self.good, "--id", job)
+        self.assert_refused(
+            BAD_INPUT, "other documents", "submit", TENANT_A, self.good, "--id", job
+        )
 
     def test_nothing_is_done_when_something_is_wrong(self):
         before, objects = self.jobs(), set(self.world.objects())
         twin = self.write("other/good.pdf", b"%PDF-1.4 another")
         empty = self.write("empty.pdf", b"")
         missing = str(self.folder / "missing.pdf")
-        for words, *arguments in (
-            ("No such file", TENANT_A, self.good, missing),
-            ("not a file", TENANT_A, str(self.folder)),
-            ("it is empty", TENANT_A, empty),
-            ("the same document", TENANT_A, self.good, twin),
-            ("--id takes", TENANT_A, self.good, "--id", "7"),
-            ("needs a tenant and files", TENANT_A),
+        for code, words, *arguments in (
+            (BAD_INPUT, "No such file", TENANT_A, self.good, missing),
+            (BAD_INPUT, "it is empty", TENANT_A, empty),
+            (BAD_INPUT, "the same document", TENANT_A, self.good, twin),
+            (USAGE, "--id takes", TENANT_A, self.good, "--id", "7"),
+            (USAGE, "needs a tenant and files", TENANT_A),
         ):
-            self.assert_refused(USAGE, words, "submit", *arguments)
+            self.assert_refused(code, words, "submit", *arguments)
         self.assert_refused(NOT_FOUND, NOBODY, "submit", NOBODY, self.good)
         self.assertEqual((before, objects), (self.jobs(), set(self.world.objects())))
 
