@@ -29,6 +29,21 @@ static void test_http__a_refused_connection_sent_nothing_a_broken_one_did(void *
     assert_true(call->request.was_sent);
 }
 
+/* A name that did not resolve leaves curl's handle in a state in which it refuses to be set up. */
+static void test_http__a_name_that_does_not_resolve_is_unreachable_each_time(void **state)
+{
+    (void)state;
+    open_client(1, 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct call *call = call_of(i, "/echo");
+        call->request.url = TEXT("http://no-such-host.invalid/echo");
+        run(call);
+        assert_int_equal(call->err.code, ERR_UNREACHABLE);
+        assert_false(call->request.was_sent);
+    }
+    assert_string_equal(reply_of(run(call_of(2, "/count"))), "0");
+}
+
 static void test_http__says_when_a_dead_connection_made_it_send_twice(void **state)
 {
     (void)state;
@@ -217,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_http__a_refused_connection_sent_nothing_a_broken_one_did),
+        TEST(test_http__a_name_that_does_not_resolve_is_unreachable_each_time),
         TEST(test_http__says_when_a_dead_connection_made_it_send_twice),
         TEST(test_http__the_deadline_covers_the_wait_for_a_connection),
         TEST(test_http__a_stalled_answer_ends_before_its_deadline),

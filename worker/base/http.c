@@ -65,7 +65,12 @@ static void give_back_easy(struct http *http, struct http_exchange *exchange)
 {
     curl_multi_remove_handle(http->multi, exchange->easy);
     http_easy_reset(exchange);
-    http->idle[http->idle_count++] = exchange->easy; /* running <= connections_max: there is room */
+    /* libcurl 7.88 keeps the buffer of a transfer that never connected, and then refuses options.
+     */
+    if (exchange->has_verdict)
+        curl_easy_cleanup(exchange->easy);
+    else /* running <= connections_max: there is room */
+        http->idle[http->idle_count++] = exchange->easy;
     exchange->easy = NULL;
 }
 
