@@ -88,6 +88,7 @@ struct bin *bin_halve(struct bin *bin)
         push_slot(half, bin->slots[i]);
     bin->slot_count = kept;
     half->attempt = bin->attempt;
+    half->was_parted = bin->was_parted;
     count_batch(bin);
     count_batch(half);
     return half;

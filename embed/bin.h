@@ -29,8 +29,11 @@ struct bin {
     size_t slot_count, slots_allocated;
     struct batch batch;
     uint32_t attempt;     /* calls that failed by no fault of the texts */
+    uint64_t answers;     /* the lane's, when the last of them failed */
+    bool was_parted;      /* on mere suspicion */
     bool was_refused;     /* alone, once: some servers say so of their own faults */
     struct permit permit; /* of the call under way */
+    uint64_t sent_ms;     /* likewise */
     struct timer rest;    /* until it is sent again */
     struct http_request call;
     struct buffer body;

@@ -112,7 +112,8 @@ static bool check_options(const struct embed_options *options, struct error *err
     if (options->base_url.bytes == 0 || options->model.bytes == 0)
         return error_set(err, ERR_CONFIG, "an embedding endpoint needs an address and a model");
     if (!options->requests_max || !options->inputs_max || !options->tokens_max ||
-        !options->body_bytes_max || !options->timeout_ms)
+        !options->body_bytes_max || !options->timeout_ms || !options->backoff_ms ||
+        !options->probe_ms)
         return error_set(err, ERR_CONFIG, "limits of the embedding endpoint must not be 0");
     return true;
 }
@@ -264,6 +265,11 @@ void embed_close(struct embed *embed, void (*on_closed)(void *arg), void *arg)
     else
         embed->is_lane_closed = true;
     tell_soon(embed);
+}
+
+bool embed_is_parked(const struct embed *embed, struct error *ret_why)
+{
+    return embed->lane && lane_is_parked(embed->lane, ret_why);
 }
 
 uint32_t embed_dimension_count(const struct embed *embed)

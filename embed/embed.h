@@ -3,7 +3,8 @@
  * Flow:   requests wait in order, taking turns; a bin is packed over requests (inputs, tokens,
  *         bytes) and sent at once while a permit is idle, else when an answer comes. Queries go
  *         first. 429 and billing are flow control inside the lane; a refused bin is halved until
- *         only the guilty chunk's request fails; what may pass is repeated here and nowhere else.
+ *         only the guilty chunk's request fails; what may pass is repeated here and nowhere else,
+ *         and halved as well when it fails while other calls succeed.
  *         A vector that is not finite, of the wrong width or zero is never handed out.
  * Owns:   its connections. Borrows every request until on_done.
  * Thread: the loop thread.
@@ -16,6 +17,7 @@
 #include "worker/model/chunk.h"
 #include "worker/model/tenant.h"
 
+struct budget;
 struct embed;
 
 #define EMBED_DIMENSIONS_MAX 65536
@@ -38,6 +40,12 @@ struct embed_options {
     uint64_t tokens_max;     /* per call: 270,000, by max(count, bytes/4) */
     uint64_t body_bytes_max; /* per call: 5 MB of answer is the usual reason */
     uint64_t timeout_ms;     /* of one call */
+    /* Ours of the endpoint's rates, where it has no say or several workers share them; 0: what it
+     * tells in x-ratelimit-*. */
+    uint64_t requests_per_minute_max, tokens_per_minute_max;
+    uint64_t backoff_ms;   /* of the first repetition: by chance up to that; doubles, up to 30 s */
+    uint64_t probe_ms;     /* of a parked lane: how often it is asked whether it goes again */
+    struct budget *budget; /* of repeated calls; borrowed; NULL: no bounds */
 };
 
 struct embed_request {
@@ -70,6 +78,9 @@ void embed_submit(struct embed *embed, struct embed_request *request);
 void embed_cancel(struct embed *embed, struct embed_request *request);
 /* NULL is allowed. Requests under way get ERR_SHUTDOWN before on_closed. */
 void embed_close(struct embed *embed, void (*on_closed)(void *arg), void *arg);
+/* Whether nothing but a probe is sent, until an operator has settled an account or corrected a key,
+ * and what for. */
+bool embed_is_parked(const struct embed *embed, struct error *ret_why);
 uint32_t embed_dimension_count(const struct embed *embed);
 
 /* The local embedder's function, for tests and benchmarks: signed feature hashing of words and

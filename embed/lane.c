@@ -7,8 +7,9 @@
 
 #define START_REQUESTS 4
 #define CONNECT_TIMEOUT_MS 5000
-#define TURN_TOKENS 16384 /* what such a turn costs about; the rest is settled after it */
-#define TURN_CHUNKS 16    /* a request's share of a bin before others have their turn */
+#define TURN_TOKENS 16384   /* what such a turn costs about; the rest is settled after it */
+#define TURN_CHUNKS 16      /* a request's share of a bin before others have their turn */
+#define RAMP_TOKENS 1000000 /* a minute; more is approached in steps, as OpenAI asks */
 #define REPLY_SPARE_BYTES ((size_t)256 * 1024)
 
 static void pump(struct later *later);
@@ -53,9 +54,10 @@ static void send(struct lane *lane, struct bin *bin)
         .on_done = lane_on_answer,
     };
     bin->permit = limiter_take(&lane->limiter);
+    bin->sent_ms = loop_now_ms(lane->loop);
     lane->tokens_away += bin->batch.tokens;
-    bucket_take(&lane->request_rate, 1, loop_now_ms(lane->loop));
-    bucket_take(&lane->token_rate, bin->batch.tokens, loop_now_ms(lane->loop));
+    bucket_take(&lane->request_rate, 1, bin->sent_ms);
+    bucket_take(&lane->token_rate, bin->batch.tokens, bin->sent_ms);
     list_push_back(&lane->away, &bin->node);
     http_send(lane->http, &bin->call);
 }
@@ -128,6 +130,11 @@ static uint64_t wait_ms(struct lane *lane, const struct bin *bin)
     return requests_ms > tokens_ms ? requests_ms : tokens_ms;
 }
 
+static bool has_room(const struct lane *lane)
+{
+    return limiter_has_room(&lane->limiter) && !(lane->is_parked && lane->limiter.in_flight > 0);
+}
+
 static void pump(struct later *later)
 {
     struct lane *lane = container_of(later, struct lane, pumping);
@@ -136,7 +143,7 @@ static void pump(struct later *later)
         return;
     if (now_ms < lane->not_before_ms)
         wake_in(lane, lane->not_before_ms - now_ms);
-    while (now_ms >= lane->not_before_ms && limiter_has_room(&lane->limiter)) {
+    while (now_ms >= lane->not_before_ms && has_room(lane)) {
         struct bin *bin = next_bin(lane);
         if (!bin)
             break;
@@ -201,8 +208,9 @@ struct lane *lane_open(struct loop *loop, const struct embed_options *options, s
                                          .body_bytes_max = options->body_bytes_max,
                                          .dimension_count = options->dimension_count,
                                          .is_base64 = true};
-    lane->limiter = limiter_new(START_REQUESTS, options->requests_max);
-    lane->budget = retry_budget_new(500);
+    lane->limiter = limiter_new_starting(START_REQUESTS, options->requests_max);
+    lane->request_rate = bucket_new(options->requests_per_minute_max, 0, loop_now_ms(loop));
+    lane->token_rate = bucket_new(options->tokens_per_minute_max, RAMP_TOKENS, loop_now_ms(loop));
     lane->documents = fair_new(TURN_TOKENS, UINT32_MAX);
     struct list *const lists[] = {&lane->queries, &lane->again, &lane->resting, &lane->away};
     for (size_t i = 0; i < COUNT_OF(lists); i++)
@@ -229,6 +237,13 @@ void lane_forget(struct lane *lane, struct ticket *ticket)
     for (size_t i = 0; i < COUNT_OF(states); i++)
         LIST_FOR_EACH(states[i], node)
     bin_forget(container_of(node, struct bin, node), ticket);
+}
+
+bool lane_is_parked(const struct lane *lane, struct error *ret_why)
+{
+    if (lane->is_parked)
+        *ret_why = lane->parked_for;
+    return lane->is_parked;
 }
 
 size_t lane_waiting_count(const struct lane *lane)

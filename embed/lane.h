@@ -37,6 +37,7 @@ struct lane *lane_open(struct loop *loop, const struct embed_options *options,
                        struct error *err) MUST_CHECK;
 void lane_add(struct lane *lane, struct ticket *ticket);
 void lane_forget(struct lane *lane, struct ticket *ticket); /* it ends: no chunk of it is sent */
+bool lane_is_parked(const struct lane *lane, struct error *ret_why);
 size_t lane_waiting_count(const struct lane *lane);
 /* All tickets must have been forgotten. */
 void lane_close(struct lane *lane, void (*on_closed)(void *arg), void *arg);

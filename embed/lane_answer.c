@@ -3,10 +3,10 @@
 #include "embed/openai.h"
 
 #define ATTEMPTS_MAX 6
-#define BACKOFF_BASE_MS 500
+#define ATTEMPTS_ALONE 3    /* then a call is parted to see whether it is its texts */
+#define ATTEMPTS_TOGETHER 2 /* then those who share a call are parted, if it seems to be theirs */
 #define BACKOFF_MAX_MS 30000
 #define RETRY_AFTER_MAX_MS 120000 /* longer wishes are asked about again after that */
-#define BILLING_PAUSE_MS 60000
 #define CONFIG_PAUSE_MS 5000
 
 /* ---- what becomes of a bin ------------------------------------------------------------------- */
@@ -50,7 +50,48 @@ static void give_up(struct bin *bin, const struct error *err)
 
 static uint64_t jittered_backoff(struct lane *lane, uint32_t attempt)
 {
-    return backoff_ms(attempt, BACKOFF_BASE_MS, BACKOFF_MAX_MS, rng_unit(loop_rng(lane->loop)));
+    return backoff_ms(attempt, lane->options.backoff_ms, BACKOFF_MAX_MS,
+                      rng_unit(loop_rng(lane->loop)));
+}
+
+/* Each tenant pays for a repetition of what it shares; who cannot goes without. */
+static void collect(struct bin *bin, const struct error *err)
+{
+    struct budget *budget = bin->lane->options.budget;
+    const struct uuid *paid = NULL;
+    for (size_t i = 0; i < bin->slot_count; i++) {
+        struct ticket *ticket = bin->slots[i].ticket;
+        if (!ticket || (paid && uuid_equal(*paid, ticket->request->tenant->id)))
+            continue;
+        paid = &ticket->request->tenant->id;
+        if (budget_pay_tenant(budget, *paid, loop_now_ms(bin->lane->loop)))
+            continue;
+        bin_forget(bin, ticket);
+        embed_ticket_done(ticket, err);
+    }
+    bin_drop_empty(bin);
+}
+
+/* It fails again and again while others do not, or what comes is no answer to what was asked: one
+ * of the texts may be why, and is found by halving. A wrong width is the model's. */
+static bool is_suspect(const struct bin *bin, const struct error *err)
+{
+    bool is_odd_one = bin->answers != bin->lane->answers;
+    bool is_no_answer = err->code == ERR_EMBED_VECTOR && bin->reply.wrong_width == 0;
+    return bin->attempt >= ATTEMPTS_TOGETHER && (is_odd_one || is_no_answer);
+}
+
+/* The second half of the bin; NULL: it stays as it is. */
+static struct bin *part(struct bin *bin, const struct error *err)
+{
+    bool is_proven = is_suspect(bin, err);
+    /* Where nothing else is under way the two halves can tell; once, since it may be an outage. */
+    if (bin->slot_count < 2 || !(is_proven || (!bin->was_parted && bin->attempt == ATTEMPTS_ALONE)))
+        return NULL;
+    bin->was_parted = true;
+    if (is_proven)
+        bin->attempt = 1;
+    return bin_halve(bin);
 }
 
 /* A fault that may pass: the one place where calls are repeated. */
@@ -58,12 +99,25 @@ static void retry(struct bin *bin, const struct error *err)
 {
     struct lane *lane = bin->lane;
     bin_note(bin, err);
-    if (++bin->attempt >= ATTEMPTS_MAX || !retry_budget_take(&lane->budget)) {
+    if (++bin->attempt >= ATTEMPTS_MAX) {
+        give_up(bin, err);
+        return;
+    }
+    collect(bin, err);
+    if (bin->slot_count == 0 || !budget_pay(lane->options.budget, loop_now_ms(lane->loop))) {
         give_up(bin, err);
         return;
     }
     uint64_t delay_ms = jittered_backoff(lane, bin->attempt - 1);
-    rest(bin, err->retry_after_ms > delay_ms ? err->retry_after_ms : delay_ms);
+    if (delay_ms < err->retry_after_ms)
+        delay_ms = err->retry_after_ms;
+    struct bin *half = part(bin, err);
+    bin->answers = lane->answers;
+    rest(bin, delay_ms);
+    if (half) { /* after the other: what becomes of that one tells about this one */
+        half->answers = lane->answers;
+        rest(half, delay_ms);
+    }
 }
 
 /* The whole lane waits; a fifth more at random, so that not everybody comes back at once. */
@@ -87,9 +141,25 @@ static void wait_and_send_again(struct bin *bin, const struct error *err)
     send_again(bin);
 }
 
+static void slow_down(struct bin *bin, const struct error *err)
+{
+    struct lane *lane = bin->lane;
+    bucket_slow_down(&lane->request_rate, loop_now_ms(lane->loop));
+    bucket_slow_down(&lane->token_rate, loop_now_ms(lane->loop));
+    wait_and_send_again(bin, err);
+}
+
+static void park_lane(struct lane *lane, const struct error *err, uint64_t pause_ms)
+{
+    lane->is_parked = true;
+    metric_set(METRIC_LANE_PARKED, LANE_EMBED, 1);
+    lane->parked_for = *err;
+    pause_lane(lane, pause_ms);
+}
+
 static void park(struct bin *bin, const struct error *err)
 {
-    pause_lane(bin->lane, BILLING_PAUSE_MS);
+    park_lane(bin->lane, err, bin->lane->options.probe_ms);
     bin_note(bin, err);
     send_again(bin);
 }
@@ -97,9 +167,11 @@ static void park(struct bin *bin, const struct error *err)
 static void misconfigured(struct bin *bin, const struct error *err)
 {
     struct lane *lane = bin->lane;
-    pause_lane(lane,
-               (uint64_t)CONFIG_PAUSE_MS << (lane->misconfigured < 4 ? lane->misconfigured : 4));
-    lane->misconfigured++;
+    uint64_t pause_ms = (uint64_t)CONFIG_PAUSE_MS << lane->misconfigured;
+    uint64_t longest_ms = lane->options.probe_ms;
+    park_lane(lane, err, pause_ms < longest_ms ? pause_ms : longest_ms);
+    if (lane->misconfigured < 4)
+        lane->misconfigured++;
     give_up(bin, err);
 }
 
@@ -170,6 +242,28 @@ static void learn_rates(struct lane *lane, const struct bin *bin)
                      now_ms);
 }
 
+static void refill(const struct bin *bin)
+{
+    const struct ticket *last = NULL;
+    for (size_t i = 0; i < bin->slot_count; i++) {
+        const struct ticket *ticket = bin->slots[i].ticket;
+        if (ticket && ticket != last)
+            budget_refill(bin->lane->options.budget, ticket->request->tenant->id);
+        last = ticket ? ticket : last;
+    }
+}
+
+static void go_on(struct lane *lane)
+{
+    lane->pushed_back = lane->misconfigured = 0;
+    lane->answers++;
+    if (!lane->is_parked)
+        return;
+    lane->is_parked = false;
+    metric_set(METRIC_LANE_PARKED, LANE_EMBED, 0);
+    lane_pump_soon(lane);
+}
+
 static void on_decoded(struct work *work)
 {
     struct bin *bin = container_of(work, struct bin, work);
@@ -181,6 +275,8 @@ static void on_decoded(struct work *work)
         return;
     }
     metric_add(METRIC_TOKENS, 0, bin->reply.tokens);
+    if (bin->reply.tokens)
+        bucket_settle(&lane->token_rate, bin->batch.tokens, bin->reply.tokens);
     size_t wrong = bin->reply.wrong_width, width = lane->options.dimension_count;
     if (!bin->is_read && lane->limits.is_base64 && (wrong * 4 == width || wrong == width * 2)) {
         without_base64(bin, &bin->err); /* somebody on the way mistakes what base64 holds */
@@ -190,8 +286,8 @@ static void on_decoded(struct work *work)
         retry(bin, &bin->err);
         return;
     }
-    lane->pushed_back = lane->misconfigured = 0;
-    retry_budget_refill(&lane->budget);
+    go_on(lane);
+    refill(bin);
     bin_deliver(bin);
     if (bin->slot_count == 0) {
         drop(bin);
@@ -209,12 +305,15 @@ static void judge(struct bin *bin)
     err.retry_after_ms = http_retry_after_ms(&bin->call, loop_wall_ms(lane->loop));
     error_wrap(&err, "embeddings");
     http_request_release(&bin->call);
-    if (verdict == VERDICT_WAIT || verdict == VERDICT_RETRY)
+    if (verdict == VERDICT_SLOW)
+        limiter_halve(&lane->limiter, bin->permit);
+    else if (verdict == VERDICT_WAIT || verdict == VERDICT_RETRY)
         limiter_push_back(&lane->limiter, bin->permit);
     else
         limiter_give_back(&lane->limiter);
     static void (*const CONSEQUENCES[])(struct bin *bin, const struct error *err) = {
         [VERDICT_WAIT] = wait_and_send_again,
+        [VERDICT_SLOW] = slow_down,
         [VERDICT_BILLING] = park,
         [VERDICT_RETRY] = retry,
         [VERDICT_TOO_MUCH] = too_much,
@@ -229,6 +328,8 @@ static void on_unanswered(struct bin *bin, const struct error *err)
 {
     struct lane *lane = bin->lane;
     struct error said = *err;
+    if (err->code == ERR_TOO_LARGE) /* that is the answer, not a file */
+        error_set(&said, ERR_PROTOCOL, "%s", err->message);
     error_wrap(&said, "embeddings");
     http_request_release(&bin->call);
     if (err->code == ERR_TIMEOUT)
@@ -238,6 +339,15 @@ static void on_unanswered(struct bin *bin, const struct error *err)
     retry(bin, &said);
 }
 
+/* Milliseconds for a thousand tokens; a small call, which is all overhead, counts as that much. */
+static double latency_of(const struct bin *bin)
+{
+    const double unit_tokens = 1000;
+    double tokens = (double)bin->batch.tokens;
+    double took_ms = (double)(loop_now_ms(bin->lane->loop) - bin->sent_ms);
+    return tokens > unit_tokens ? took_ms * unit_tokens / tokens : took_ms;
+}
+
 void lane_on_answer(struct http_request *call, const struct error *err)
 {
     struct bin *bin = container_of(call, struct bin, call);
@@ -245,7 +355,7 @@ void lane_on_answer(struct http_request *call, const struct error *err)
     buffer_release(&bin->body);
     lane->tokens_away -= bin->batch.tokens;
     if (!lane->is_closing && !err && call->status == 200) {
-        limiter_succeed(&lane->limiter);
+        limiter_succeed_after(&lane->limiter, latency_of(bin));
         learn_rates(lane, bin);
         bin_prepare_rows(bin, lane->options.dimension_count);
         bin->work = (struct work){.run = bin_decode, .on_done = on_decoded};

@@ -8,6 +8,7 @@
 #define EMBED_LANE_PRIVATE_H
 
 #include "embed/bin.h"
+#include "worker/base/budget.h"
 
 struct lane {
     struct loop *loop;
@@ -23,11 +24,13 @@ struct lane {
     struct list resting, away; /* bins waiting for their timer; under way or being decoded */
     struct limiter limiter;
     struct bucket request_rate, token_rate;
-    struct retry_budget budget;
     uint64_t tokens_away;   /* of bins under way */
     uint64_t not_before_ms; /* nothing is sent earlier */
     uint32_t pushed_back;   /* times in a row */
     uint32_t misconfigured; /* likewise */
+    uint64_t answers;       /* good ones */
+    bool is_parked;         /* one call at a time finds out whether it goes again */
+    struct error parked_for;
     struct later pumping;
     struct timer wake;
     void (*on_closed)(void *arg);

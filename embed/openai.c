@@ -43,10 +43,10 @@ static enum verdict find_verdict(unsigned status, const struct codec_refusal *re
 enum verdict openai_judge(unsigned status, struct text reply, struct error *err)
 {
     static const enum error_code CODES[] = {
-        [VERDICT_WAIT] = ERR_THROTTLED,        [VERDICT_BILLING] = ERR_BILLING,
-        [VERDICT_RETRY] = ERR_UNAVAILABLE,     [VERDICT_TOO_MUCH] = ERR_EMBED_REFUSED,
-        [VERDICT_FLOATS] = ERR_EMBED_CONFIG,   [VERDICT_CONFIG] = ERR_EMBED_CONFIG,
-        [VERDICT_REFUSED] = ERR_EMBED_REFUSED,
+        [VERDICT_WAIT] = ERR_THROTTLED,         [VERDICT_SLOW] = ERR_THROTTLED,
+        [VERDICT_BILLING] = ERR_BILLING,        [VERDICT_RETRY] = ERR_UNAVAILABLE,
+        [VERDICT_TOO_MUCH] = ERR_EMBED_REFUSED, [VERDICT_FLOATS] = ERR_EMBED_CONFIG,
+        [VERDICT_CONFIG] = ERR_EMBED_CONFIG,    [VERDICT_REFUSED] = ERR_EMBED_REFUSED,
     };
     struct codec_refusal refusal;
     codec_read_refusal(reply, &refusal);

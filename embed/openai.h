@@ -11,6 +11,7 @@
 
 enum verdict {
     VERDICT_WAIT,     /* slow down and send it again: ERR_THROTTLED */
+    VERDICT_SLOW,     /* likewise, and we grew too fast */
     VERDICT_BILLING,  /* park the lane: ERR_BILLING */
     VERDICT_RETRY,    /* its fault, perhaps not for long: ERR_UNAVAILABLE */
     VERDICT_TOO_MUCH, /* halve it, and send less from now on: ERR_EMBED_REFUSED */

@@ -95,6 +95,7 @@ static void *pinecone_open(struct loop *loop, const struct vectors_options *opti
     uint32_t start =
         options->requests_max < REQUESTS_START ? options->requests_max : REQUESTS_START;
     pinecone->limiter = limiter_new(start, options->requests_max);
+    pinecone->budget = options->budget;
     pinecone->timeout_ms = options->timeout_ms < PINECONE_TIMEOUT_MS_MAX ? options->timeout_ms
                                                                          : PINECONE_TIMEOUT_MS_MAX;
     list_init(&pinecone->operations);

@@ -1,6 +1,7 @@
 #include "store/pinecone_calls.h"
 
 #include "store/pinecone_codec.h"
+#include "worker/base/budget.h"
 #include "worker/base/memory.h"
 
 enum {
@@ -269,12 +270,21 @@ static void on_retry(struct timer *timer)
     pump(pinecone);
 }
 
+/* Probes are nobody's. */
+static bool is_paid(const struct operation *operation)
+{
+    const struct vectors_request *request = operation->request;
+    struct pinecone *pinecone = operation->pinecone;
+    return !request || !request->tenant ||
+           budget_pay_both(pinecone->budget, request->tenant->id, loop_now_ms(pinecone->loop));
+}
+
 /* No clear answer came. All our calls may be repeated: same ids, same values. */
 static void retry_or_fail(struct call *call, const struct error *err)
 {
     struct operation *operation = call->operation;
     struct loop *loop = operation->pinecone->loop;
-    if (operation->has_failed || call->attempts >= ATTEMPTS_MAX) {
+    if (operation->has_failed || call->attempts >= ATTEMPTS_MAX || !is_paid(operation)) {
         fail(operation, err);
         return;
     }
@@ -356,6 +366,8 @@ static void on_answer(struct call *call)
     bool is_nothing =
         operation->kind != VECTORS_UPSERT && pinecone_is_namespace_missing(status, reply);
     if (is_nothing || (is_success && read_reply(call, &err))) {
+        if (operation->request && operation->request->tenant)
+            budget_refill(operation->pinecone->budget, operation->request->tenant->id);
         call_free(call);
         return;
     }

@@ -29,6 +29,7 @@ struct pinecone {
     uint32_t dimension_count;
     struct limiter limiter;
     uint64_t timeout_ms;
+    struct budget *budget;
     struct list operations; /* all that are not answered */
     struct list ready;      /* those with a call to send, in turn */
     struct later sending;   /* of the next call */

@@ -24,6 +24,7 @@ enum vectors_capability {
                                   delete are nobody's business, litter is not needed */
 };
 
+struct budget;
 struct vectors_options {
     enum vectors_engine engine;
     uint32_t dimension_count;
@@ -34,6 +35,7 @@ struct vectors_options {
     struct text api_version; /* X-Pinecone-Api-Version */
     uint32_t requests_max;   /* at once */
     uint64_t timeout_ms;     /* of one request: at most 30 s (protocol, point 4) */
+    struct budget *budget;   /* of repeated requests; borrowed; NULL: no bounds */
     struct pg *pg;           /* VECTORS_POSTGRES: borrowed */
     bool has_user_schemas;
 };

@@ -7,12 +7,15 @@
 #include "store/ledger.h"
 #include "store/schema.h"
 #include "store/vectors.h"
+#include "worker/base/budget.h"
 #include "worker/base/log.h"
 #include "worker/chunking.h"
 
 #define EMBED_INPUTS_MAX 256    /* research/embed_store.md 9.3: a retry never throws away much */
 #define EMBED_TOKENS_MAX 270000 /* of OpenAI's 300,000 */
 #define EMBED_BODY_BYTES_MAX ((uint64_t)5 * 1024 * 1024)
+#define EMBED_BACKOFF_MS 500
+#define EMBED_PROBE_MS 60000
 #define CALL_TIMEOUT_MS 60000
 #define STORE_TIMEOUT_MS 30000 /* protocol point 4 */
 
@@ -116,6 +119,11 @@ static bool open_embed(struct app *app, struct error *err)
         .tokens_max = EMBED_TOKENS_MAX,
         .body_bytes_max = EMBED_BODY_BYTES_MAX,
         .timeout_ms = CALL_TIMEOUT_MS,
+        .requests_per_minute_max = config->embed_requests_per_minute,
+        .tokens_per_minute_max = config->embed_tokens_per_minute,
+        .backoff_ms = EMBED_BACKOFF_MS,
+        .probe_ms = EMBED_PROBE_MS,
+        .budget = app->budget,
     };
     app->embed = embed_open(app->loop, &options, err);
     return app->embed != NULL;
@@ -134,6 +142,7 @@ static bool open_vectors(struct app *app, struct error *err)
         .api_version = config->pinecone_api_version,
         .requests_max = config->store_requests,
         .timeout_ms = STORE_TIMEOUT_MS,
+        .budget = app->budget,
         .pg = app->pg,
         .has_user_schemas = config->db_use_user_schemas,
     };
@@ -176,6 +185,7 @@ bool app_open(struct app *app, const struct config *config, unsigned needs, stru
         return false;
     name_pipeline(app);
     app->loop = loop_new(err);
+    app->budget = budget_new();
     if (app->loop && open_all(app, needs, err))
         return true;
     app_close(app);
@@ -220,10 +230,11 @@ static void close_services(struct app *app)
 
 void app_close(struct app *app)
 {
-    if (!app->loop)
-        return;
-    close_services(app);
-    loop_free(app->loop);
+    if (app->loop) {
+        close_services(app);
+        loop_free(app->loop);
+    }
+    budget_free(app->budget);
     *app = (struct app){0};
 }
 

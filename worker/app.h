@@ -13,6 +13,7 @@
 
 #define APP_NEEDS_EXTRACT (1u << 16) /* beside enum config_need */
 
+struct budget;
 struct pg;
 struct objects;
 struct extract;
@@ -25,6 +26,7 @@ struct schema_options;
 struct app {
     struct loop *loop;
     const struct config *config; /* borrowed */
+    struct budget *budget;       /* of repeated calls and tries, of all services together */
     struct pg *pg;
     struct objects *objects;
     struct extract *extract;

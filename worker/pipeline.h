@@ -17,6 +17,7 @@
 #define CLAIMS_MAX 2048 /* claims under way at once, when nearly all of them answer "done" */
 #define SLAB_CHUNKS_MAX 64
 
+struct budget;
 struct queue;
 struct topic;
 struct objects;
@@ -48,6 +49,7 @@ struct pipeline {
     struct embed *embed;
     struct vectors *vectors;
     struct ledger *ledger;
+    struct budget *budget; /* of documents tried again; NULL: no bounds */
     struct pipeline_limits limits;
     struct chunker_options chunking;
     struct extract_limits extraction;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "embed/embed.h"
 #include "queue/topic.h"
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
@@ -22,6 +23,7 @@ struct running {
     struct running_events events;
     struct timer figures;
     bool is_stopping, is_complete;
+    uint64_t embedding_parked_ms; /* since when, and the log has said so; 0: it goes */
     bool is_queue_closed, is_mirror_closed;
 };
 
@@ -44,6 +46,7 @@ static struct pipeline pipeline_of(struct app *app)
         .embed = app->embed,
         .vectors = app->vectors,
         .ledger = app->ledger,
+        .budget = app->budget,
         .limits =
             {
                 .tasks_max = config->tasks,
@@ -96,6 +99,22 @@ static double open_fds(void)
     return count - 3; /* ".", ".." and the folder itself */
 }
 
+/* A lane that waits for the operator is said once, and once that it goes again. */
+static void watch_embedding(struct running *running)
+{
+    struct error why;
+    uint64_t now_ms = loop_now_ms(running->app->loop), since_ms = running->embedding_parked_ms;
+    bool is_parked = embed_is_parked(running->app->embed, &why);
+    if (is_parked == (since_ms > 0))
+        return;
+    running->embedding_parked_ms = is_parked ? now_ms : 0;
+    if (is_parked)
+        LOG_ERROR("embedding_parked", FIELD_ERROR(&why),
+                  FIELD_STR("remedy", error_remedy(why.code)));
+    else
+        LOG_INFO("embedding_resumed", FIELD_U64("parked_ms", now_ms - since_ms));
+}
+
 static void on_figures(struct timer *timer)
 {
     struct running *running = container_of(timer, struct running, figures);
@@ -103,6 +122,7 @@ static void on_figures(struct timer *timer)
     metric_set(METRIC_LOOP_LAG_SECONDS, 0, (double)loop_take_lag_ms(loop) / 1000);
     metric_set(METRIC_RESIDENT_BYTES, 0, resident_bytes());
     metric_set(METRIC_OPEN_FDS, 0, open_fds());
+    watch_embedding(running);
     timer_start(loop, timer, FIGURES_MS, on_figures);
 }
 

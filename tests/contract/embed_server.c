@@ -13,13 +13,13 @@
 #include "worker/base/json.h"
 
 #define REQUEST_BYTES_MAX ((size_t)8 << 20)
+#define HUGE_BYTES ((size_t)4 << 20)
 #define DEEDS_MAX 16
 
 struct embed_server {
     pthread_t thread;
     pthread_mutex_t mutex;
-    pthread_cond_t stopping;
-    int listener;
+    int listener, client; /* client -1: none */
     uint16_t port;
     bool is_stopping;
     enum deed deeds[DEEDS_MAX];
@@ -37,39 +37,86 @@ void embed_server_vector(struct text text, float ret_vector[SERVER_WIDTH])
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
+static void write_numbers(struct buffer *out, const float *vector, size_t width, enum deed deed)
+{
+    buffer_append_char(out, '[');
+    for (size_t i = 0; i < width; i++)
+        buffer_format(out, "%s%.9g", i ? "," : "", (double)vector[i]);
+    if (deed == DEED_NULL)
+        buffer_append_text(out, TEXT(",null"));
+    else if (deed == DEED_INFINITE)
+        buffer_append_text(out, TEXT(",1e999"));
+    else if (deed == DEED_WIDE)
+        buffer_append_text(out, TEXT(",1,1"));
+    buffer_append_char(out, ']');
+}
+
+/* One value less than asked for, where another kind of value follows. */
+static size_t width_of(enum deed deed, bool is_base64)
+{
+    if (deed == DEED_QUARTER && is_base64)
+        return SERVER_WIDTH / 4;
+    if (deed == DEED_EMPTY)
+        return 0;
+    bool is_replaced = deed == DEED_NULL || deed == DEED_INFINITE || deed == DEED_WIDE;
+    return is_replaced ? SERVER_WIDTH - 1 : SERVER_WIDTH;
+}
+
 static void write_vector(struct buffer *out, struct text text, enum deed deed, bool is_base64)
 {
     float vector[SERVER_WIDTH];
-    size_t width = deed == DEED_QUARTER && is_base64 ? SERVER_WIDTH / 4 : SERVER_WIDTH;
+    size_t width = width_of(deed, is_base64);
     embed_server_vector(text, vector);
     if (deed == DEED_NAN)
         vector[1] = (float)strtod("nan", NULL);
-    if (is_base64 && deed != DEED_FLOATS && deed != DEED_QUARTER) {
+    if (deed == DEED_ZERO)
+        memset(vector, 0, sizeof(vector));
+    if (is_base64 && width == SERVER_WIDTH && deed != DEED_FLOATS && deed != DEED_QUARTER) {
         char base64[64];
         base64_encode((struct text){(const char *)vector, sizeof(vector)}, base64);
         buffer_format(out, "\"%.*s\"", (int)base64_encoded_bytes(sizeof(vector)), base64);
         return;
     }
-    for (size_t i = 0; i < width; i++)
-        buffer_format(out, "%s%.9g", i ? "," : "[", (double)vector[i]);
-    buffer_append_char(out, ']');
+    write_numbers(out, vector, width, deed);
+}
+
+static bool is_of_the_first_alone(enum deed deed)
+{
+    return deed == DEED_NAN || deed == DEED_NULL || deed == DEED_INFINITE || deed == DEED_ZERO ||
+           deed == DEED_EMPTY;
+}
+
+static bool has_word(const struct json *input, struct text word)
+{
+    size_t at;
+    for (size_t i = 0; i < json_count(input); i++)
+        if (text_find(json_text(json_at(input, i)), word, &at))
+            return true;
+    return false;
 }
 
 static void write_embeddings(struct buffer *out, const struct json *input, enum deed deed,
                              bool is_base64)
 {
-    size_t count = json_count(input) - (deed == DEED_SHORT);
+    size_t count = json_count(input), at, tokens = count * 10;
+    count -= deed == DEED_SHORT;
+    size_t last = count - 1;
+    count += deed == DEED_TWICE;
     buffer_append_text(out, TEXT("{\"object\":\"list\",\"data\":["));
-    for (size_t i = 0; i < count; i++) {
-        size_t index = deed == DEED_SHUFFLE ? count - 1 - i : i;
-        buffer_format(out, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i ? "," : "",
-                      index);
-        enum deed row_deed = deed == DEED_NAN && index ? DEED_ANSWER : deed;
-        write_vector(out, json_text(json_at(input, index)), row_deed, is_base64);
+    for (size_t i = 0, written = 0; i < count; i++) {
+        size_t index = deed == DEED_SHUFFLE ? last - i : i > last ? 0 : i;
+        size_t told = deed == DEED_OUTSIDE && index == last ? count : index;
+        struct text text = json_text(json_at(input, index));
+        if (text_find(text, TEXT("FORGET"), &at))
+            continue;
+        buffer_format(out, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":",
+                      written++ ? "," : "", told);
+        write_vector(out, text, is_of_the_first_alone(deed) && index ? DEED_ANSWER : deed,
+                     is_base64);
         buffer_append_char(out, '}');
     }
     buffer_format(out, "],\"model\":\"m\",\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}}",
-                  count * 10, count * 10);
+                  tokens, tokens);
 }
 
 static unsigned write_error(struct buffer *out, unsigned status, const char *type, const char *code)
@@ -81,17 +128,25 @@ static unsigned write_error(struct buffer *out, unsigned status, const char *typ
     return status;
 }
 
-/* Returns the status; 0: hang up. */
-static unsigned write_reply(struct buffer *out, enum deed deed, const struct json *request)
+static unsigned write_page(struct buffer *out, unsigned status)
 {
-    const struct json *input = json_member(request, "input");
-    bool is_base64 = text_equal(json_member_text(request, "encoding_format"), TEXT("base64"));
-    size_t at;
-    for (size_t i = 0; i < json_count(input); i++)
-        if (text_find(json_text(json_at(input, i)), TEXT("POISON"), &at))
-            return write_error(out, 400, "invalid_request_error", "");
+    buffer_append_text(out, TEXT("<html><body>welcome</body></html>"));
+    return status;
+}
+
+static unsigned write_filler(struct buffer *out, char c, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        buffer_append_char(out, c);
+    return 200;
+}
+
+/* 0: not a refusal. */
+static unsigned write_refusal(struct buffer *out, enum deed deed)
+{
     switch (deed) {
     case DEED_RATE_LIMIT:
+    case DEED_RATE_LIMIT_BARE:
         return write_error(out, 429, "tokens", "rate_limit_exceeded");
     case DEED_BILLING:
         return write_error(out, 429, "insufficient_quota", "credit_balance_exhausted");
@@ -99,25 +154,37 @@ static unsigned write_reply(struct buffer *out, enum deed deed, const struct jso
         return write_error(out, 401, "", "invalid_api_key");
     case DEED_SERVER_ERROR:
         return write_error(out, 500, "server_error", "");
-    case DEED_DROP:
-    case DEED_HANG:
-        return 0;
+    case DEED_REQUEST_TIMEOUT:
+        return write_error(out, 408, "", "");
+    case DEED_UNAVAILABLE:
+        return write_error(out, 503, "server_error", "");
+    case DEED_BAD_GATEWAY:
+        return write_page(out, 502);
     case DEED_GARBAGE:
-        buffer_append_text(out, TEXT("<html><body>welcome</body></html>"));
-        return 200;
-    case DEED_TOO_MANY:
-        if (json_count(input) > 2)
-            return write_error(out, 400, "max_tokens_per_request", "max_tokens_per_request");
-        break;
-    case DEED_ANSWER:
-    case DEED_FLOATS:
-    case DEED_SHUFFLE:
-    case DEED_SHORT:
-    case DEED_NAN:
-    case DEED_QUARTER:
-    case DEED_TRUNCATE:
-        break;
+        return write_page(out, 200);
+    case DEED_DEEP:
+        return write_filler(out, '[', 100000);
+    case DEED_HUGE:
+        return write_filler(out, ' ', HUGE_BYTES);
+    default:
+        return 0;
     }
+}
+
+/* Returns the status; 0: no answer. */
+static unsigned write_reply(struct buffer *out, enum deed deed, const struct json *request)
+{
+    const struct json *input = json_member(request, "input");
+    bool is_base64 = text_equal(json_member_text(request, "encoding_format"), TEXT("base64"));
+    unsigned status = write_refusal(out, deed);
+    if (status || deed == DEED_DROP || deed == DEED_HANG)
+        return status;
+    if (has_word(input, TEXT("POISON")))
+        return write_error(out, 400, "invalid_request_error", "");
+    if (has_word(input, TEXT("CRASH")))
+        return write_error(out, 500, "server_error", "");
+    if (deed == DEED_TOO_MANY && json_count(input) > 2)
+        return write_error(out, 400, "max_tokens_per_request", "max_tokens_per_request");
     write_embeddings(out, input, deed, is_base64);
     return 200;
 }
@@ -130,6 +197,8 @@ static bool read_request(int fd, struct buffer *request, struct text *ret_body)
     for (;;) {
         size_t head_end, length_at;
         struct text text = buffer_text(request);
+        if (text.bytes && text.start[0] != 'P')
+            return false; /* somebody speaks TLS */
         if (text_find(text, TEXT("\r\n\r\n"), &head_end) && text_find(text, LENGTH, &length_at)) {
             size_t body_bytes = strtoul(text.start + length_at + LENGTH.bytes, NULL, 10);
             if (text.bytes >= head_end + 4 + body_bytes) {
@@ -163,17 +232,49 @@ static enum deed next_deed(struct embed_server *server, size_t input_count)
     server->calls++;
     if (input_count > server->inputs_max)
         server->inputs_max = (unsigned)input_count;
-    while (deed == DEED_HANG && !server->is_stopping)
-        pthread_cond_wait(&server->stopping, &server->mutex);
     pthread_mutex_unlock(&server->mutex);
     return deed;
+}
+
+static void wait_until_closed(int fd)
+{
+    char rest[64];
+    while (recv(fd, rest, sizeof(rest), 0) > 0)
+        continue;
+}
+
+static void break_off(int fd)
+{
+    struct linger linger = {.l_onoff = 1};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+static const char *headers_of(enum deed deed)
+{
+    if (deed == DEED_RATED)
+        return "x-ratelimit-limit-requests: 600\r\nx-ratelimit-remaining-requests: 0\r\n"
+               "x-ratelimit-reset-requests: 6m0s\r\n";
+    return deed == DEED_RATE_LIMIT ? "retry-after-ms: 40\r\n" : "";
+}
+
+static void answer(int fd, enum deed deed, unsigned status, struct text reply)
+{
+    AUTO_BUFFER struct buffer head = buffer_new(4096);
+    bool is_half = deed == DEED_TRUNCATE || deed == DEED_RESET || deed == DEED_STALL;
+    buffer_format(&head,
+                  "HTTP/1.1 %u x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                  "Content-Length: %zu\r\n%s\r\n",
+                  status, reply.bytes, headers_of(deed));
+    send_all(fd, buffer_text(&head));
+    send_all(fd, text_slice(reply, 0, is_half ? reply.bytes / 2 : reply.bytes));
+    if (deed == DEED_RESET)
+        break_off(fd);
 }
 
 static void serve(struct embed_server *server, int fd)
 {
     AUTO_BUFFER struct buffer request = buffer_new(REQUEST_BYTES_MAX);
-    AUTO_BUFFER struct buffer reply = buffer_new(REQUEST_BYTES_MAX);
-    AUTO_BUFFER struct buffer head = buffer_new(4096);
+    AUTO_BUFFER struct buffer reply = buffer_new(HUGE_BYTES);
     struct text body;
     struct error err;
     if (!read_request(fd, &request, &body))
@@ -181,15 +282,19 @@ static void serve(struct embed_server *server, int fd)
     AUTO_JSON struct json *json = json_parse(body, &err);
     enum deed deed = next_deed(server, json_count(json_member(json, "input")));
     unsigned status = write_reply(&reply, deed, json);
-    if (status == 0)
-        return;
-    buffer_format(&head,
-                  "HTTP/1.1 %u x\r\nContent-Type: application/json\r\nConnection: close\r\n"
-                  "Content-Length: %zu\r\n%s\r\n",
-                  status, reply.bytes, deed == DEED_RATE_LIMIT ? "retry-after-ms: 40\r\n" : "");
-    struct text answer = buffer_text(&reply);
-    send_all(fd, buffer_text(&head));
-    send_all(fd, text_slice(answer, 0, deed == DEED_TRUNCATE ? answer.bytes / 2 : answer.bytes));
+    if (status)
+        answer(fd, deed, status, buffer_text(&reply));
+    if (deed == DEED_HANG || deed == DEED_STALL)
+        wait_until_closed(fd);
+}
+
+static bool set_client(struct embed_server *server, int fd)
+{
+    pthread_mutex_lock(&server->mutex);
+    server->client = fd;
+    bool is_stopping = server->is_stopping;
+    pthread_mutex_unlock(&server->mutex);
+    return !is_stopping;
 }
 
 static void *run(void *arg)
@@ -199,7 +304,9 @@ static void *run(void *arg)
         int fd = accept(server->listener, NULL, NULL);
         if (fd < 0)
             return NULL; /* shut down */
-        serve(server, fd);
+        if (set_client(server, fd))
+            serve(server, fd);
+        (void)set_client(server, -1);
         close(fd);
     }
 }
@@ -214,9 +321,9 @@ struct embed_server *embed_server_start(void)
     if (!server)
         return NULL;
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    server->client = -1;
     server->deed_count = 1;
     pthread_mutex_init(&server->mutex, NULL);
-    pthread_cond_init(&server->stopping, NULL);
     if (bind(server->listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
         listen(server->listener, 64) != 0 ||
         getsockname(server->listener, (struct sockaddr *)&address, &address_bytes) != 0)
@@ -230,7 +337,8 @@ void embed_server_stop(struct embed_server *server)
 {
     pthread_mutex_lock(&server->mutex);
     server->is_stopping = true;
-    pthread_cond_broadcast(&server->stopping);
+    if (server->client >= 0)
+        shutdown(server->client, SHUT_RDWR);
     pthread_mutex_unlock(&server->mutex);
     shutdown(server->listener, SHUT_RDWR);
     pthread_join(server->thread, NULL);

@@ -1,7 +1,8 @@
 /*
  * embed_server.h - a loopback embeddings endpoint that does what a test tells it to.
  *
- * One thread, one connection at a time. Refuses (400) any call with "POISON" in one of its texts.
+ * One thread, one connection at a time. Refuses (400) any call with "POISON" in one of its texts,
+ * fails (500) any with "CRASH", and leaves out the vectors of texts with "FORGET".
  */
 #ifndef TESTS_CONTRACT_EMBED_SERVER_H
 #define TESTS_CONTRACT_EMBED_SERVER_H
@@ -14,18 +15,34 @@ enum deed {
     DEED_ANSWER, /* base64 when asked for it, else floats */
     DEED_FLOATS, /* floats whatever was asked */
     DEED_SHUFFLE,
-    DEED_RATE_LIMIT, /* 429, retry-after-ms: 40 */
+    DEED_RATE_LIMIT,      /* 429, retry-after-ms: 40 */
+    DEED_RATE_LIMIT_BARE, /* 429 and not a word about how long */
+    DEED_RATED,           /* an answer; x-ratelimit: 600 requests a minute, none of them left */
     DEED_BILLING,
     DEED_UNAUTHORIZED,
     DEED_SERVER_ERROR,
-    DEED_DROP,     /* reads the request and hangs up */
-    DEED_SHORT,    /* one vector too few */
-    DEED_NAN,      /* in the first vector */
-    DEED_QUARTER,  /* vectors of a quarter of the width, when base64 was asked for */
-    DEED_GARBAGE,  /* 200 and a page of HTML */
-    DEED_TRUNCATE, /* half of the announced body */
-    DEED_TOO_MANY, /* 400 max_tokens_per_request for more than 2 inputs */
-    DEED_HANG,     /* says nothing until the server stops */
+    DEED_REQUEST_TIMEOUT, /* 408 */
+    DEED_BAD_GATEWAY,     /* 502 and a page of HTML */
+    DEED_UNAVAILABLE,     /* 503 */
+    DEED_DROP,            /* reads the request and hangs up */
+    DEED_SHORT,           /* one vector too few */
+    DEED_TWICE,           /* the first vector again after the last */
+    DEED_OUTSIDE,         /* the last vector has an index that no input has */
+    DEED_NAN,             /* in the first vector */
+    DEED_NULL,            /* likewise, as numbers */
+    DEED_INFINITE,        /* likewise, a number too large */
+    DEED_ZERO,            /* likewise, all of it */
+    DEED_EMPTY,           /* likewise, no values at all */
+    DEED_WIDE,            /* a value too many in each vector */
+    DEED_QUARTER,         /* vectors of a quarter of the width, when base64 was asked for */
+    DEED_GARBAGE,         /* 200 and a page of HTML */
+    DEED_DEEP,            /* 200 and 100,000 open brackets */
+    DEED_HUGE,            /* 200 and more than any answer can have */
+    DEED_TRUNCATE,        /* half of the announced body */
+    DEED_RESET,           /* likewise, and the connection breaks off */
+    DEED_STALL,           /* likewise, and nothing more until the client gives up */
+    DEED_TOO_MANY,        /* 400 max_tokens_per_request for more than 2 inputs */
+    DEED_HANG,            /* says nothing until the client gives up */
 };
 
 struct embed_server;

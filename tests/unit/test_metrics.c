@@ -140,6 +140,7 @@ static void test_metrics__names_are_frozen(void **state)
         "millrace_http_in_flight gauge",
         "millrace_lane_waiting gauge",
         "millrace_lane_limit gauge",
+        "millrace_lane_parked gauge",
         "millrace_extract_slots_busy gauge",
         "millrace_extract_slots_limit gauge",
         "millrace_extract_children_total counter",

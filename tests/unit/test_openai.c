@@ -14,9 +14,9 @@ struct example {
 
 static const struct example EXAMPLES[] = {
     {429, ERROR_OF("rate_limit_exceeded", "tokens", "Rate limit"), VERDICT_WAIT, ERR_THROTTLED},
-    {429, ERROR_OF("slow_down", "rate_limit_error", "Slow"), VERDICT_WAIT, ERR_THROTTLED},
+    {429, ERROR_OF("slow_down", "rate_limit_error", "Slow"), VERDICT_SLOW, ERR_THROTTLED},
     {429, "", VERDICT_WAIT, ERR_THROTTLED},
-    {503, ERROR_OF("slow_down", "", ""), VERDICT_WAIT, ERR_THROTTLED},
+    {503, ERROR_OF("slow_down", "", ""), VERDICT_SLOW, ERR_THROTTLED},
     {503, "<html>", VERDICT_RETRY, ERR_UNAVAILABLE},
     {429, ERROR_OF("credit_balance_exhausted", "insufficient_quota", ""), VERDICT_BILLING,
      ERR_BILLING},
