@@ -167,6 +167,21 @@ static struct ledger_known *known_of(const struct list_node *node)
 }
 
 /* The table's name is part of the statement: ours alone, [a-z0-9_], derived from the tenant. */
+static void write_known(struct buffer *out, const struct ledger *ledger,
+                        const struct tenant *tenant)
+{
+    static const struct text PLACE = {"{chunks}", 8};
+    struct text sql = text_from(SQL_KNOWN);
+    bool is_shared = !ledger->options.has_user_schemas;
+    size_t at;
+    while (text_find(sql, PLACE, &at)) {
+        buffer_format(out, "%.*s%s%schunks", (int)at, sql.start, is_shared ? "" : tenant->schema,
+                      is_shared ? "" : ".");
+        sql = text_slice(sql, at + PLACE.bytes, sql.bytes);
+    }
+    buffer_append_text(out, sql);
+}
+
 static void known_build(struct batch *batch)
 {
     const struct ledger_known *known = known_of(batch->nodes[0]);
@@ -176,12 +191,7 @@ static void known_build(struct batch *batch)
     for (size_t i = 0; i < known->chunk_count; i++)
         pg_array_add_bytes(hashes, (struct text){(const char *)known->chunks[i]->hash,
                                                  sizeof(known->chunks[i]->hash)});
-    bool is_shared = !batch->ledger->options.has_user_schemas;
-    buffer_format(&batch->bytes,
-                  "select h.at, min(c.chunk_no) from unnest($3) with ordinality h(hash, at) "
-                  "join %s%schunks c on c.document_id = ($1)[1] and c.content_hash = h.hash "
-                  "join documents d on d.id = c.document_id and d.gen = $2 group by h.at",
-                  is_shared ? "" : known->tenant->schema, is_shared ? "" : ".");
+    write_known(&batch->bytes, batch->ledger, known->tenant);
     struct pg_param params[] = {pg_array_param(ids), batch_i64(batch, (int64_t)known->live_gen),
                                 pg_array_param(hashes)};
     ledger_batch_statement(batch, buffer_string(&batch->bytes), params, COUNT_OF(params));

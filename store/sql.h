@@ -21,6 +21,11 @@ extern const char SQL_CLAIM_LOCK[];      /* $1 documents, $2 jobs */
  * control, is active 0/1, over quota 0/1, busy for ms, link */
 extern const char SQL_CLAIM[];
 
+/* {chunks} in it stands for the tenant's table. $1 documents (one), $2 gen int8, $3 content hashes
+ * bytea[]
+ * answers: at, number of the live generation's chunk with that hash (none: no row) */
+extern const char SQL_KNOWN[];
+
 /* Before INTEND, FINISH and RELEASE: the documents' rows, in one order for everybody. $1 documents
  */
 extern const char SQL_LOCK[];
