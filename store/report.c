@@ -42,6 +42,14 @@ static const char *const STATEMENTS[] = {
         "select d.bucket, d.object_key, (i.outcome is not null)::int, j.config->>'content'"
         " from processing_jobs j join job_items i on i.job_id = j.id"
         " join documents d on d.id = i.document_id where j.id = $1 and $3 is null limit $2",
+    [REPORT_JOB_OPEN] = "select count(*), count(*) filter (where d.leased_until > now()),"
+                        " count(*) filter (where i.parked_until > now()),"
+                        " ceil(extract(epoch from min(i.parked_until) filter (where i.parked_until "
+                        "> now()) - now()))::int8,"
+                        " (array_agg(i.error_message order by i.parked_until) filter (where "
+                        "i.parked_until > now()))[1]"
+                        " from job_items i join documents d on d.id = i.document_id"
+                        " where i.job_id = $1 and i.outcome is null and $3 is null limit $2",
     [REPORT_TENANTS] =
         "select user_id, email, is_active, total_documents, coalesce(pages, 0),"
         " coalesce(chunks, 0), total_vectors, total_storage_bytes, coalesce(failed, 0)"

@@ -22,6 +22,9 @@ enum report_kind {
     /* bucket, object_key, is_final (1, 0), content (what its documents held when it was made; null:
      * not noted): of a job, up to 100,000 */
     REPORT_JOB_CONTENT,
+    /* open_count, working_count (a worker has them), parked_count (they wait for their next
+     * attempt), retry_seconds (until the first of these), message (of that): of a job */
+    REPORT_JOB_OPEN,
     /* user_id, email, is_active, total_documents, pages, chunks, total_vectors,
      * total_storage_bytes, failed_documents */
     REPORT_TENANTS,

@@ -5,6 +5,7 @@
 
 #include "worker/cmd.h"
 #include "worker/job_show.h"
+#include "worker/job_wait.h"
 
 struct status {
     struct app app;
@@ -12,6 +13,7 @@ struct status {
     const char *user; /* --user; or NULL */
     bool is_watch, is_json, has_job;
     struct uuid job;
+    struct job_wait *wait;
 };
 
 static bool list(struct status *status, struct error *err)
@@ -24,19 +26,28 @@ static bool list(struct status *status, struct error *err)
                             : job_list(&status->app, user, status->is_json, err);
 }
 
+static int follow_job(struct status *status)
+{
+    const struct job_wait_order order = {
+        .app = &status->app, .job = status->job, .is_json = status->is_json};
+    struct job_view view = {&status->app, status->job, status->is_json};
+    struct job_end end;
+    struct error err;
+    status->wait = job_wait_new(&order);
+    if (!job_wait_run(status->wait, &end, &err) || !job_show(&view, &err))
+        return cmd_fail(&err);
+    return !end.is_final ? EXIT_INTERRUPTED : end.has_failures ? EXIT_SOME_FAILED : EXIT_DONE;
+}
+
 static int run_status(struct status *status)
 {
     struct job_view view = {&status->app, status->job, status->is_json};
-    struct job_end end = {.is_final = true};
     struct error err;
-    bool is_good = status->has_job ? (!status->is_watch || job_watch(&view, &end, &err)) &&
-                                         job_show(&view, &err)
-                                   : list(status, &err);
-    if (!is_good)
+    if (status->has_job && status->is_watch)
+        return follow_job(status);
+    if (!(status->has_job ? job_show(&view, &err) : list(status, &err)))
         return cmd_fail(&err);
-    if (!status->has_job)
-        return status->is_watch ? EXIT_INTERRUPTED : EXIT_DONE;
-    return !end.is_final ? EXIT_INTERRUPTED : end.has_failures ? EXIT_SOME_FAILED : EXIT_DONE;
+    return status->is_watch ? EXIT_INTERRUPTED : EXIT_DONE;
 }
 
 static bool read_arguments(struct status *status, const struct invocation *invocation,
@@ -68,6 +79,7 @@ static int run_command(struct invocation *invocation)
         code = app_open(&status.app, &status.config, NEED_DATABASE, &err) ? run_status(&status)
                                                                           : cmd_fail(&err);
     app_close(&status.app);
+    job_wait_free(status.wait);
     config_release(&status.config);
     return code;
 }

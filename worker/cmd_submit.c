@@ -16,6 +16,8 @@
 #include "worker/collect.h"
 #include "worker/dev_feed.h"
 #include "worker/job_show.h"
+#include "worker/job_wait.h"
+#include "worker/plan.h"
 #include "worker/rows.h"
 #include "worker/submission.h"
 
@@ -42,6 +44,7 @@ struct submit {
     struct job_document *documents;
     struct jobs_register registration;
     struct submission *submission;
+    struct job_wait *job_wait;
     struct wait wait;
     struct term term; /* stderr: talk */
 };
@@ -163,7 +166,7 @@ static void on_progress(void *arg, size_t done_count, uint64_t done_bytes)
     term_append_bar(&line, done_bytes, submit->sources.bytes, BAR_COLUMNS);
     buffer_format(&line, " %zu/%zu sent  ", done_count,
                   submit->sources.count - submit->final_count);
-    collect_append_bytes(&line, done_bytes);
+    term_append_bytes(&line, done_bytes);
     buffer_append_char(&line, '\n');
     term_redraw(&submit->term, buffer_text(&line));
 }
@@ -237,7 +240,7 @@ static void append_result(const struct submit *submit, struct buffer *line)
 {
     size_t count = submit->sources.count;
     buffer_format(line, "%zu %s, ", count, count == 1 ? "document" : "documents");
-    collect_append_bytes(line, submit->sources.bytes);
+    term_append_bytes(line, submit->sources.bytes);
     buffer_format(line,
                   submit->is_dry ? ": %zu to upload, %zu in the bucket, %zu behind links"
                                  : ": %zu uploaded, %zu in the bucket, %zu behind links",
@@ -264,65 +267,17 @@ static void tell_submitted(const struct submit *submit)
         fprintf(stderr, "`millrace status %s --watch` shows what becomes of them\n", id);
 }
 
-static const char *action_of(const struct source *source)
-{
-    static const char *const actions[] = {
-        [SOURCE_FILE] = "upload", [SOURCE_OBJECT] = "in_bucket", [SOURCE_LINK] = "link"};
-    return source->is_final ? "done_before" : actions[source->kind];
-}
-
-static void print_plan_json(const struct submit *submit)
-{
-    for (size_t i = 0; i < submit->sources.count; i++) {
-        const struct source *source = &submit->sources.items[i];
-        AUTO_BUFFER struct buffer line = buffer_new(64 * 1024);
-        struct json_writer writer = json_writer_new(&line);
-        json_open_object(&writer, NULL);
-        json_write_text(&writer, "kind", TEXT("document"));
-        json_write_text(&writer, "action", text_from(action_of(source)));
-        json_write_text(&writer, "from", text_from(source->name));
-        json_write_text(&writer, "title", source_title(source));
-        json_write_text(&writer, "bucket", source->bucket);
-        json_write_text(&writer, "key", text_from(source->key));
-        json_write_u64(&writer, "bytes", source->bytes);
-        json_close_object(&writer);
-        buffer_append_char(&line, '\n');
-        term_write(stdout, buffer_text(&line));
-    }
-}
-
-/* The key below the tenant's prefix: what people will call it. */
-static void print_plan(const struct submit *submit)
-{
-    static const char *const heads[] = {"what", "size", "document"};
-    struct term term = submit->term;
-    struct term_table table = {.column_count = COUNT_OF(heads), .right_aligned = 2};
-    for (size_t i = 0; i < COUNT_OF(heads); i++)
-        term_table_add(&table, text_from(heads[i]));
-    for (size_t i = 0; i < submit->sources.count; i++) {
-        const struct source *source = &submit->sources.items[i];
-        AUTO_BUFFER struct buffer size = buffer_new(64);
-        if (source->kind != SOURCE_LINK)
-            collect_append_bytes(&size, source->bytes);
-        term_table_add(&table, text_from(action_of(source)));
-        term_table_add(&table, buffer_text(&size));
-        term_table_add(&table, file_of_key(text_from(source->key)));
-    }
-    term.out = stdout;
-    term_table_print(&table, &term);
-    term_table_release(&table);
-}
-
 static int tell_plan(const struct submit *submit)
 {
     AUTO_BUFFER struct buffer line = buffer_new(4096);
     if (submit->is_json) {
-        print_plan_json(submit);
+        plan_print_json(&submit->sources);
         append_result_json(submit, "plan", &line);
         fprintf(stdout, "%s\n", buffer_string(&line));
         return EXIT_DONE;
     }
-    print_plan(submit);
+    struct term out = term_on(stdout, !submit->term.has_colour);
+    plan_print(&submit->sources, &out);
     append_result(submit, &line);
     fprintf(stderr, "%s; nothing was done\n", buffer_string(&line));
     return EXIT_DONE;
@@ -332,12 +287,24 @@ static int tell_plan(const struct submit *submit)
 
 static int wait_for_job(struct submit *submit)
 {
+    const struct job_wait_order order = {.app = &submit->app,
+                                         .job = submit->job,
+                                         .topic = submit->topic,
+                                         .is_json = submit->is_json};
     struct job_view view = {&submit->app, submit->job, submit->is_json};
     struct job_end end;
     struct error err;
-    if (!job_watch(&view, &end, &err) || !job_show(&view, &err))
+    char id[UUID_TEXT_BYTES];
+    submit->job_wait = job_wait_new(&order);
+    bool is_good = job_wait_run(submit->job_wait, &end, &err);
+    if (is_good && !end.is_final) {
+        fprintf(stderr, "millrace: the job goes on; `millrace status %s --watch` follows it\n",
+                uuid_format(submit->job, id));
+        return EXIT_INTERRUPTED;
+    }
+    if (!is_good || !job_show(&view, &err))
         return cmd_fail(&err);
-    return !end.is_final ? EXIT_INTERRUPTED : end.has_failures ? EXIT_SOME_FAILED : EXIT_DONE;
+    return end.has_failures ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
 static int send_and_wait(struct submit *submit)
@@ -349,8 +316,7 @@ static int send_and_wait(struct submit *submit)
                 "millrace: the job is registered, not all of its documents are sent: submit them "
                 "again with --id %s\n",
                 uuid_format(submit->job, id));
-        int code = cmd_fail(&err);
-        return submit->is_interrupted ? EXIT_INTERRUPTED : code;
+        return submit->is_interrupted ? EXIT_INTERRUPTED : cmd_fail(&err);
     }
     tell_submitted(submit);
     return submit->is_wait ? wait_for_job(submit) : EXIT_DONE;
@@ -435,6 +401,7 @@ static void release(struct submit *submit)
         loop_run_once(submit->app.loop, 1000);
     app_close(&submit->app);
     submission_free(submit->submission);
+    job_wait_free(submit->job_wait);
     sources_release(&submit->sources);
     xfree(submit->documents);
     config_release(&submit->config);

@@ -127,13 +127,3 @@ bool collect_look(const struct collect *collect, struct sources *sources, struct
                    &told); /* what is known by now; the service's failure counts */
     return false;
 }
-
-void collect_append_bytes(struct buffer *out, uint64_t bytes)
-{
-    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    for (; value >= 999.95 && unit + 1 < COUNT_OF(units); unit++)
-        value /= 1000;
-    buffer_format(out, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}

@@ -32,7 +32,5 @@ bool collect_look(const struct collect *collect, struct sources *sources, struct
 /* The same, before any service is asked, where that shows nothing more. */
 bool collect_look_here(const struct collect *collect, struct sources *sources,
                        struct error *err) MUST_CHECK;
-/* 12.3 MB */
-void collect_append_bytes(struct buffer *out, uint64_t bytes);
 
 #endif

@@ -150,15 +150,13 @@ bool job_show(const struct job_view *view, struct error *err)
     return is_good;
 }
 
-/* ---- until it is final ----------------------------------------------------------------------- */
+/* ---- again and again ------------------------------------------------------------------------- */
 
 struct watching {
     const struct job_view *view;
-    struct term term; /* stderr */
-    struct job_end end;
-    struct wait pause;  /* ended by a signal */
-    struct buffer said; /* the last line: without a terminal nothing is said twice */
-    bool is_missing, is_interrupted, is_away, has_said_none;
+    struct term term;  /* stderr */
+    struct wait pause; /* ended by a signal */
+    bool is_interrupted, is_away, has_said_none;
 };
 
 static void on_signal(void *arg, unsigned count)
@@ -167,24 +165,6 @@ static void on_signal(void *arg, unsigned count)
     (void)count;
     watching->is_interrupted = true;
     wait_done(&watching->pause, NULL);
-}
-
-static void on_progress(void *arg, const struct pg_result *rows)
-{
-    struct watching *watching = arg;
-    AUTO_BUFFER struct buffer line = buffer_new(4096);
-    watching->is_missing = pg_row_count(rows) == 0;
-    if (watching->is_missing)
-        return;
-    watching->end.is_final = job_is_final(rows, 0);
-    watching->end.has_failures = row_number(rows, 0, JOB_FAILED) > 0;
-    job_append_progress(&line, &watching->term, rows, 0);
-    buffer_append_char(&line, '\n');
-    if (!watching->term.is_terminal && text_equal(buffer_text(&line), buffer_text(&watching->said)))
-        return;
-    term_redraw(&watching->term, buffer_text(&line));
-    buffer_clear(&watching->said);
-    buffer_append_text(&watching->said, buffer_text(&line));
 }
 
 /* False, and says so once, when the database does not answer for the moment. */
@@ -210,38 +190,11 @@ static bool pause_or_stop(struct watching *watching)
     return !wait_for(&watching->pause, LOOK_MS, &err); /* its time is over, or a signal came */
 }
 
-static bool watch_until_final(struct watching *watching, struct error *err)
-{
-    struct report job = {
-        .kind = REPORT_JOB, .has_id = true, .id = watching->view->job, .row_max = 1};
-    do {
-        if (!look(watching, job, (struct ask){on_progress, watching}, err))
-            return false;
-        if (watching->is_missing)
-            return is_missing(watching->view, err);
-    } while (!watching->end.is_final && pause_or_stop(watching));
-    return true;
-}
-
 static void open_watching(struct watching *watching, const struct job_view *view, FILE *out)
 {
     *watching = (struct watching){.view = view,
                                   .term = term_of(view->app, out),
-                                  .said = buffer_new(OUT_BYTES_MAX),
                                   .pause = wait_on(view->app->loop)}; /* signals end it early */
-}
-
-bool job_watch(const struct job_view *view, struct job_end *ret_end, struct error *err)
-{
-    struct watching watching;
-    open_watching(&watching, view, stderr);
-    struct signals *signals = signals_open(view->app->loop, on_signal, &watching);
-    bool is_good = watch_until_final(&watching, err);
-    signals_close(signals);
-    buffer_release(&watching.said);
-    if (is_good)
-        *ret_end = watching.end;
-    return is_good;
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */
@@ -325,7 +278,6 @@ bool job_list(struct app *app, const struct uuid *user, bool is_json, struct err
     open_watching(&watching, &view, stdout);
     bool is_good =
         ask_report(app, list_report(user, is_json), (struct ask){on_list, &watching}, err);
-    buffer_release(&watching.said);
     return is_good;
 }
 
@@ -343,6 +295,5 @@ bool job_list_watch(struct app *app, const struct uuid *user, bool is_json, stru
         is_good = look(&watching, report, (struct ask){on_list, &watching}, err);
     while (is_good && pause_or_stop(&watching));
     signals_close(signals);
-    buffer_release(&watching.said);
     return is_good;
 }

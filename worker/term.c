@@ -161,6 +161,16 @@ void term_append_count(struct buffer *out, uint64_t count)
     }
 }
 
+void term_append_bytes(struct buffer *out, uint64_t bytes)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    for (; value >= 999.95 && unit + 1 < COUNT_OF(units); unit++)
+        value /= 1000;
+    buffer_format(out, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
 void term_table_add(struct term_table *table, struct text cell)
 {
     struct buffer shown = buffer_new(4 * CELL_COLUMNS_MAX);

@@ -38,6 +38,8 @@ void term_append_foreign(struct buffer *out, struct text text, size_t columns_ma
 void term_append_bar(struct buffer *out, uint64_t done, uint64_t total, unsigned columns);
 /* 12,345 */
 void term_append_count(struct buffer *out, uint64_t count);
+/* 12.3 MB, in powers of 1000 */
+void term_append_bytes(struct buffer *out, uint64_t bytes);
 
 /* Rows of cells; the first row is the head. Columns are as wide as their widest cell; those named
  * in right_aligned (bit i) are numbers. */

@@ -21,9 +21,10 @@ EMPTY = "00000000-0000-4000-8000-0000000000e0"  # a tenant without a readable fi
 DONE, SOME_FAILED, USAGE, NOT_FOUND, UNREACHABLE, INTERRUPTED, BAD_INPUT = 0, 1, 2, 3, 4, 5, 6
 
 
-def lines(done):
-    """What a program reads: one JSON object a line."""
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def lines(done, progress=False):
+    """What a program reads: one JSON object a line; how far a job is only where it is asked for."""
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return [line for line in found if progress or line.get("kind") != "progress"]
 
 
 class Asking:
