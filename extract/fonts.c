@@ -10,11 +10,19 @@
 #define SNIFFS_MAX 50000
 #define OBJECTS_MAX 10000
 #define SAVED_BYTES_MIN ((uint64_t)4 << 20) /* compressed, not read again: about a tenth second */
+#define HEAD_BYTES 256 /* of an object, without its dictionary: more than enough */
 #define GENERATION_MAX 65535
 
 /* ---- what a stream is ------------------------------------------------------------------------ */
 
-enum content { CONTENT_OTHER, CONTENT_MAP, CONTENT_TYPE_1, CONTENT_TRUE_TYPE, CONTENT_CFF };
+enum content {
+    CONTENT_OTHER,
+    CONTENT_MAP,
+    CONTENT_TYPE_1,
+    CONTENT_TRUE_TYPE,
+    CONTENT_CFF,
+    CONTENT_INSTRUCTIONS
+};
 
 /* How much is copied. The name and encoding of a Type 1 font stand before its encrypted part; a
  * TrueType font is looked at only to see that it is one. */
@@ -24,12 +32,30 @@ static const size_t CONTENT_BYTES_MAX[] = {
     [CONTENT_TYPE_1] = FONTS_UPDATE_BYTES_MAX,
     [CONTENT_TRUE_TYPE] = 4096,
     [CONTENT_CFF] = FONTS_UPDATE_BYTES_MAX,
+    [CONTENT_INSTRUCTIONS] = FONTS_INSTRUCTIONS_BYTES_MAX,
 };
 
 static bool contains(struct text text, struct text needle)
 {
     size_t at;
     return text_find(text, needle, &at);
+}
+
+static bool is_form(struct text dictionary)
+{
+    return text_equal(syntax_find(dictionary, TEXT("/Subtype")), TEXT("/Form"));
+}
+
+/* How a page, or a part of one, is drawn. A page's own instructions say nothing about themselves. */
+static bool is_instructions(struct text dictionary)
+{
+    struct text key, value;
+    size_t entry_count = 0;
+    if (is_form(dictionary))
+        return true;
+    while (syntax_take_entry(&dictionary, &key, &value))
+        entry_count++;
+    return entry_count == 2; /* a length and a filter */
 }
 
 static enum content content_of(struct text start, struct text dictionary)
@@ -44,23 +70,30 @@ static enum content content_of(struct text start, struct text dictionary)
         return CONTENT_TRUE_TYPE;
     if (text_starts_with(start, cff) || text_starts_with(start, TEXT("OTTO")))
         return CONTENT_CFF;
-    return CONTENT_OTHER;
+    return is_instructions(dictionary) ? CONTENT_INSTRUCTIONS : CONTENT_OTHER;
 }
 
-/* Is it compressed as we can undo it, and perhaps a font's? */
+static bool is_foreign(struct text key, struct text value, bool is_form)
+{
+    static const struct text always[] = {{"/DecodeParms", 12}, {"/DP", 3}, {"/F", 2}},
+                             unless_form[] = {{"/Type", 5}, {"/Width", 6}, {"/BBox", 5}};
+    for (size_t i = 0; i < COUNT_OF(always); i++)
+        if (text_equal(key, always[i]))
+            return true;
+    for (size_t i = 0; i < COUNT_OF(unless_form) && !is_form; i++)
+        if (text_equal(key, unless_form[i]) && !text_equal(value, TEXT("/CMap")))
+            return true;
+    return contains(key, TEXT("#")); /* may be any of these */
+}
+
+/* Is it compressed as we can undo it, and perhaps a font's, or instructions? */
 static bool is_candidate(struct text dictionary)
 {
-    static const struct text foreign[] = {
-        {"/DecodeParms", 12}, {"/DP", 3}, {"/F", 2}, {"/Type", 5}, {"/Width", 6}, {"/BBox", 5},
-    };
     struct text key, value;
-    bool is_deflated = false;
+    bool is_deflated = false, may_have_type = is_form(dictionary);
     while (syntax_take_entry(&dictionary, &key, &value)) {
-        if (contains(key, TEXT("#"))) /* may be any of these */
+        if (is_foreign(key, value, may_have_type))
             return false;
-        for (size_t i = 0; i < COUNT_OF(foreign); i++)
-            if (text_equal(key, foreign[i]) && !text_equal(value, TEXT("/CMap")))
-                return false;
         if (text_equal(key, TEXT("/Filter")))
             is_deflated = text_equal(value, TEXT("/FlateDecode")) ||
                           text_equal(value, TEXT("[/FlateDecode]")) ||
@@ -85,7 +118,9 @@ struct preparation {
     struct written written[OBJECTS_MAX];
     size_t written_count;
     size_t sniff_count;
-    uint64_t saved_bytes; /* compressed, on each page where all of them are used */
+    struct buffer instructions;       /* struct xref_stream each */
+    uint64_t saved_bytes;             /* compressed, on each page where all of them are used */
+    uint64_t saved_instruction_bytes; /* compressed, on all pages together */
 };
 
 /* The dictionary without what was true of the compressed bytes only. */
@@ -116,7 +151,6 @@ static void write_object(struct preparation *preparation, const struct xref_stre
     buffer_append_text(update, TEXT("\nstream\n"));
     buffer_append_text(update, content);
     buffer_append_text(update, TEXT("\nendstream\nendobj\n"));
-    preparation->saved_bytes += stream->data.bytes;
 }
 
 static struct text inflate(struct preparation *preparation, struct text data, size_t bytes_max)
@@ -163,13 +197,35 @@ static bool prepare_object(struct preparation *preparation, uint64_t number)
         stream.generation != entry->generation || !is_candidate(stream.dictionary))
         return true;
     enum content content = content_of(sniff(preparation, stream.data), stream.dictionary);
-    if (content == CONTENT_OTHER)
+    if (content == CONTENT_INSTRUCTIONS) { /* only if it pays, and after all fonts */
+        preparation->saved_instruction_bytes += stream.data.bytes;
+        (void)buffer_append(&preparation->instructions, &stream, sizeof(stream));
+    }
+    if (content == CONTENT_OTHER || content == CONTENT_INSTRUCTIONS)
         return preparation->sniff_count < SNIFFS_MAX;
     struct text bytes = content_for(preparation, &stream, content);
     if (bytes.bytes == 0)
         return !preparation->content.is_full;
     write_object(preparation, &stream, bytes);
+    preparation->saved_bytes += stream.data.bytes;
     return !preparation->update->is_full && preparation->written_count < OBJECTS_MAX;
+}
+
+/* What there is no room for, or is damaged, stays as it is. */
+static void prepare_instructions(struct preparation *preparation)
+{
+    const struct xref_stream *streams = (const void *)preparation->instructions.data;
+    size_t count = preparation->instructions.bytes / sizeof(*streams);
+    size_t bytes_left = FONTS_INSTRUCTIONS_BYTES_MAX;
+    for (size_t i = 0; i < count && preparation->written_count < OBJECTS_MAX; i++) {
+        struct text bytes = inflate(preparation, streams[i].data, bytes_left);
+        size_t head_bytes = streams[i].dictionary.bytes + HEAD_BYTES;
+        size_t room = preparation->update->bytes_max - preparation->update->bytes;
+        if (bytes.bytes == 0 || bytes.bytes == bytes_left || bytes.bytes + head_bytes > room)
+            continue;
+        bytes_left -= bytes.bytes;
+        write_object(preparation, &streams[i], bytes);
+    }
 }
 
 /* ---- the cross-reference section ------------------------------------------------------------- */
@@ -247,7 +303,11 @@ static bool prepare_objects(struct preparation *preparation, uint32_t page_count
     for (uint32_t number = 0; number < preparation->xref.entry_count; number++)
         if (!prepare_object(preparation, number))
             return false;
-    return preparation->saved_bytes * page_count >= SAVED_BYTES_MIN;
+    if (preparation->saved_bytes * page_count + preparation->saved_instruction_bytes <
+        SAVED_BYTES_MIN)
+        return false;
+    prepare_instructions(preparation);
+    return true;
 }
 
 bool fonts_prepare(struct text body, uint32_t page_count, struct buffer *update)
@@ -261,11 +321,13 @@ bool fonts_prepare(struct text body, uint32_t page_count, struct buffer *update)
     preparation->xref = xref;
     preparation->inflater = inflater_new();
     preparation->content = buffer_new(FONTS_UPDATE_BYTES_MAX);
+    preparation->instructions = buffer_new(OBJECTS_MAX * sizeof(struct xref_stream));
     bool is_prepared = prepare_objects(preparation, page_count);
     if (is_prepared)
         write_section(preparation);
     inflater_free(preparation->inflater);
     buffer_release(&preparation->content);
+    buffer_release(&preparation->instructions);
     xref_release(&preparation->xref);
     xfree(preparation);
     return is_prepared && !update->is_full;

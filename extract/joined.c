@@ -18,9 +18,9 @@ static char *reserve(size_t bytes)
     return start == MAP_FAILED ? NULL : start;
 }
 
-bool joined_map(struct text body, struct text tail, struct joined *ret_joined)
+bool joined_map(struct text body, size_t tail_bytes_max, struct joined *ret_joined)
 {
-    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE), bytes = body.bytes + tail.bytes;
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE), bytes = body.bytes + tail_bytes_max;
     size_t mapped_bytes = (bytes / page_bytes + 1) * page_bytes;
     size_t whole_pages = body.bytes / page_bytes * page_bytes;
     bool is_at_page = (uintptr_t)body.start % page_bytes == 0;
@@ -34,18 +34,35 @@ bool joined_map(struct text body, struct text tail, struct joined *ret_joined)
         if (!start)
             return false;
     }
-    /* They count as ours once, and the body can be read as before. */
-    if (whole_pages)
-        (void)madvise((void *)(uintptr_t)body.start, whole_pages, MADV_DONTNEED);
     memcpy(start + whole_pages, body.start + whole_pages, body.bytes - whole_pages);
-    memcpy(start + body.bytes, tail.start, tail.bytes);
-    *ret_joined = (struct joined){{start, bytes}, mapped_bytes};
+    *ret_joined = (struct joined){
+        .body = body,
+        .shared_bytes = whole_pages,
+        .mapped = {start, mapped_bytes},
+        .tail = {.data = start + body.bytes,
+                 .allocated_bytes = tail_bytes_max + 1, /* so that it never moves */
+                 .bytes_max = tail_bytes_max},
+    };
     return true;
+}
+
+struct text joined_text(const struct joined *joined)
+{
+    /* What was looked at there counts as ours once more, and can be read as before. */
+    if (joined->shared_bytes)
+        (void)madvise((void *)(uintptr_t)joined->body.start, joined->shared_bytes, MADV_DONTNEED);
+    return (struct text){joined->mapped.start, joined->body.bytes + joined->tail.bytes};
+}
+
+void joined_forget(const struct joined *joined)
+{
+    if (joined->shared_bytes)
+        (void)madvise((void *)(uintptr_t)joined->mapped.start, joined->shared_bytes, MADV_DONTNEED);
 }
 
 void joined_unmap(struct joined *joined)
 {
-    if (joined->mapped_bytes)
-        munmap((void *)(uintptr_t)joined->text.start, joined->mapped_bytes);
+    if (joined->mapped.bytes)
+        munmap((void *)(uintptr_t)joined->mapped.start, joined->mapped.bytes);
     *joined = (struct joined){0};
 }

@@ -72,22 +72,33 @@ static PopplerDocument *open_document(struct text body, struct error *err)
     return document;
 }
 
-/* The same document from a body whose fonts are ready for use; NULL: better as it is. */
-static PopplerDocument *open_prepared(struct text body, int page_count, struct joined *ret_prepared)
+/* A body in which the fonts are ready; none: better as it is. */
+static struct text prepare(struct text body, int page_count, struct joined *ret_prepared)
 {
-    struct error err;
-    struct buffer update = buffer_new(FONTS_UPDATE_BYTES_MAX);
-    PopplerDocument *document = NULL;
-    if (fonts_prepare(body, (uint32_t)page_count, &update) &&
-        joined_map(body, buffer_text(&update), ret_prepared))
-        document = open_document(ret_prepared->text, &err);
-    buffer_release(&update);
-    if (document && poppler_document_get_n_pages(document) == page_count)
-        return document;
-    if (document)
+    if (page_count < FONTS_PAGES_MIN || !joined_map(body, FONTS_UPDATE_BYTES_MAX, ret_prepared))
+        return TEXT_NONE;
+    return fonts_prepare(body, (uint32_t)page_count, &ret_prepared->tail)
+               ? joined_text(ret_prepared)
+               : TEXT_NONE;
+}
+
+/* Takes the document, and answers the same one, whose fonts are ready if that is of use. There are
+ * never two of them in memory. NULL: it can be opened once only. */
+static PopplerDocument *open_prepared(PopplerDocument *document, struct text body,
+                                      struct joined *ret_prepared, struct error *err)
+{
+    int page_count = poppler_document_get_n_pages(document);
+    struct text prepared = prepare(body, page_count, ret_prepared);
+    if (prepared.bytes) {
         g_object_unref(document);
+        document = open_document(prepared, err);
+        if (document && poppler_document_get_n_pages(document) == page_count)
+            return document;
+        g_clear_object(&document);
+        document = open_document(body, err);
+    }
     joined_unmap(ret_prepared);
-    return NULL;
+    return document;
 }
 
 static void read_title(struct pdf *pdf)
@@ -191,6 +202,7 @@ static void forget_pages(struct pdf *pdf)
 {
     for (size_t i = 0; i < COUNT_OF(pdf->pages); i++)
         layout_release(&pdf->pages[i]);
+    joined_forget(&pdf->prepared);
 }
 
 static bool read_block(struct reader *reader, struct reader_block *block, struct error *err)
@@ -237,13 +249,16 @@ struct reader *pdf_open(struct text body, struct error *err)
         error_set(err, ERR_DAMAGED, "no pages can be found");
         return NULL;
     }
+    struct joined prepared = {0};
+    bool may_have_notes = notes_are_possible(body), may_have_pictures = names_pictures(body);
+    document = open_prepared(document, body, &prepared, err);
+    if (!document)
+        return NULL;
     struct pdf *pdf = xcalloc(1, sizeof(*pdf));
-    pdf->may_have_notes = notes_are_possible(body);
-    pdf->may_have_pictures = names_pictures(body);
-    PopplerDocument *prepared = open_prepared(body, page_count, &pdf->prepared);
-    if (prepared)
-        g_object_unref(document);
-    pdf->document = prepared ? prepared : document;
+    pdf->document = document;
+    pdf->prepared = prepared;
+    pdf->may_have_notes = may_have_notes;
+    pdf->may_have_pictures = may_have_pictures;
     pdf->title = buffer_new(4 * WIRE_TEXT_BYTES_MAX);
     pdf->text = buffer_new(0); /* its limit is the block's */
     pdf->marks = buffer_new(WIRE_MARKS_MAX * sizeof(struct mark));

@@ -51,14 +51,22 @@ static char *whole_text(PopplerPage *page, PopplerRectangle *ret_area)
 
 /* ---- places and fonts ------------------------------------------------------------------------ */
 
+static bool is_bold_word(const char *at)
+{
+    static const struct text words[] = {{"bold", 4}, {"black", 5}, {"heavy", 5}, {"demi", 4},
+                                        {"cmbx", 4}, {"sfbx", 4},  {"-medi", 5}};
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (strncasecmp(at, words[i].start, words[i].bytes) == 0)
+            return strncasecmp(at, "-medium", 7) != 0;
+    return false;
+}
+
 static bool is_bold_font(const char *name)
 {
-    static const char *const words[] = {"bold", "black", "heavy", "demi", "cmbx", "sfbx", "-medi"};
-    for (size_t i = 0; name && i < COUNT_OF(words); i++) {
-        const char *found = strcasestr(name, words[i]);
-        if (found && strncasecmp(found, "-medium", 7) != 0)
+    /* The first letters: there are thousands of runs on a page, and one to look at is rare. */
+    while (name && (name = strpbrk(name, "bBhHdDcCsS-")))
+        if (is_bold_word(name++))
             return true;
-    }
     return false;
 }
 

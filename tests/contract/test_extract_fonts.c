@@ -121,10 +121,9 @@ static struct text map_file(const char *path)
 static enum verdict compare(const char *path, uint32_t *phase)
 {
     struct text body = map_file(path);
-    struct buffer update = buffer_new(FONTS_UPDATE_BYTES_MAX);
     struct joined joined = {0};
-    if (body.bytes == 0 || !fonts_prepare(body, UINT32_MAX, &update) ||
-        !joined_map(body, buffer_text(&update), &joined))
+    if (body.bytes == 0 || !joined_map(body, FONTS_UPDATE_BYTES_MAX, &joined) ||
+        !fonts_prepare(body, UINT32_MAX, &joined.tail))
         return IS_UNPREPARED;
     *phase = PHASE_AS_IT_IS;
     PopplerDocument *document = open_document(body);
@@ -132,7 +131,7 @@ static enum verdict compare(const char *path, uint32_t *phase)
         return IS_UNREADABLE;
     uint64_t as_it_is = hash_document(document);
     *phase = PHASE_PREPARED;
-    document = open_document(joined.text);
+    document = open_document(joined_text(&joined));
     return document && hash_document(document) == as_it_is ? IS_SAME : IS_DIFFERENT;
 }
 

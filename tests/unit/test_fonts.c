@@ -99,6 +99,52 @@ static void test_fonts__stand_uncompressed_behind_the_file(void **state)
     xref_release(&after);
 }
 
+/* The data of a stream object of the file with its update. */
+static struct text data_after(struct text body, unsigned number)
+{
+    struct xref after;
+    struct xref_stream stream;
+    assert_true(xref_read(join(body), &after));
+    assert_true(xref_read_stream(&after, after.entries[number].at, &stream));
+    xref_release(&after);
+    return stream.data;
+}
+
+static void test_fonts__come_with_the_instructions_of_pages(void **state)
+{
+    (void)state;
+    (void)add_deflated("/Filter/FlateDecode", buffer_text(&program));
+    unsigned page = add_deflated("/Filter/FlateDecode", TEXT("BT (page) Tj ET"));
+    unsigned form = add_deflated("/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Filter/FlateDecode",
+                                 TEXT("BT (form) Tj ET"));
+    unsigned pattern = add_deflated("/BBox[0 0 9 9]/Filter/FlateDecode", TEXT("0 0 9 9 re f"));
+    struct text body = pdf_writer_end(&writer);
+
+    assert_true(fonts_prepare(body, PAGES, &update));
+
+    assert_text(data_after(body, page), "BT (page) Tj ET");
+    assert_text(data_after(body, form), "BT (form) Tj ET");
+    assert_false(text_equal(data_after(body, pattern), TEXT("0 0 9 9 re f")));
+}
+
+static void test_fonts__leave_out_instructions_that_are_too_many(void **state)
+{
+    (void)state;
+    (void)add_deflated("/Filter/FlateDecode", buffer_text(&program));
+    struct buffer spaces = buffer_new(FONTS_INSTRUCTIONS_BYTES_MAX);
+    memset(buffer_reserve(&spaces, spaces.bytes_max), ' ', spaces.bytes_max);
+    spaces.bytes = spaces.bytes_max;
+    (void)add_deflated("/Filter/FlateDecode", buffer_text(&spaces));
+    unsigned page = add_deflated("/Filter/FlateDecode", TEXT("BT (page) Tj ET"));
+    struct text body = pdf_writer_end(&writer);
+
+    assert_true(fonts_prepare(body, PAGES, &update));
+
+    assert_text(data_after(body, page), "BT (page) Tj ET");
+    assert_true(update.bytes < FONTS_INSTRUCTIONS_BYTES_MAX / 2);
+    buffer_release(&spaces);
+}
+
 static void test_fonts__leave_alone_what_they_do_not_understand(void **state)
 {
     (void)state;
@@ -237,6 +283,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_fonts__stand_uncompressed_behind_the_file),
+        TEST(test_fonts__come_with_the_instructions_of_pages),
+        TEST(test_fonts__leave_out_instructions_that_are_too_many),
         TEST(test_fonts__leave_alone_what_they_do_not_understand),
         TEST(test_fonts__leave_short_documents_alone),
         TEST(test_fonts__leave_encrypted_files_alone),
