@@ -161,15 +161,24 @@ class Chart(unittest.TestCase):
 class Cluster(unittest.TestCase):
     """Strict: a misspelt field is an error, which `helm install --dry-run=server` lets pass."""
 
-    def apply(self, text):
+    @classmethod
+    def setUpClass(cls):
+        for made in (["namespace", "jobs"], ["priorityclass", "batch", "--value=1"]):
+            assert cls.kubectl("create", *made).returncode == 0
+
+    @staticmethod
+    def kubectl(*arguments, text=None):
         return subprocess.run(
-            [*os.environ["TEST_KUBECTL"].split(), "apply", "--namespace=default"]
-            + ["--server-side", "--validate=strict", "--dry-run=server", "-f", "-"],
-            input=text.replace("namespace: jobs", "namespace: default"),
+            [*os.environ["TEST_KUBECTL"].split(), *arguments],
+            input=text,
             capture_output=True,
             text=True,
             check=False,
         )
+
+    def apply(self, text):
+        how = ["--server-side", "--validate=strict", "--dry-run=server"]
+        return self.kubectl("apply", "--namespace=jobs", *how, "-f", "-", text=text)
 
     def test_it_takes_every_object(self):
         for values in VALUES:

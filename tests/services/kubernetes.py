@@ -89,7 +89,8 @@ class Kubernetes:
         if go.why_not("kube-apiserver", GO_MIN):
             raise common.Unavailable(go.why_not("kube-apiserver", GO_MIN))
         home().mkdir(parents=True, exist_ok=True)
-        go.build(ETCD.split("@")[0], ETCD, home() / "etcd")
+        if not (home() / "etcd").exists():
+            go.build(ETCD.split("@")[0], ETCD, home() / "etcd")
         self.build_kubernetes()
         self.fetch_crds()
         (home() / ".complete").touch()
@@ -109,6 +110,8 @@ class Kubernetes:
             f"-X {version}.gitMinor={minor}"
         )
         for program in ("kube-apiserver", "kubectl"):
+            if (home() / program).exists():
+                continue
             go.build(
                 f"k8s.io/kubernetes/cmd/{program}",
                 module,
