@@ -24,10 +24,12 @@ from services import (  # noqa: E402
     common,
     debian,
     fakes,
+    grafana,
     kafka,
     kubernetes,
     minio,
     postgres,
+    prometheus,
 )
 
 SKIPPED = 77
@@ -41,6 +43,8 @@ ORDER = (
     "helm",
     "kubernetes",
     "debian",
+    "prometheus",
+    "grafana",
 )  # the slow one first; MinIO needs the broker's port
 
 
@@ -63,6 +67,8 @@ class Stack:
             "helm": kubernetes.Helm(),
             "kubernetes": kubernetes.Kubernetes(),
             "debian": debian.Debian(),
+            "prometheus": prometheus.Prometheus(),
+            "grafana": grafana.Grafana(),
         }
         self.services = {}
         for name in ORDER:
@@ -125,6 +131,8 @@ def all_services():
         kubernetes.Helm(),
         kubernetes.Kubernetes(),
         debian.Debian(),
+        prometheus.Prometheus(),
+        grafana.Grafana(),
         fakes.Fakes(),
     ]
 
