@@ -2,13 +2,12 @@
 
 #include <assert.h>
 
-#include "chunker/tokens.h"
 #include "worker/base/memory.h"
 
 /* A part that begins within a piece falls into step with the pieces after so many of its own, but
  * for digits, whose groups of three may never meet. */
 #define RESYNC_PIECES_MAX 8
-#define PIECES_AT_ONCE 64
+#define PIECES_AT_ONCE 256
 
 static void push(struct measure *measure, size_t end, uint32_t tokens)
 {
@@ -46,7 +45,7 @@ void measure_take(struct measure *measure, struct text text, uint32_t piece_byte
     struct tokens_piece pieces[PIECES_AT_ONCE];
     uint32_t sum = 0;
     size_t at = 0, end = 0, count;
-    while ((count = tokens_pieces(text, &at, pieces, PIECES_AT_ONCE)) > 0)
+    while ((count = tokens_pieces(text, &at, pieces, PIECES_AT_ONCE, &measure->memo)) > 0)
         for (size_t i = 0; i < count; i++) {
             size_t start = end;
             end += pieces[i].bytes;
@@ -110,7 +109,8 @@ int32_t measure_from(struct measure *measure, size_t start)
         if (piece_start(measure, piece) == at)
             return (int32_t)(tokens_before(measure, piece) - tokens);
         struct tokens_piece own;
-        if (tokens_pieces(measure->is_estimate ? near(measure, at) : measure->text, &at, &own, 1))
+        struct text text = measure->is_estimate ? near(measure, at) : measure->text;
+        if (tokens_pieces(text, &at, &own, 1, &measure->memo))
             tokens += own.token_count;
     }
     measure->is_estimate = true;

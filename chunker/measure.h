@@ -12,7 +12,7 @@
 #ifndef CHUNKER_MEASURE_H
 #define CHUNKER_MEASURE_H
 
-#include "worker/base/text.h"
+#include "chunker/tokens.h"
 
 enum chunker_counting { CHUNKER_BYTES, CHUNKER_CL100K };
 
@@ -29,6 +29,7 @@ struct measure {
     struct measure_piece *pieces; /* none when bytes are counted */
     size_t count, allocated;
     size_t cursor; /* private: the piece that was asked for last */
+    struct tokens_memo memo;
 };
 
 /* Takes the measure of a text anew; piece_bytes_max is at least 4. */

@@ -6,60 +6,22 @@
 #include "chunker/tokens_scan.h"
 #include "chunker/tokens_tables.h"
 
-#define PIECES_AT_ONCE 64
-/* What pieces of up to 15 bytes were counted last in a text, in sets of two, the newer one first.
- * Most words of a text come again soon, and half of this fits into the first cache. The lengths in
- * the keys leave four bits, enough for a count. */
-#define MEMO_BITS 11
-#define MEMO_WAYS 2
-#define MEMO_TEXT_BYTES_MIN 8192 /* for less it is not worth clearing */
+#define PIECES_AT_ONCE 256
+#define NO_SLOT UINT32_MAX
+#define MEMO_TEXT_BYTES_MIN 8192 /* for less a memo is not worth clearing */
+/* The length in a key leaves four bits, enough for the count that a memo keeps with it. */
 #define COUNT_SHIFT 60
 #define COUNT_MASK (UINT64_C(15) << COUNT_SHIFT)
 
-struct memo {
-    struct tokens_key keys[1 << MEMO_BITS][MEMO_WAYS];
+/* Some pieces of a text, one after the other. */
+struct pieces {
+    size_t count;
+    uint32_t ends[PIECES_AT_ONCE];
+    struct tokens_key keys[PIECES_AT_ONCE]; /* of those that are not too long for it */
+    uint32_t slots[PIECES_AT_ONCE];         /* where to look for them, or NO_SLOT */
 };
 
-/* ---- pieces that are a token ----------------------------------------------------------------- */
-
-#define NO_SLOT UINT32_MAX
-
-static uint32_t find_short(uint64_t key)
-{
-    for (uint32_t slot = tokens_slot(tokens_hash(key), TOKENS_SHORT_BITS);;) {
-        if (tokens_tables.short_keys[slot] == key)
-            return slot;
-        if (tokens_tables.short_keys[slot] == 0)
-            return NO_SLOT;
-        slot = (slot + 1) % COUNT_OF(tokens_tables.short_keys);
-    }
-}
-
-static uint32_t find_long(struct tokens_key key)
-{
-    for (uint32_t slot = tokens_slot(tokens_key_hash(key), TOKENS_LONG_BITS);;) {
-        struct tokens_key found = tokens_tables.long_keys[slot];
-        if (found.low == key.low && found.high == key.high)
-            return slot;
-        if (found.high == 0)
-            return NO_SLOT;
-        slot = (slot + 1) % COUNT_OF(tokens_tables.long_keys);
-    }
-}
-
-static bool is_token(struct tokens_key key)
-{
-    return (key.high ? find_long(key) : find_short(key.low)) != NO_SLOT;
-}
-
-static bool find_token(struct tokens_key key, uint32_t *ret_id)
-{
-    uint32_t slot = key.high ? find_long(key) : find_short(key.low);
-    if (slot == NO_SLOT)
-        return false;
-    *ret_id = key.high ? tokens_tables.long_ids[slot] : tokens_tables.short_ids[slot];
-    return true;
-}
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
 static uint64_t load(const char *at)
 {
@@ -68,96 +30,105 @@ static uint64_t load(const char *at)
     return le64toh(word);
 }
 
-static uint64_t key_word(uint64_t word, size_t bytes)
-{
-    return (word & ((UINT64_C(1) << 8 * bytes) - 1)) | (uint64_t)bytes << 56;
-}
-
 /* tokens_key_of(), faster where the text goes on behind the piece. */
-static struct tokens_key key_at(struct text text, size_t at, size_t bytes)
+static inline struct tokens_key key_at(struct text text, size_t at, size_t bytes)
 {
     if (at + sizeof(struct tokens_key) > text.bytes)
         return tokens_key_of((struct text){text.start + at, bytes});
-    uint64_t low = load(text.start + at);
-    if (bytes <= TOKENS_SHORT_BYTES)
-        return (struct tokens_key){key_word(low, bytes), 0};
-    uint64_t high = load(text.start + at + sizeof(low)), rest = 8 * (bytes - sizeof(low));
-    return (struct tokens_key){low, (high & ((UINT64_C(1) << rest) - 1)) | (uint64_t)bytes << 56};
+    uint64_t low = load(text.start + at), high = load(text.start + at + 8);
+    uint64_t mask = (UINT64_C(1) << bytes % 8 * 8) - 1;
+    return (struct tokens_key){bytes < 8 ? low & mask : low,
+                               (bytes < 8 ? 0 : high & mask) | (uint64_t)bytes << 56};
 }
 
-static size_t encode_piece(struct text text, size_t at, size_t end, uint32_t *ids,
-                           size_t id_count_max)
+/* All are found before the first is looked up, so that memory has the time to answer. */
+static void find_pieces(struct text text, size_t at, size_t piece_count_max, struct pieces *pieces)
 {
-    uint32_t id = 0;
-    bool is_long = end - at > TOKENS_LONG_BYTES;
-    if (is_long || !find_token(key_at(text, at, end - at), &id))
-        return tokens_merge((struct text){text.start + at, end - at}, ids, id_count_max);
-    if (id_count_max)
-        ids[0] = id;
-    return 1;
+    pieces->count = tokens_scan(text, at, pieces->ends, piece_count_max);
+    for (size_t i = 0; i < pieces->count; at = pieces->ends[i++]) {
+        size_t bytes = pieces->ends[i] - at;
+        pieces->slots[i] = NO_SLOT;
+        if (bytes > TOKENS_KEY_BYTES)
+            continue;
+        pieces->keys[i] = key_at(text, at, bytes);
+        pieces->slots[i] = tokens_slot(tokens_key_hash(pieces->keys[i]), TOKENS_KEY_BITS);
+        __builtin_prefetch(&tokens_tables.keys[pieces->slots[i]]);
+    }
+}
+
+/* The slot of the token that a piece is, or NO_SLOT. */
+static inline uint32_t find_token(const struct pieces *pieces, size_t i)
+{
+    struct tokens_key key = pieces->keys[i];
+    uint32_t slot = pieces->slots[i];
+    while (slot != NO_SLOT) {
+        struct tokens_key found = tokens_tables.keys[slot];
+        if (found.low == key.low && found.high == key.high)
+            break;
+        slot = found.high ? (slot + 1) % COUNT_OF(tokens_tables.keys) : NO_SLOT;
+    }
+    return slot;
 }
 
 /* ---- counting -------------------------------------------------------------------------------- */
 
-static uint32_t count_unknown(struct text piece, struct tokens_key key)
+static uint32_t count_merged(struct tokens_memo *memo, struct tokens_key key, uint32_t slot,
+                             struct text piece)
 {
-    return is_token(key) ? 1 : (uint32_t)tokens_merge(piece, NULL, 0);
-}
-
-static uint32_t count_piece(struct memo *memo, struct text text, size_t at, size_t end)
-{
-    struct text piece = {text.start + at, end - at};
-    if (piece.bytes > TOKENS_LONG_BYTES)
+    if (!memo || piece.bytes > TOKENS_KEY_BYTES)
         return (uint32_t)tokens_merge(piece, NULL, 0);
-    struct tokens_key key = key_at(text, at, piece.bytes);
-    if (!memo)
-        return count_unknown(piece, key);
-    struct tokens_key *known = memo->keys[tokens_slot(tokens_key_hash(key), MEMO_BITS)];
-    for (size_t i = 0; i < MEMO_WAYS; i++)
-        if (known[i].low == key.low && (known[i].high & ~COUNT_MASK) == key.high)
-            return (uint32_t)(known[i].high >> COUNT_SHIFT);
-    uint32_t count = count_unknown(piece, key);
-    known[1] = known[0];
-    known[0] = (struct tokens_key){key.low, key.high | (uint64_t)count << COUNT_SHIFT};
+    uint64_t *known = memo->words[slot % COUNT_OF(memo->words)];
+    if (known[0] == key.low && (known[1] & ~COUNT_MASK) == key.high)
+        return (uint32_t)(known[1] >> COUNT_SHIFT);
+    uint32_t count = (uint32_t)tokens_merge(piece, NULL, 0);
+    known[0] = key.low;
+    known[1] = key.high | (uint64_t)count << COUNT_SHIFT;
     return count;
 }
 
-static size_t count_pieces(struct memo *memo, struct text text, size_t *at,
-                           struct tokens_piece *pieces, size_t piece_count_max)
+static inline uint32_t count_piece(struct tokens_memo *memo, const struct pieces *pieces, size_t i,
+                                   struct text piece)
 {
+    if (find_token(pieces, i) != NO_SLOT)
+        return 1;
+    return count_merged(memo, pieces->keys[i], pieces->slots[i], piece);
+}
+
+static size_t count_all(struct tokens_memo *memo, struct text text)
+{
+    __attribute__((uninitialized)) struct pieces pieces;
     size_t count = 0;
-    for (; count < piece_count_max && *at < text.bytes; count++) {
-        size_t end = tokens_scan(text, *at);
-        pieces[count] =
-            (struct tokens_piece){(uint32_t)(end - *at), count_piece(memo, text, *at, end)};
-        *at = end;
+    for (size_t at = 0; at < text.bytes;) {
+        find_pieces(text, at, PIECES_AT_ONCE, &pieces);
+        for (size_t i = 0; i < pieces.count; at = pieces.ends[i++])
+            count +=
+                count_piece(memo, &pieces, i, (struct text){text.start + at, pieces.ends[i] - at});
     }
-    return count;
-}
-
-static size_t count_all(struct memo *memo, struct text text)
-{
-    struct tokens_piece pieces[PIECES_AT_ONCE];
-    size_t at = 0, count = 0, piece_count = 0;
-    while ((piece_count = count_pieces(memo, text, &at, pieces, PIECES_AT_ONCE)))
-        for (size_t i = 0; i < piece_count; i++)
-            count += pieces[i].token_count;
     return count;
 }
 
 __attribute__((noinline)) static size_t count_long(struct text text)
 {
-    struct memo memo = {0};
+    struct tokens_memo memo = {0};
     return count_all(&memo, text);
 }
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
-size_t tokens_pieces(struct text text, size_t *at, struct tokens_piece *pieces,
-                     size_t piece_count_max)
+size_t tokens_pieces(struct text text, size_t *at, struct tokens_piece *ret_pieces,
+                     size_t piece_count_max, struct tokens_memo *memo)
 {
     assert(text.bytes <= UINT32_MAX);
-    return count_pieces(NULL, text, at, pieces, piece_count_max);
+    __attribute__((uninitialized)) struct pieces pieces;
+    if (piece_count_max > PIECES_AT_ONCE)
+        piece_count_max = PIECES_AT_ONCE;
+    find_pieces(text, *at, piece_count_max, &pieces);
+    for (size_t i = 0; i < pieces.count; *at = pieces.ends[i++]) {
+        struct text piece = {text.start + *at, pieces.ends[i] - *at};
+        ret_pieces[i] =
+            (struct tokens_piece){(uint32_t)piece.bytes, count_piece(memo, &pieces, i, piece)};
+    }
+    return pieces.count;
 }
 
 size_t tokens_count(struct text text)
@@ -166,14 +137,27 @@ size_t tokens_count(struct text text)
     return text.bytes < MEMO_TEXT_BYTES_MIN ? count_all(NULL, text) : count_long(text);
 }
 
+static size_t encode_piece(uint32_t slot, struct text piece, uint32_t *ids, size_t id_count_max)
+{
+    if (slot == NO_SLOT)
+        return tokens_merge(piece, ids, id_count_max);
+    if (id_count_max)
+        ids[0] = tokens_tables.ids[slot];
+    return 1;
+}
+
 size_t tokens_encode(struct text text, uint32_t *ids, size_t id_count_max)
 {
     assert(text.bytes <= UINT32_MAX);
+    __attribute__((uninitialized)) struct pieces pieces;
     size_t count = 0;
     for (size_t at = 0; at < text.bytes;) {
-        size_t end = tokens_scan(text, at), room = count < id_count_max ? id_count_max - count : 0;
-        count += encode_piece(text, at, end, room ? ids + count : NULL, room);
-        at = end;
+        find_pieces(text, at, PIECES_AT_ONCE, &pieces);
+        for (size_t i = 0; i < pieces.count; at = pieces.ends[i++]) {
+            size_t room = count < id_count_max ? id_count_max - count : 0;
+            struct text piece = {text.start + at, pieces.ends[i] - at};
+            count += encode_piece(find_token(&pieces, i), piece, room ? ids + count : NULL, room);
+        }
     }
     return count;
 }

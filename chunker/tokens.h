@@ -32,11 +32,17 @@ struct tokens_piece {
     uint32_t token_count;
 };
 
+/* Makes counting faster where the same words come again: how many tokens those have that were met
+ * last and are none themselves. Zeros: nothing yet. Any texts may share it, one at a time. */
+struct tokens_memo {
+    uint64_t words[4096][2]; /* private */
+};
+
 size_t tokens_count(struct text text);
-/* The pieces of text from byte *at on (0, or where a piece begins), at most piece_count_max of
- * them; *at moves behind them. 0: *at is the end. */
-size_t tokens_pieces(struct text text, size_t *at, struct tokens_piece *pieces,
-                     size_t piece_count_max);
+/* The next pieces of text from byte *at on (0, or where a piece begins), at most piece_count_max of
+ * them; *at moves behind them. 0: *at is the end. memo: NULL is allowed. */
+size_t tokens_pieces(struct text text, size_t *at, struct tokens_piece *ret_pieces,
+                     size_t piece_count_max, struct tokens_memo *memo);
 /* Returns tokens_count(); ids gets the first id_count_max of them. */
 size_t tokens_encode(struct text text, uint32_t *ids, size_t id_count_max);
 /* The bytes of a token: a constant, maybe not UTF-8 by itself. TEXT_NONE for an id there is not. */

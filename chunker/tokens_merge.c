@@ -11,10 +11,10 @@ struct search {
     size_t place_mask;
     const uint8_t *bytes;
     size_t byte_count;
-    size_t at;         /* the sequence reaches from 0 to here */
-    size_t seen;       /* bits of places before this one are valid */
-    size_t count;      /* tokens in the sequence */
-    uint32_t previous; /* the last of them */
+    size_t at;     /* the sequence reaches from 0 to here */
+    size_t seen;   /* bits of places before this one are valid */
+    size_t count;  /* tokens in the sequence */
+    uint32_t last; /* of them, with its length */
 };
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
@@ -72,20 +72,20 @@ static bool may_follow(uint32_t left, uint32_t right, uint32_t junction)
     return true;
 }
 
-/* The longest token that the bytes at a place begin with: at least its first byte. */
+/* The longest token that the bytes at a place begin with, and its length: at least its first byte. */
 static uint32_t longest_at(const struct search *search, size_t at)
 {
-    const uint32_t *nodes = tokens_tables.nodes;
-    uint32_t base = nodes[0] >> TOKENS_BASE_SHIFT, longest = 0;
+    const struct tokens_node *nodes = tokens_tables.nodes;
+    uint32_t base = nodes[0].links >> TOKENS_BASE_SHIFT, longest = TOKENS_NONE;
     for (; at < search->byte_count; at++) {
-        uint32_t index = base ^ search->bytes[at], node = nodes[index];
-        if ((node & TOKENS_LABEL_MASK) != search->bytes[at])
+        struct tokens_node node = nodes[base ^ search->bytes[at]];
+        if ((node.links & TOKENS_LABEL_MASK) != search->bytes[at])
             break;
-        if (node & TOKENS_NODE_IS_TOKEN)
-            longest = index;
-        base = node >> TOKENS_BASE_SHIFT;
+        if (node.token != TOKENS_NONE)
+            longest = node.token;
+        base = node.links >> TOKENS_BASE_SHIFT;
     }
-    return tokens_tables.node_ids[longest];
+    return longest;
 }
 
 /* ---- the search ------------------------------------------------------------------------------ */
@@ -104,36 +104,36 @@ static bool is_dead(struct search *search, size_t place)
     return *dead_word(search, place) >> place % WORD_BITS & 1;
 }
 
-static bool fits(struct search *search, uint32_t id, size_t end)
+static bool fits(struct search *search, uint32_t token)
 {
-    if (is_dead(search, end))
+    if (is_dead(search, search->at + tokens_length(token)))
         return false;
     if (search->count == 0)
         return true;
     const uint8_t *meeting = search->bytes + search->at;
     uint32_t junction = tokens_tables.junctions[meeting[-1]][meeting[0]];
-    return may_follow(search->previous, id, junction * 2);
+    return may_follow(tokens_id(search->last), tokens_id(token), junction * 2);
 }
 
-static void push(struct search *search, uint32_t id, size_t end)
+static void push(struct search *search, uint32_t token)
 {
-    search->memory.tokens[search->count++ & search->place_mask] = id;
-    search->previous = id;
-    search->at = end;
+    search->memory.tokens[search->count++ & search->place_mask] = token;
+    search->last = token;
+    search->at += tokens_length(token);
 }
 
 /* Gives the last token back; TOKENS_NONE: the way there is forgotten. */
 static uint32_t pop(struct search *search)
 {
     *dead_word(search, search->at) |= UINT64_C(1) << search->at % WORD_BITS;
-    uint32_t id = search->previous;
-    search->at -= tokens_tables.lengths[id];
+    uint32_t token = search->last;
+    search->at -= tokens_length(token);
     search->count--;
     if (search->at + search->memory.places <= search->seen)
         return TOKENS_NONE;
     if (search->count) /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): pushed before */
-        search->previous = search->memory.tokens[(search->count - 1) & search->place_mask];
-    return id;
+        search->last = search->memory.tokens[(search->count - 1) & search->place_mask];
+    return token;
 }
 
 uint32_t tokens_merged(uint32_t left, uint32_t right)
@@ -148,19 +148,18 @@ size_t tokens_merge_in(struct merge_memory memory, struct text piece, uint32_t *
                             .place_mask = memory.places - 1,
                             .bytes = (const uint8_t *)piece.start,
                             .byte_count = piece.bytes};
-    uint32_t id = longest_at(&search, 0);
+    uint32_t token = longest_at(&search, 0);
     while (search.at < piece.bytes) {
-        size_t end = search.at + tokens_tables.lengths[id];
-        if (fits(&search, id, end)) {
+        if (fits(&search, token)) {
             if (search.count < id_count_max)
-                ids[search.count] = id;
-            push(&search, id, end);
-            id = longest_at(&search, end);
+                ids[search.count] = tokens_id(token);
+            push(&search, token);
+            token = longest_at(&search, search.at);
         } else {
-            id = tokens_tables.shorter[id];
-            if (id == TOKENS_NONE)
-                id = pop(&search);
-            if (id == TOKENS_NONE)
+            token = tokens_tables.shorter[tokens_id(token)];
+            if (token == TOKENS_NONE)
+                token = pop(&search);
+            if (token == TOKENS_NONE)
                 return 0;
         }
     }

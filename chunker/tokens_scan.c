@@ -12,6 +12,7 @@
  */
 #include "chunker/tokens_scan.h"
 
+#include "chunker/tokens_block.h"
 #include "chunker/tokens_tables.h"
 
 struct cursor {
@@ -131,11 +132,10 @@ static size_t skip_signs(struct cursor text, size_t at)
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
-/* Bytes of a contraction's letters, behind the apostrophe; 0 when it is none. */
-static size_t contraction_bytes(struct cursor text, size_t at)
+size_t tokens_contraction(struct text behind)
 {
-    uint8_t first = at < text.bytes ? text.start[at] | 0x20 : 0;
-    uint8_t second = at + 1 < text.bytes ? text.start[at + 1] | 0x20 : 0;
+    uint8_t first = behind.bytes > 0 ? (uint8_t)behind.start[0] | 0x20 : 0;
+    uint8_t second = behind.bytes > 1 ? (uint8_t)behind.start[1] | 0x20 : 0;
     switch (first) {
     case 's':
     case 'd':
@@ -147,11 +147,8 @@ static size_t contraction_bytes(struct cursor text, size_t at)
     case 'v':
     case 'r':
         return second == 'e' ? 2 : 0;
-    case 0xC5 | 0x20: /* the long s, U+017F, is an s in another case */
-        return text.start[at] == 0xC5 && is_tail(text, at + 1) && text.start[at + 1] == 0xBF ? 2
-                                                                                             : 0;
-    default:
-        return 0;
+    default: /* the long s, U+017F, is an s in another case */
+        return text_starts_with(behind, TEXT("\xC5\xBF")) ? 2 : 0;
     }
 }
 
@@ -177,7 +174,8 @@ static size_t scan_sign(struct cursor text, size_t at, struct character sign)
 {
     size_t behind = at + sign.bytes;
     if (text.start[at] == '\'') {
-        size_t bytes = contraction_bytes(text, behind);
+        struct text rest = {(const char *)text.start + behind, text.bytes - behind};
+        size_t bytes = tokens_contraction(rest);
         if (bytes)
             return behind + bytes;
     }
@@ -208,24 +206,32 @@ static size_t scan(struct cursor text, size_t at)
     return scan_space(text, at, first);
 }
 
-/* Where a short word ends whose letters are ASCII, with or without a space before it: that is what
- * most texts are made of. 0: it is something else. */
-static inline size_t scan_word(struct cursor text, size_t at)
+/* As many as a block tells, of which there may be none. */
+static size_t scan_block(struct cursor text, size_t at, uint32_t *ends)
 {
-    size_t behind = at + 1;
-    if (behind + 9 > text.bytes)
-        return 0;
-    uint8_t first = text.start[at];
-    bool is_letter = (uint8_t)((first | 0x20) - 'a') < 26;
-    size_t count = count_letters(text, behind);
-    if (count == 8 || text.start[behind + count] >= 0x80)
-        return 0;
-    return is_letter || (first == ' ' && count) ? behind + count : 0;
+    size_t count = 0;
+    for (uint64_t left = tokens_block(text.start + at); left; left &= left - 1)
+        ends[count++] = (uint32_t)(at + (size_t)__builtin_ctzll(left));
+    return count;
 }
 
-size_t tokens_scan(struct text text, size_t at)
+static bool is_block(struct cursor text, size_t at)
+{
+    return at + TOKENS_BLOCK_BYTES <= text.bytes && (text.start[at] | text.start[at + 1]) < 0x80;
+}
+
+size_t tokens_scan(struct text text, size_t at, uint32_t *ends, size_t end_count_max)
 {
     struct cursor cursor = {(const uint8_t *)text.start, text.bytes};
-    size_t end = scan_word(cursor, at);
-    return end ? end : scan(cursor, at);
+    size_t count = 0;
+    while (at < text.bytes && count < end_count_max) {
+        size_t more = 0;
+        if (count + TOKENS_BLOCK_BYTES <= end_count_max && is_block(cursor, at))
+            more = scan_block(cursor, at, ends + count);
+        if (more == 0)
+            ends[count + more++] = (uint32_t)scan(cursor, at);
+        count += more;
+        at = ends[count - 1];
+    }
+    return count;
 }

@@ -8,7 +8,10 @@
 
 #include "worker/base/text.h"
 
-/* at: where a piece begins, before text.bytes. Returns where it ends. */
-size_t tokens_scan(struct text text, size_t at);
+/* The ends of pieces, one at least and end_count_max at most; at: where the first of them begins,
+ * before text.bytes. */
+size_t tokens_scan(struct text text, size_t at, uint32_t *ends, size_t end_count_max);
+/* The bytes of a contraction behind its apostrophe ("ve" of "'ve"); 0: there is none. */
+size_t tokens_contraction(struct text behind);
 
 #endif

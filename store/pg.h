@@ -59,6 +59,9 @@ struct pg_request {
     /* in: borrowed until on_done */
     const struct pg_statement *statements;
     size_t statement_count;
+    /* Rows are found by keys alone: no plan may walk through a table, whatever old statistics say
+     * of its size. */
+    bool finds_by_key;
     /* Exactly once, never from inside pg_run(). result: of the statement that keeps rows, valid for
      * the call, NULL on error. */
     void (*on_done)(struct pg_request *request, const struct pg_result *result,

@@ -8,12 +8,15 @@
 #define LOST_NAMES_MAX 8 /* then this connection is used without named statements */
 
 /* set_config with is_local does what SET LOCAL does, and takes parameters. A plan made once would
- * remember how small the tables and arrays were then; planning anew costs a millisecond a batch. */
+ * remember how small the tables and arrays were then; planning anew costs a millisecond a batch.
+ * Compiling one (jit) costs a hundred times that, and no statement here runs long enough for it. */
 static const char PRELUDE[] = "select set_config('statement_timeout', $1, true), "
                               "set_config('lock_timeout', $2, true), "
                               "set_config('search_path', $3, true), "
                               "set_config('synchronous_commit', 'on', true), "
-                              "set_config('plan_cache_mode', 'force_custom_plan', true)";
+                              "set_config('plan_cache_mode', 'force_custom_plan', true), "
+                              "set_config('jit', 'off', true), "
+                              "set_config('enable_seqscan', $4, true)";
 
 static void on_watch(struct timer *timer);
 
@@ -135,7 +138,8 @@ static bool send_transaction(struct pg_writer *writer, struct pg_request *reques
     struct pg_flight *flight = flight_of(request);
     const struct pg *pg = writer->pg;
     const struct pg_param settings[] = {param_of(pg->statement_timeout), param_of(pg->lock_timeout),
-                                        param_of(pg->search_path)};
+                                        param_of(pg->search_path),
+                                        param_of(request->finds_by_key ? "off" : "on")};
     const struct pg_statement prelude = {
         .sql = PRELUDE, .params = settings, .param_count = COUNT_OF(settings)};
     assert(request->statement_count <= STATEMENTS_MAX);

@@ -44,13 +44,17 @@ static void append_token(uint32_t id, struct text left, struct text right)
     if (right.bytes)
         memcpy(tables.bytes + start + left.bytes, right.start, right.bytes);
     tables.starts[id + 1] = start + bytes;
-    tables.lengths[id] = (uint8_t)bytes;
 }
 
 static struct text token(uint32_t id)
 {
     return (struct text){(const char *)tables.bytes + tables.starts[id],
                          tables.starts[id + 1] - tables.starts[id]};
+}
+
+static uint32_t with_length(uint32_t id)
+{
+    return tokens_with_length(id, tables.starts[id + 1] - tables.starts[id]);
 }
 
 static void add_pair(struct tokens_parts parts, uint32_t id)
@@ -111,34 +115,21 @@ static void make_tokens(struct text pairs)
 
 /* ---- whole pieces ---------------------------------------------------------------------------- */
 
-static void add_short(struct text text, uint32_t id)
-{
-    uint64_t key = tokens_key_of(text).low;
-    uint32_t slot = tokens_slot(tokens_hash(key), TOKENS_SHORT_BITS);
-    while (tables.short_keys[slot])
-        slot = (slot + 1) % COUNT_OF(tables.short_keys);
-    tables.short_keys[slot] = key;
-    tables.short_ids[slot] = id;
-}
-
-static void add_long(struct text text, uint32_t id)
+static void add_key(struct text text, uint32_t id)
 {
     struct tokens_key key = tokens_key_of(text);
-    uint32_t slot = tokens_slot(tokens_key_hash(key), TOKENS_LONG_BITS);
-    while (tables.long_keys[slot].high)
-        slot = (slot + 1) % COUNT_OF(tables.long_keys);
-    tables.long_keys[slot] = key;
-    tables.long_ids[slot] = id;
+    uint32_t slot = tokens_slot(tokens_key_hash(key), TOKENS_KEY_BITS);
+    while (tables.keys[slot].high)
+        slot = (slot + 1) % COUNT_OF(tables.keys);
+    tables.keys[slot] = key;
+    tables.ids[slot] = id;
 }
 
 static void make_keys(void)
 {
     for (uint32_t id = 0; id < TOKENS_VOCABULARY; id++) {
-        struct text text = token(id);
-        if (text.bytes <= TOKENS_SHORT_BYTES)
-            add_short(text, id);
-        else if (text.bytes <= TOKENS_LONG_BYTES)
-            add_long(text, id);
+        if (token(id).bytes <= TOKENS_KEY_BYTES)
+            add_key(token(id), id);
     }
 }
 
@@ -161,7 +152,7 @@ static int compare_tokens(const void *a, const void *b)
 
 static bool is_free(uint32_t node)
 {
-    return (tables.nodes[node] & TOKENS_LABEL_MASK) == TOKENS_NO_LABEL;
+    return (tables.nodes[node].links & TOKENS_LABEL_MASK) == TOKENS_NO_LABEL;
 }
 
 static bool fits(uint32_t base, const uint8_t *labels, size_t label_count)
@@ -201,9 +192,9 @@ static void expand(uint32_t node)
     }
     uint32_t base = find_base(labels, label_count);
     is_base[base] = true;
-    tables.nodes[node] |= base << TOKENS_BASE_SHIFT;
+    tables.nodes[node].links |= base << TOKENS_BASE_SHIFT;
     for (size_t i = 0; i < label_count; i++) {
-        tables.nodes[base ^ labels[i]] = labels[i];
+        tables.nodes[base ^ labels[i]].links = labels[i];
         ranges[base ^ labels[i]] = (struct range){range.from, ends[i], range.depth + 1};
         range.from = ends[i];
     }
@@ -215,12 +206,11 @@ static void add_token(uint32_t id)
     struct text text = token(id);
     uint32_t node = 0;
     for (size_t i = 0; i < text.bytes; i++) {
-        if (tables.nodes[node] >> TOKENS_BASE_SHIFT == 0)
+        if (tables.nodes[node].links >> TOKENS_BASE_SHIFT == 0)
             expand(node);
-        node = (tables.nodes[node] >> TOKENS_BASE_SHIFT) ^ (uint8_t)text.start[i];
+        node = (tables.nodes[node].links >> TOKENS_BASE_SHIFT) ^ (uint8_t)text.start[i];
     }
-    tables.nodes[node] |= TOKENS_NODE_IS_TOKEN;
-    tables.node_ids[node] = id;
+    tables.nodes[node].token = with_length(id);
 }
 
 /* Tokens in order: what a token begins with stands before it. */
@@ -232,7 +222,7 @@ static void make_shorter(void)
         struct text text = token(sorted[i]);
         while (open_count && !text_starts_with(text, token(open[open_count - 1])))
             open_count--;
-        tables.shorter[sorted[i]] = open_count ? open[open_count - 1] : TOKENS_NONE;
+        tables.shorter[sorted[i]] = open_count ? with_length(open[open_count - 1]) : TOKENS_NONE;
         open[open_count++] = sorted[i];
     }
 }
@@ -243,9 +233,9 @@ static void make_trie(void)
         sorted[id] = id;
     qsort(sorted, COUNT_OF(sorted), sizeof(sorted[0]), compare_tokens);
     for (uint32_t node = 0; node < TOKENS_NODES; node++)
-        tables.nodes[node] = TOKENS_NO_LABEL;
-    tables.nodes[0] = TOKENS_NO_LABEL - 1; /* taken, and no byte's */
-    is_base[0] = true;                     /* a node without children has it */
+        tables.nodes[node] = (struct tokens_node){TOKENS_NO_LABEL, TOKENS_NONE};
+    tables.nodes[0].links = TOKENS_NO_LABEL - 1; /* taken, and no byte's */
+    is_base[0] = true;                           /* a node without children has it */
     ranges[0].to = TOKENS_VOCABULARY;
     for (uint32_t id = 0; id < TOKENS_VOCABULARY; id++)
         add_token(id);

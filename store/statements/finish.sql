@@ -1,28 +1,31 @@
--- Our own rows are never joined with each other, only looked up in hashes (IN): their number is not known to the planner.
-with e as materialized (
-    select * from unnest($1::uuid[], $2::int8[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                         $9::int8[], $10::int4[], $11::int4[], $12::int8[], $13::bool[], $14::text[], $15::text[], $16::text[],
-                         $17::text[], $18::bool[], $19::bool[]) with ordinality
-             e(doc, fence, job, effect, outcome, code, msg, etag, size, n, pages, tokens, dirty, title, mime, metadata,
-               body, is_body_staged, is_body_dropped, at)),
-o as materialized ( -- attempts that still hold their lease; o...: what the document counted for before
+-- Our own rows are never joined with each other, only looked up in hashes (IN). What is asked of a row of the tables, but for its
+-- key, hides from the planner (coalesce): it would guess from statistics, which of queues are always those of another hour, that
+-- hardly a row is leased or open, walk through all that are, and through all of ours for each of them.
+with h as materialized ( -- o...: what the document counted for before
     select e.*, d.user_id, d.gen as og, d.processed_at as op, (d.gen is not null)::int as od,
            case when d.gen is null then 0 else d.file_size end as ob, d.chunk_count as ov,
+           coalesce(d.fence = e.fence and d.leased_until is not null, false) as is_held, -- an attempt that still holds its lease
+           coalesce(d.gen = e.fence or (d.fence = e.fence and d.leased_until is null), false) as is_replay,
            not e.is_body_staged or exists (select from staged_texts s where s.document_id = e.doc and s.gen = e.fence) as has_body
-      from e join documents d on d.id = e.doc and d.fence = e.fence and d.leased_until is not null),
+      from unnest($1::uuid[], $2::int8[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                  $9::int8[], $10::int4[], $11::int4[], $12::int8[], $13::bool[], $14::text[], $15::text[], $16::text[],
+                  $17::text[], $18::bool[], $19::bool[]) with ordinality
+             e(doc, fence, job, effect, outcome, code, msg, etag, size, n, pages, tokens, dirty, title, mime, metadata,
+               body, is_body_staged, is_body_dropped, at)
+      left join documents d on d.id = e.doc),
 k as materialized ( -- aggregated, so that every tenant's rows are moved
     select coalesce(array_agg(bad), '{}') as bad
       from (select millrace_move_chunks(user_id, $21, docs, gens, counts) as bad
               from (select user_id, array_agg(doc order by doc) as docs, array_agg(fence order by doc) as gens,
                            array_agg(case effect when 'live' then n else 0 end order by doc) as counts
-                      from o where has_body and effect <> 'keep' and (og is not null or n > 0)
+                      from h where is_held and has_body and effect <> 'keep' and (og is not null or n > 0)
                      group by user_id order by user_id) g) b),
 x as materialized ( -- n...: what it counts for from now on
-    select o.*, case effect when 'live' then fence when 'keep' then og end as ng,
+    select h.*, case effect when 'live' then fence when 'keep' then og end as ng,
            case effect when 'live' then 1 when 'keep' then od else 0 end as nd,
            case effect when 'live' then size when 'keep' then ob else 0 end as nb,
            case effect when 'live' then n when 'keep' then ov else 0 end as nv
-      from o, k where has_body and doc <> all(k.bad)),
+      from h, k where is_held and has_body and doc <> all(k.bad)),
 d as (
     update documents d
        set leased_until = null, starts = 0, gen = x.ng, chunk_count = x.nv,
@@ -51,10 +54,10 @@ d as (
 b as (delete from staged_texts s using x where x.is_body_staged and s.document_id = x.doc and s.gen = x.fence),
 l1 as (delete from litter l using x where x.effect = 'live' and l.document_id = x.doc and l.gen = x.fence),
 l2 as (
-    update litter l set quiet_at = now() + case when e.dirty then interval '2 minutes' else '0' end
-      from e where l.document_id = e.doc and l.gen = e.fence
-       and e.doc not in (select doc from x where effect = 'live')
-       and (e.doc not in (select doc from o) or e.doc in (select doc from x))), -- not of one that stages again
+    update litter l set quiet_at = now() + case when h.dirty then interval '2 minutes' else '0' end
+      from h where l.document_id = h.doc and l.gen = h.fence
+       and h.doc not in (select doc from x where effect = 'live')
+       and (not h.is_held or h.doc in (select doc from x))), -- not of one that stages again
 l3 as (
     insert into litter (document_id, gen, user_id, n, quiet_at)
     select doc, og, user_id, ov, greatest(now(), op + interval '2 minutes') from x
@@ -65,7 +68,7 @@ i as (
            size_bytes = x.size, page_count = x.pages, chunk_count = x.n, token_count = x.tokens,
            tokens_billed = coalesce((x.metadata::jsonb ->> 'tokens_billed')::bigint, 0),
            price = coalesce((x.metadata::jsonb ->> 'price')::numeric, 0)
-      from x where i.job_id = x.job and i.document_id = x.doc and i.outcome is null
+      from x where i.job_id = x.job and i.document_id = x.doc and coalesce(i.outcome, '') = ''
     returning i.job_id, i.outcome, i.size_bytes, i.page_count, i.chunk_count, i.token_count, i.tokens_billed, i.price),
 jd as (
     select job_id, count(*) filter (where outcome in ('success', 'skipped')) p, count(*) filter (where outcome = 'failed') f,
@@ -94,6 +97,5 @@ u as (
        set total_documents = coalesce(total_documents, 0) + dd, total_storage_bytes = coalesce(total_storage_bytes, 0) + db,
            total_vectors = coalesce(total_vectors, 0) + dv
       from ul where u.id = ul.user_id)
-select e.at, case when e.doc in (select doc from x) then 'ok' when e.doc in (select doc from o) then 'restage'
-                  when (d.fence = e.fence and d.leased_until is null) or d.gen = e.fence then 'ok' else 'lost' end
-  from e left join documents d on d.id = e.doc
+select at, case when doc in (select doc from x) then 'ok' when is_held then 'restage' when is_replay then 'ok' else 'lost' end
+  from h

@@ -1,3 +1,4 @@
+-- coalesce: see finish.sql.
 with e as materialized (
     select * from unnest($1::uuid[], $2::int8[], $3::uuid[], $4::bool[], $5::int8[], $6::text[], $7::text[]) with ordinality
              e(doc, fence, job, parked, due_ms, code, msg, at)),
@@ -6,7 +7,7 @@ h as materialized (
            coalesce(e.parked and i.parked_at < now() - interval '24 hours' and j.control <> 'pause', false) as is_exhausted
       from e left join documents d on d.id = e.doc
              left join processing_jobs j on j.id = e.job
-             left join job_items i on i.job_id = e.job and i.document_id = e.doc and i.outcome is null),
+             left join job_items i on i.job_id = e.job and i.document_id = e.doc and coalesce(i.outcome, '') = ''),
 d as (
     update documents d
        set leased_until = null, starts = greatest(d.starts - 1, 0), updated_at = now(),
@@ -18,7 +19,7 @@ i as (
     update job_items i
        set due = now() + h.due_ms * interval '1 millisecond', parked_until = now() + h.due_ms * interval '1 millisecond',
            parked_at = coalesce(i.parked_at, now()), error_code = h.code, error_message = h.msg
-      from h where i.job_id = h.job and i.document_id = h.doc and i.outcome is null
+      from h where i.job_id = h.job and i.document_id = h.doc and coalesce(i.outcome, '') = ''
        and h.parked and h.is_holder and not h.is_exhausted
     returning h.at)
 select at, (at in (select at from i))::int, is_exhausted::int from h

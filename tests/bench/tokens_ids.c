@@ -25,7 +25,7 @@ static void check_ids(struct text text, const uint32_t *ids, size_t id_count)
     assert(at == text.bytes);
     struct tokens_piece pieces[PIECES_AT_ONCE];
     size_t sum = 0, count = 0;
-    for (at = 0; (count = tokens_pieces(text, &at, pieces, PIECES_AT_ONCE)) > 0;)
+    for (at = 0; (count = tokens_pieces(text, &at, pieces, PIECES_AT_ONCE, NULL)) > 0;)
         for (size_t i = 0; i < count; i++)
             sum += pieces[i].token_count;
     assert(at == text.bytes && sum == id_count && tokens_count(text) == id_count);

@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     assert(tokens_count(text) == id_count);
     check_spelling(text, ids, id_count);
     struct tokens_piece pieces[PIECES_AT_ONCE];
-    while ((count = tokens_pieces(text, &at, pieces, PIECES_AT_ONCE)) > 0) {
+    while ((count = tokens_pieces(text, &at, pieces, PIECES_AT_ONCE, NULL)) > 0) {
         for (size_t i = 0; i < count; i++)
             sum += pieces[i].token_count;
         assert(tokens_count(text_slice(text, at, bytes)) == id_count - sum);

@@ -7,7 +7,7 @@
 #include "worker/base/crypto.h"
 #include "worker/base/rng.h"
 
-enum { IDS_MAX = 4096 };
+enum { IDS_MAX = 4096, SUM_PIECES_AT_ONCE = 200 };
 
 static size_t encode(struct text text, uint32_t *ids)
 {
@@ -209,10 +209,11 @@ struct sums {
 
 static void sum_pieces(struct text text, size_t pieces_at_once, struct sums *sums)
 {
-    struct tokens_piece pieces[64];
+    static struct tokens_memo memo; /* what other texts left in it is right for this one */
+    struct tokens_piece pieces[SUM_PIECES_AT_ONCE];
     size_t at = 0, count = 0;
     *sums = (struct sums){.place_count = 1};
-    while ((count = tokens_pieces(text, &at, pieces, pieces_at_once)) > 0)
+    while ((count = tokens_pieces(text, &at, pieces, pieces_at_once, &memo)) > 0)
         for (size_t i = 0; i < count; i++, sums->place_count++) {
             size_t last = sums->place_count - 1;
             assert_true(sums->place_count < COUNT_OF(sums->places) && pieces[i].bytes > 0);
@@ -250,7 +251,7 @@ static void test_tokens__of_a_part_made_of_pieces_are_their_sum(void **state)
     for (unsigned round = 0; round < 1000; round++) {
         char bytes[1024];
         struct text text = random_text(&rng, bytes, sizeof(bytes));
-        sum_pieces(text, 1 + rng_below(&rng, 64), &sums);
+        sum_pieces(text, 1 + rng_below(&rng, SUM_PIECES_AT_ONCE), &sums);
         for (unsigned part = 0; part < 20; part++) {
             size_t from = rng_below(&rng, sums.place_count);
             size_t to = from + rng_below(&rng, sums.place_count - from);
@@ -258,6 +259,43 @@ static void test_tokens__of_a_part_made_of_pieces_are_their_sum(void **state)
                 to--;
             size_t count = tokens_count(text_slice(text, sums.places[from], sums.places[to]));
             assert_int_equal(count, sums.tokens[to] - sums.tokens[from]);
+        }
+    }
+}
+
+/* ASCII of all kinds, of which a few meet often, and rarely something else. */
+static struct text random_ascii(struct rng *rng, char *bytes, size_t bytes_max)
+{
+    static const char KINDS[] = "aesdmtlvrREZ  \n\r\t\f'.-\"(0123456789_\x01\x7f";
+    size_t alphabet = 1 + rng_below(rng, sizeof(KINDS) - 1), used = 0;
+    size_t first = rng_below(rng, sizeof(KINDS) - 1);
+    while (used + 4 < bytes_max) {
+        if (rng_below(rng, 100) == 0) {
+            memcpy(bytes + used, "\xC5\xBF", 2); /* the long s */
+            used += 2;
+        } else {
+            size_t kind = first + rng_below(rng, alphabet);
+            bytes[used++] = KINDS[kind % (sizeof(KINDS) - 1)];
+        }
+    }
+    return (struct text){bytes, used};
+}
+
+static void test_tokens__are_the_same_in_many_pieces_at_once_and_one_by_one(void **state)
+{
+    (void)state;
+    struct rng rng = rng_seeded(7);
+    static struct sums many, single;
+    for (unsigned round = 0; round < 10000; round++) {
+        char bytes[512];
+        struct text text = round % 2 ? random_ascii(&rng, bytes, sizeof(bytes))
+                                     : random_text(&rng, bytes, sizeof(bytes));
+        sum_pieces(text, SUM_PIECES_AT_ONCE, &many);
+        sum_pieces(text, 1, &single);
+        assert_int_equal(many.place_count, single.place_count);
+        for (size_t i = 0; i < many.place_count; i++) {
+            assert_int_equal(many.places[i], single.places[i]);
+            assert_int_equal(many.tokens[i], single.tokens[i]);
         }
     }
 }
@@ -284,8 +322,8 @@ static void test_tokens__of_a_text_that_grows_stay_as_they_are(void **state)
         struct text text = text_utf8_prefix(grown, cut);
         if (!text_is_utf8(grown))
             continue;
-        sum_pieces(text, 64, &before);
-        sum_pieces(grown, 64, &after);
+        sum_pieces(text, SUM_PIECES_AT_ONCE, &before);
+        sum_pieces(grown, SUM_PIECES_AT_ONCE, &after);
         size_t settled = settled_bytes(text, &before);
         for (size_t i = 0; i < before.place_count && before.places[i] <= settled; i++) {
             assert_int_equal(before.places[i], after.places[i]);
@@ -369,7 +407,7 @@ static void test_tokens__of_a_long_text_are_counted_like_those_of_its_pieces(voi
         used += random_text(&rng, bytes + used, 4096).bytes;
     struct text text = {bytes, used};
     struct tokens_piece piece;
-    while (tokens_pieces(text, &at, &piece, 1))
+    while (tokens_pieces(text, &at, &piece, 1, NULL))
         sum += piece.token_count;
 
     assert_int_equal(tokens_count(text), sum);
@@ -394,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_tokens__spell_the_text_again_whatever_its_bytes),
         cmocka_unit_test(test_tokens__are_written_as_far_as_there_is_room),
         cmocka_unit_test(test_tokens__of_a_part_made_of_pieces_are_their_sum),
+        cmocka_unit_test(test_tokens__are_the_same_in_many_pieces_at_once_and_one_by_one),
         cmocka_unit_test(test_tokens__of_a_text_that_grows_stay_as_they_are),
         cmocka_unit_test(test_tokens__are_what_merging_the_lowest_rank_first_gives),
         cmocka_unit_test(test_tokens__do_not_depend_on_how_much_of_the_way_is_remembered),

@@ -1,0 +1,124 @@
+/* The statements of the ledger look rows up by their keys, whatever the statistics say: those of a
+ * queue's tables are of another hour, when hardly a row was open. */
+#include <stdlib.h>
+
+#include "store/sql.h"
+#include "tests/contract/ledger_fixture.h"
+
+#define ROWS 500
+#define ROWS_TEXT "500"
+#define REMOVED_MAX (10 * ROWS) /* by a whole statement, of rows that were joined in vain */
+#define JOB "'11111111-2222-3333-4444-555555555555'"
+
+/* Settled history, seen by ANALYZE; then as many open items of leased documents, not seen. */
+static void given_old_statistics(void)
+{
+    sql("alter table documents set (autovacuum_enabled = off);"
+        "alter table job_items set (autovacuum_enabled = off);"
+        "insert into processing_jobs (id, user_id, total_documents) values (" JOB ", '" ALICE
+        "', " ROWS_TEXT ");"
+        "insert into documents (id, user_id, bucket, object_key, status)"
+        " select gen_random_uuid(), '" ALICE "', 'b', 'users/" ALICE "/' || n, 'success'"
+        " from generate_series(1, " ROWS_TEXT ") n;"
+        "insert into job_items (job_id, document_id, outcome)"
+        " select gen_random_uuid(), id, 'success' from documents;"
+        "analyze;"
+        "insert into job_items (job_id, document_id) select " JOB ", id from documents;"
+        "update documents set fence = 7, leased_until = now() + interval '1 minute'");
+}
+
+/* The most rows that one step of the statement has joined for nothing. */
+static unsigned long rows_removed(const char *statement, const char *arguments)
+{
+    struct buffer AUTO_BUFFER script = buffer_new(SIZE_MAX / 2);
+    buffer_format(
+        &script,
+        "set plan_cache_mode = force_custom_plan; set jit = off; set enable_seqscan = off;"
+        "prepare statement as %s;"
+        "explain (analyze, costs off, timing off, summary off) execute statement (%s)",
+        statement, arguments);
+    const char *at = sql(buffer_string(&script));
+    unsigned long most = 0;
+    static const char WORDS[] = "Rows Removed by Join Filter: ";
+    while ((at = strstr(at, WORDS))) {
+        unsigned long removed = strtoul(at += sizeof(WORDS) - 1, NULL, 10);
+        most = removed > most ? removed : most;
+    }
+    return most;
+}
+
+/* "'{...}'::uuid[]", to be released. */
+static struct buffer documents_literal(void)
+{
+    struct buffer literal = buffer_new(SIZE_MAX / 2);
+    buffer_append_text(
+        &literal,
+        text_from(sql("select quote_literal(array_agg(id order by id)::text) || '::uuid[]'"
+                      " from documents")));
+    return literal;
+}
+
+static const char *filled(char *text, size_t bytes, const char *value)
+{
+    assert_true(text_format(text, bytes, "array_fill(%s, array[" ROWS_TEXT "])", value));
+    return text;
+}
+
+static void test_plans__claims_look_up_by_key(void **state)
+{
+    (void)state;
+    given_old_statistics();
+    /* The other way round for replays: all is settled, and nothing was when ANALYZE came by. */
+    sql("delete from job_items where outcome is not null; analyze job_items;"
+        "update job_items set outcome = 'success'");
+    struct buffer AUTO_BUFFER documents = documents_literal(), arguments = buffer_new(SIZE_MAX / 2);
+    char users[128], jobs[128], bare[64];
+    filled(users, sizeof(users), "'" ALICE "'::uuid");
+    filled(jobs, sizeof(jobs), JOB "::uuid");
+    filled(bare, sizeof(bare), "true");
+
+    buffer_format(&arguments, "%s, %s", buffer_string(&documents), jobs);
+    assert_in_range(rows_removed(SQL_CLAIM_LOCK, buffer_string(&arguments)), 0, REMOVED_MAX);
+
+    buffer_clear(&arguments);
+    buffer_format(&arguments, "%s, %s, %s, %s, 'user_'", buffer_string(&documents), users, jobs,
+                  bare);
+    assert_in_range(rows_removed(SQL_CLAIM_JOBS, buffer_string(&arguments)), 0, REMOVED_MAX);
+}
+
+static void test_plans__finish_looks_up_by_key(void **state)
+{
+    (void)state;
+    given_old_statistics();
+    struct buffer AUTO_BUFFER documents = documents_literal(), arguments = buffer_new(SIZE_MAX / 2);
+    static const char *const VALUES[] = {
+        "7::int8",    JOB "::uuid", "'live'::text", "'success'::text", "null::text", "null::text",
+        "'e'::text",  "100::int8",  "0::int4",      "1::int4",         "0::int8",    "false",
+        "null::text", "null::text", "'{}'::text",   "null::text",      "false",      "false",
+    };
+    buffer_append_text(&arguments, buffer_text(&documents));
+    for (size_t i = 0; i < COUNT_OF(VALUES); i++) {
+        char column[128];
+        buffer_format(&arguments, ", %s", filled(column, sizeof(column), VALUES[i]));
+    }
+    buffer_append_text(&arguments, TEXT(", 'p1', false, true"));
+
+    assert_in_range(rows_removed(SQL_FINISH, buffer_string(&arguments)), 0, REMOVED_MAX);
+
+    assert_string_equal(sql("select count(*) from job_items where outcome is null"), "0");
+    assert_string_equal(sql("select processed_count from processing_jobs"), ROWS_TEXT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_plans__claims_look_up_by_key, fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_plans__finish_looks_up_by_key, fixture_set_up,
+                                        fixture_tear_down),
+    };
+    cluster = pg_cluster_start();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    pg_cluster_stop(cluster);
+    return failed;
+}
