@@ -23,22 +23,17 @@ struct pieces {
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
-static uint64_t load(const char *at)
-{
-    uint64_t word = 0;
-    memcpy(&word, at, sizeof(word));
-    return le64toh(word);
-}
-
 /* tokens_key_of(), faster where the text goes on behind the piece. */
 static inline struct tokens_key key_at(struct text text, size_t at, size_t bytes)
 {
-    if (at + sizeof(struct tokens_key) > text.bytes)
+    static const uint64_t KEPT[] = {UINT64_MAX, UINT64_MAX, 0, 0};
+    struct tokens_key key, kept;
+    if (at + sizeof(key) > text.bytes)
         return tokens_key_of((struct text){text.start + at, bytes});
-    uint64_t low = load(text.start + at), high = load(text.start + at + 8);
-    uint64_t mask = (UINT64_C(1) << bytes % 8 * 8) - 1;
-    return (struct tokens_key){bytes < 8 ? low & mask : low,
-                               (bytes < 8 ? 0 : high & mask) | (uint64_t)bytes << 56};
+    memcpy(&key, text.start + at, sizeof(key));
+    memcpy(&kept, (const char *)KEPT + sizeof(kept) - bytes, sizeof(kept));
+    return (struct tokens_key){le64toh(key.low & kept.low),
+                               le64toh(key.high & kept.high) | (uint64_t)bytes << 56};
 }
 
 /* All are found before the first is looked up, so that memory has the time to answer. */
@@ -63,7 +58,7 @@ static inline uint32_t find_token(const struct pieces *pieces, size_t i)
     uint32_t slot = pieces->slots[i];
     while (slot != NO_SLOT) {
         struct tokens_key found = tokens_tables.keys[slot];
-        if (found.low == key.low && found.high == key.high)
+        if (((found.low ^ key.low) | (found.high ^ key.high)) == 0)
             break;
         slot = found.high ? (slot + 1) % COUNT_OF(tokens_tables.keys) : NO_SLOT;
     }

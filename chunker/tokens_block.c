@@ -27,6 +27,10 @@ struct sets {
 /* A bit for each lane, which is 0 or -1. */
 static inline uint64_t bits_of(lanes_of_bytes lanes)
 {
+#ifdef __SSE2__
+    typedef char chars __attribute__((vector_size(16)));
+    return (uint16_t)__builtin_ia32_pmovmskb128((chars)lanes);
+#else
     uint64_t halves[2], bits = 0;
     memcpy(halves, &lanes, sizeof(halves));
     for (unsigned i = 0; i < 2; i++) {
@@ -34,6 +38,7 @@ static inline uint64_t bits_of(lanes_of_bytes lanes)
         bits |= (each * UINT64_C(0x0101010101010101) >> 56) << 8 * i;
     }
     return bits;
+#endif
 }
 
 static inline struct sets sets_of(const uint8_t *bytes)

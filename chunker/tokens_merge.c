@@ -1,8 +1,11 @@
 #include "chunker/tokens_merge.h"
 
+#include <assert.h>
+
 #include "chunker/tokens_tables.h"
 #include "worker/base/memory.h"
 
+#define PLAIN_BYTES_MAX 15
 #define PLACES_USUAL 4096
 #define WORD_BITS 64
 
@@ -88,6 +91,58 @@ static uint32_t longest_at(const struct search *search, size_t at)
     return longest;
 }
 
+/* ---- as it is defined ------------------------------------------------------------------------ */
+
+struct sequence {
+    size_t count;
+    uint32_t tokens[PLAIN_BYTES_MAX];
+    uint32_t merges[PLAIN_BYTES_MAX]; /* what a token and the next one merge into */
+};
+
+static void update_merge(struct sequence *sequence, size_t at)
+{
+    bool has_next = at + 1 < sequence->count;
+    sequence->merges[at] =
+        has_next ? merged(sequence->tokens[at], sequence->tokens[at + 1]) : TOKENS_NONE;
+}
+
+static void merge_at(struct sequence *sequence, size_t at)
+{
+    sequence->tokens[at] = sequence->merges[at];
+    sequence->count--;
+    for (size_t i = at + 1; i < sequence->count; i++) {
+        sequence->tokens[i] = sequence->tokens[i + 1];
+        sequence->merges[i] = sequence->merges[i + 1];
+    }
+    update_merge(sequence, at);
+    if (at > 0)
+        update_merge(sequence, at - 1);
+}
+
+/* The pair of the lowest rank merges first, of equal ones the left. Few bytes need no more. */
+static size_t merge_plainly(struct text piece, uint32_t *ids, size_t id_count_max)
+{
+    assert(piece.bytes > 0 && piece.bytes <= PLAIN_BYTES_MAX);
+    __attribute__((uninitialized)) struct sequence sequence;
+    sequence.count = piece.bytes;
+    for (size_t i = 0; i < piece.bytes; i++)
+        sequence.tokens[i] = tokens_tables.byte_ids[(uint8_t)piece.start[i]];
+    for (size_t i = 0; i < piece.bytes; i++)
+        update_merge(&sequence, i);
+    for (;;) {
+        size_t lowest = 0;
+        for (size_t i = 1; i < sequence.count; i++)
+            if (sequence.merges[i] < sequence.merges[lowest])
+                lowest = i;
+        if (sequence.merges[lowest] == TOKENS_NONE)
+            break;
+        merge_at(&sequence, lowest);
+    }
+    for (size_t i = 0; i < sequence.count && i < id_count_max; i++)
+        ids[i] = sequence.tokens[i];
+    return sequence.count;
+}
+
 /* ---- the search ------------------------------------------------------------------------------ */
 
 static uint64_t *dead_word(struct search *search, size_t place)
@@ -168,6 +223,8 @@ size_t tokens_merge_in(struct merge_memory memory, struct text piece, uint32_t *
 
 size_t tokens_merge(struct text piece, uint32_t *ids, size_t id_count_max)
 {
+    if (piece.bytes <= PLAIN_BYTES_MAX)
+        return merge_plainly(piece, ids, id_count_max);
     __attribute__((uninitialized)) uint32_t tokens[PLACES_USUAL];
     __attribute__((uninitialized)) uint64_t dead[PLACES_USUAL / WORD_BITS];
     struct merge_memory memory = {PLACES_USUAL, tokens, dead};

@@ -1,10 +1,12 @@
 /*
  * tokens_merge.h - the tokens of one piece that is no token itself. Private to tokens*.c.
  *
- * Byte pair encoding gives a sequence of tokens exactly when each two neighbours in it are what it
- * would give for their bytes alone. So the sequence is searched: from where it ends, the longest
- * token that goes with the last one; where none does, that place is dead and the last token gives
- * way to a shorter one. A place dies once, so the time is linear.
+ * A few bytes are merged as byte pair encoding is defined: again and again the two neighbours of
+ * the lowest rank. That is quadratic. For more of them: byte pair encoding gives a sequence of
+ * tokens exactly when each two neighbours in it are what it would give for their bytes alone. So
+ * the sequence is searched: from where it ends, the longest token that goes with the last one;
+ * where none does, that place is dead and the last token gives way to a shorter one. A place dies
+ * once, so the time is linear.
  * (The idea is that of the bpe crate of GitHub's rust-gems.)
  *
  * Thread: any.
@@ -21,9 +23,10 @@ struct merge_memory {
     uint64_t *dead;   /* one bit a place */
 };
 
-/* Writes the ids of the piece's tokens in order, as far as they fit; returns how many there are. */
+/* Writes the ids of the tokens of a piece, which is not empty, in order, as far as they fit; returns
+ * how many there are. */
 size_t tokens_merge(struct text piece, uint32_t *ids, size_t id_count_max);
-/* The same with somebody's memory; 0: more of it was needed. */
+/* The same by search, with somebody's memory; 0: more of it was needed. */
 size_t tokens_merge_in(struct merge_memory memory, struct text piece, uint32_t *ids,
                        size_t id_count_max);
 /* The token that these two merge into, or TOKENS_NONE. */

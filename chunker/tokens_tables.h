@@ -52,6 +52,7 @@ struct tokens_tables {
     /* Two bits for each pair, in the word and at the places that its hash says: few of those that
      * are looked for are there, and most of these questions end here, in a corner of the cache. */
     uint64_t pair_bits[1 << TOKENS_FILTER_BITS];
+    uint8_t byte_ids[256]; /* of the tokens of one byte */
     struct tokens_parts parts[TOKENS_VOCABULARY];
     /* The longest token that is a beginning of this one, with its length, or TOKENS_NONE. */
     uint32_t shorter[TOKENS_VOCABULARY];

@@ -96,6 +96,7 @@ static void make_tokens(struct text pairs)
     for (uint32_t id = 0; id < BYTE_TOKENS; id++) {
         append_token(id, (struct text){pairs.start + id, 1}, TEXT_NONE);
         tables.parts[id] = (struct tokens_parts){id, id};
+        tables.byte_ids[(uint8_t)pairs.start[id]] = (uint8_t)id;
     }
     struct text packed = text_slice(pairs, BYTE_TOKENS, pairs.bytes);
     for (uint32_t id = BYTE_TOKENS; id < TOKENS_VOCABULARY; id++) {
