@@ -1,6 +1,6 @@
 /*
  * jobs.h - registering a job with its documents and open items, in one transaction, before anything
- *          is uploaded; and its control flags.
+ *          is uploaded.
  *
  * Thread: the loop thread.
  */
@@ -33,17 +33,5 @@ struct jobs_register {
     void *private_state;
 };
 void jobs_register(struct pg *pg, struct loop *loop, struct jobs_register *request);
-
-/* What people want of a job that is not final; workers see it within the lease pulse. A cancelled
- * job stays so. */
-enum job_control { JOB_CONTROL_NONE, JOB_CONTROL_PAUSE, JOB_CONTROL_CANCEL };
-struct jobs_control {
-    struct uuid job;
-    enum job_control control;
-    void (*on_done)(struct jobs_control *request, const struct error *err); /* ERR_NOT_FOUND */
-    bool was_changed; /* out: false: it was so already, or the job is final */
-    void *private_state;
-};
-void jobs_control(struct pg *pg, struct loop *loop, struct jobs_control *request);
 
 #endif

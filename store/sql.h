@@ -72,8 +72,19 @@ extern const char SQL_SWEEP_STAGED[];
  * and another user 0/1 */
 extern const char SQL_JOB_REGISTER[];
 
-/* $1 job uuid, $2 none | pause | cancel text
- * answers: jobs of that id 0/1, changed 0/1 */
+/* Before JOB_CONTROL: $1 job uuid, $2 none | cancel text */
+extern const char SQL_JOB_UNPARK[];
+
+/* $1 job uuid, $2 none | pause | cancel text, $3 who text
+ * answers (no row: no such job): status and control before, changed 0/1, open items, running ones */
 extern const char SQL_JOB_CONTROL[];
+
+/* $1 job uuid, $2 fence int8, $3 how many at most int8, $4 message text
+ * answers: ended items, items still open */
+extern const char SQL_JOB_CANCEL_ITEMS[];
+
+/* $1 job uuid, $2 how many at most int8, $3 as of text (null: now), $4 who text
+ * answers (no row: no such job): status and control before, opened items, as of */
+extern const char SQL_JOB_RETRY[];
 
 #endif

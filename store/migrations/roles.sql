@@ -34,9 +34,11 @@ begin
         execute format('grant update (total_documents, total_storage_bytes, total_vectors) on users to %I', wanted.role);
         execute format('grant insert, update on processing_jobs, documents, job_items to %I', wanted.role);
         execute format('grant select, insert on absorbed_events, dead_letters to %I', wanted.role);
-        execute format('grant update (resolution, resolved_at) on dead_letters to %I', wanted.role);
+        execute format('grant update (resolution, resolved_at, resolved_by) on dead_letters to %I', wanted.role);
         execute format('grant select, insert, update, delete on litter to %I', wanted.role);
         execute format('grant select, insert, delete on staged_chunks, staged_texts to %I', wanted.role);
+        execute format('grant select, insert on millrace_actions to %I', wanted.role);
+        execute format('grant select, insert, update, delete on millrace_workers to %I', wanted.role);
         execute format('grant select on millrace_settings, schema_version, millrace_faults to %I', wanted.role);
         execute format('grant execute on function millrace_schema_name(uuid), millrace_tenant_schema(uuid),
             millrace_move_chunks(uuid, boolean, uuid[], bigint[], integer[]) to %I', wanted.role);

@@ -24,7 +24,8 @@ x as materialized ( -- n...: what it counts for from now on
     select h.*, case effect when 'live' then fence when 'keep' then og end as ng,
            case effect when 'live' then 1 when 'keep' then od else 0 end as nd,
            case effect when 'live' then size when 'keep' then ob else 0 end as nb,
-           case effect when 'live' then n when 'keep' then ov else 0 end as nv
+           case effect when 'live' then n when 'keep' then ov else 0 end as nv,
+           coalesce((metadata::jsonb ->> 'tokens_billed')::bigint, 0) as billed, coalesce((metadata::jsonb ->> 'price')::numeric, 0) as cost
       from h, k where is_held and has_body and doc <> all(k.bad)),
 d as (
     update documents d
@@ -66,14 +67,13 @@ i as (
     update job_items i
        set outcome = x.outcome, error_code = x.code, error_message = x.msg, due = null, parked_until = null, finished_at = now(),
            size_bytes = x.size, page_count = x.pages, chunk_count = x.n, token_count = x.tokens,
-           tokens_billed = coalesce((x.metadata::jsonb ->> 'tokens_billed')::bigint, 0),
-           price = coalesce((x.metadata::jsonb ->> 'price')::numeric, 0)
+           tokens_billed = coalesce(i.tokens_billed, 0) + x.billed, price = coalesce(i.price, 0) + x.cost -- and what a retry paid before
       from x where i.job_id = x.job and i.document_id = x.doc and coalesce(i.outcome, '') = ''
-    returning i.job_id, i.outcome, i.size_bytes, i.page_count, i.chunk_count, i.token_count, i.tokens_billed, i.price),
+    returning i.job_id, i.outcome, i.size_bytes, i.page_count, i.chunk_count, i.token_count, x.billed, x.cost),
 jd as (
     select job_id, count(*) filter (where outcome in ('success', 'skipped')) p, count(*) filter (where outcome = 'failed') f,
            count(*) filter (where outcome = 'cancelled') c, sum(size_bytes) bytes, sum(page_count) pages,
-           sum(chunk_count) chunks, sum(token_count) tokens, sum(tokens_billed) billed, sum(price) cost
+           sum(chunk_count) chunks, sum(token_count) tokens, sum(billed) billed, sum(cost) cost
       from i group by job_id),
 jl as materialized (
     select jd.* from processing_jobs j join jd on jd.job_id = j.id order by j.id for no key update of j),

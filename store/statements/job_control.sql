@@ -1,9 +1,12 @@
--- What was cancelled stays cancelled. The janitor comes at once: to every open item of a cancelled job, to the parked ones of a
--- job that goes on (the others wait for their events as before).
+-- What was cancelled stays cancelled. Its row alone: the items follow (job_unpark, job_cancel_items).
 with j as (
-    update processing_jobs set control = $2, updated_at = now()
-     where id = $1 and control not in ('cancel', $2) and status in ('pending', 'processing') returning id),
-i as (
-    update job_items i set due = now(), parked_until = null from j
-     where i.job_id = j.id and i.outcome is null and ($2 = 'cancel' or ($2 = 'none' and i.parked_at is not null)))
-select (select count(*) from processing_jobs where id = $1), (select count(*) from j)
+    update processing_jobs set control = $2, control_by = $3, control_at = now(), updated_at = now()
+     where id = $1 and control not in ('cancel', $2) and status in ('pending', 'processing')
+    returning id, total_documents - processed_count - failed_count - cancelled_count as open_count),
+a as (
+    insert into millrace_actions (at, who, action, job_id, count)
+    select now(), $3, case $2 when 'none' then 'resume' else $2 end, id, open_count from j)
+select p.status, p.control, (select count(*) from j),
+       p.total_documents - p.processed_count - p.failed_count - p.cancelled_count,
+       (select count(*) from documents d where d.job_id = p.id and d.leased_until > now())
+  from processing_jobs p where p.id = $1
