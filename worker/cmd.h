@@ -16,6 +16,7 @@ enum exit_code {
     EXIT_UNREACHABLE = 4, /* a service is unreachable or refuses */
     EXIT_INTERRUPTED = 5, /* or past a deadline */
     EXIT_BAD_INPUT = 6,   /* a file, link or manifest cannot be taken; nothing was done */
+    EXIT_REFUSED = 7,     /* a job or a dead letter is past that */
     EXIT_BUG = 70,
 };
 
@@ -46,8 +47,9 @@ struct command {
     int (*run)(struct invocation *invocation);
 };
 
-extern const struct command check_command, chunk_command, dev_command, dlq_command, extract_command,
-    migrate_command, search_command, status_command, submit_command, verify_command, work_command;
+extern const struct command cancel_command, check_command, chunk_command, dev_command, dlq_command,
+    extract_command, migrate_command, pause_command, resume_command, retry_command, search_command,
+    status_command, submit_command, verify_command, work_command;
 
 /* When no database is configured: the environment of a running `dev`, if there is one. False: which
  * of several? It has been said. cmd_load_config() begins with it. */

@@ -25,6 +25,7 @@ static const struct {
     {EXIT_UNREACHABLE, "a service is unreachable or refuses"},
     {EXIT_INTERRUPTED, "interrupted, or past a deadline; what was begun goes on"},
     {EXIT_BAD_INPUT, "a file, a link or a manifest cannot be taken; nothing was done"},
+    {EXIT_REFUSED, "the job has ended, or the dead letter is settled: nothing was done"},
     {EXIT_BUG, "a bug of ours"},
 };
 

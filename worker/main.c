@@ -11,9 +11,9 @@
 #include "worker/help.h"
 
 static const struct command *const COMMANDS[] = {
-    &work_command,    &dev_command,   &submit_command,  &search_command,
-    &status_command,  &dlq_command,   &check_command,   &verify_command,
-    &extract_command, &chunk_command, &migrate_command,
+    &work_command,   &dev_command,    &submit_command,  &search_command, &status_command,
+    &cancel_command, &pause_command,  &resume_command,  &retry_command,  &dlq_command,
+    &check_command,  &verify_command, &extract_command, &chunk_command,  &migrate_command,
 };
 
 extern char **environ;
@@ -167,6 +167,8 @@ static int exit_code_of(enum error_code code)
         return EXIT_NOT_FOUND;
     if (code == ERR_INPUT)
         return EXIT_BAD_INPUT;
+    if (code == ERR_ENDED)
+        return EXIT_REFUSED;
     if (code == ERR_BUG)
         return EXIT_BUG;
     return EXIT_UNREACHABLE;
