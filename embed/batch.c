@@ -29,8 +29,8 @@ bool batch_add(struct batch *batch, const struct batch_limits *limits, uint64_t 
             batch_reply_bytes(batch->input_count + 1, limits->dimension_count, limits->is_base64),
     };
     bool fits = grown.input_count <= limits->inputs_max && grown.tokens <= limits->tokens_max &&
-                grown.request_bytes <= limits->body_bytes_max &&
-                grown.reply_bytes <= limits->body_bytes_max;
+                grown.request_bytes <= limits->request_bytes_max &&
+                grown.reply_bytes <= limits->reply_bytes_max;
     if (!fits && batch->input_count > 0)
         return false;
     *batch = grown;

@@ -11,8 +11,8 @@
 
 struct batch_limits {
     uint64_t inputs_max;
-    uint64_t tokens_max;     /* by batch_tokens() */
-    uint64_t body_bytes_max; /* of the request, and of the answer */
+    uint64_t tokens_max; /* by batch_tokens() */
+    uint64_t request_bytes_max, reply_bytes_max;
     uint32_t dimension_count;
     bool is_base64; /* how the answer spells its vectors */
 };

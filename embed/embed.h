@@ -24,10 +24,16 @@ struct embed;
 
 enum embed_purpose { EMBED_DOCUMENT, EMBED_QUERY };
 enum embed_engine { EMBED_OPENAI, EMBED_LOCAL };
+enum embed_server_kind {
+#define X(id, header, prefix, inputs, requests, bytes) EMBED_SERVER_##id,
+#include "embed/servers.def"
+#undef X
+};
 
 struct embed_options {
     enum embed_engine engine;
-    struct text base_url; /* https://host/v1 */
+    enum embed_server_kind server;
+    struct text base_url; /* https://host/v1, perhaps with a query such as ?api-version=... */
     struct text api_key;  /* secret; wiped at close */
     struct text model;
     uint32_t dimension_count; /* 1 .. EMBED_DIMENSIONS_MAX */

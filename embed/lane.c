@@ -160,15 +160,7 @@ static void pump(struct later *later)
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
-static char *concatenate(struct text first, const char *second)
-{
-    AUTO_BUFFER struct buffer out = buffer_new(SIZE_MAX / 2);
-    buffer_append_text(&out, first);
-    buffer_append_text(&out, text_from(second));
-    return xstrdup(buffer_text(&out));
-}
-
-static void prepare_headers(struct lane *lane)
+static void prepare_headers(struct lane *lane, const struct dialect *dialect)
 {
     struct text key = lane->options.api_key;
     lane->headers[0] = (struct http_header){TEXT("Content-Type"), TEXT("application/json")};
@@ -176,18 +168,56 @@ static void prepare_headers(struct lane *lane)
     lane->header_count = 2;
     if (key.bytes == 0)
         return; /* servers of one's own often need none */
-    lane->authorization = xcalloc(1, key.bytes + sizeof("Bearer "));
-    memcpy(lane->authorization, "Bearer ", sizeof("Bearer ") - 1);
-    memcpy(lane->authorization + sizeof("Bearer ") - 1, key.start, key.bytes);
-    lane->headers[2] = (struct http_header){TEXT("Authorization"), text_from(lane->authorization)};
+    size_t prefix_bytes = strlen(dialect->key_prefix);
+    lane->authorization = xcalloc(1, prefix_bytes + key.bytes + 1);
+    memcpy(lane->authorization, dialect->key_prefix, prefix_bytes);
+    memcpy(lane->authorization + prefix_bytes, key.start, key.bytes);
+    lane->headers[2] =
+        (struct http_header){text_from(dialect->key_header), text_from(lane->authorization)};
     lane->header_count = 3;
+}
+
+/* Azure's address ends in a query; the path goes before it. */
+static char *url_of(struct text base_url)
+{
+    AUTO_BUFFER struct buffer url = buffer_new(SIZE_MAX / 2);
+    struct text query, path = text_cut(base_url, '?', &query);
+    while (text_ends_with(path, TEXT("/")))
+        path.bytes--;
+    buffer_append_text(&url, path);
+    buffer_append_text(&url, TEXT("/embeddings"));
+    if (query.bytes)
+        buffer_append_char(&url, '?');
+    buffer_append_text(&url, query);
+    return xstrdup(buffer_text(&url));
+}
+
+static uint64_t at_most(uint64_t value, uint64_t max)
+{
+    return value < max ? value : max;
+}
+
+static struct batch_limits limits_of(const struct embed_options *options,
+                                     const struct dialect *dialect)
+{
+    return (struct batch_limits){
+        .inputs_max = at_most(options->inputs_max, dialect->inputs_max),
+        .tokens_max = options->tokens_max,
+        .request_bytes_max = at_most(options->body_bytes_max, dialect->request_bytes_max),
+        .reply_bytes_max = options->body_bytes_max,
+        .dimension_count = options->dimension_count,
+        .is_base64 = true,
+    };
 }
 
 struct lane *lane_open(struct loop *loop, const struct embed_options *options, struct error *err)
 {
+    enum embed_server_kind server = openai_find_server(options->server, options->base_url);
+    struct dialect dialect = openai_dialect(server);
+    uint32_t requests_max = (uint32_t)at_most(options->requests_max, dialect.requests_max);
     struct http_options http_options = {
-        .connections_max = options->requests_max,
-        .connections_per_host_max = options->requests_max,
+        .connections_max = requests_max,
+        .connections_per_host_max = requests_max,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .stall_timeout_ms = options->timeout_ms, /* a model may think for all that time */
         .lane = LANE_EMBED,
@@ -196,26 +226,20 @@ struct lane *lane_open(struct loop *loop, const struct embed_options *options, s
     if (!http)
         return NULL;
     struct lane *lane = xcalloc(1, sizeof(*lane));
-    struct text base_url = options->base_url;
-    while (text_ends_with(base_url, TEXT("/")))
-        base_url.bytes--;
     lane->loop = loop;
     lane->http = http;
     lane->options = *options;
-    lane->url = concatenate(base_url, "/embeddings");
-    lane->limits = (struct batch_limits){.inputs_max = options->inputs_max,
-                                         .tokens_max = options->tokens_max,
-                                         .body_bytes_max = options->body_bytes_max,
-                                         .dimension_count = options->dimension_count,
-                                         .is_base64 = true};
-    lane->limiter = limiter_new_starting(START_REQUESTS, options->requests_max);
+    lane->server = server;
+    lane->url = url_of(options->base_url);
+    lane->limits = limits_of(options, &dialect);
+    lane->limiter = limiter_new_starting(START_REQUESTS, requests_max);
     lane->request_rate = bucket_new(options->requests_per_minute_max, 0, loop_now_ms(loop));
     lane->token_rate = bucket_new(options->tokens_per_minute_max, RAMP_TOKENS, loop_now_ms(loop));
     lane->documents = fair_new(TURN_TOKENS, UINT32_MAX);
     struct list *const lists[] = {&lane->queries, &lane->again, &lane->resting, &lane->away};
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         list_init(lists[i]);
-    prepare_headers(lane);
+    prepare_headers(lane, &dialect);
     show(lane);
     return lane;
 }

@@ -1,6 +1,5 @@
 /* What becomes of a bin when its call is answered. */
 #include "embed/lane_private.h"
-#include "embed/openai.h"
 
 #define ATTEMPTS_MAX 6
 #define ATTEMPTS_ALONE 3    /* then a call is parted to see whether it is its texts */
@@ -197,15 +196,19 @@ static void find_guilty(struct bin *bin, const struct error *err)
 
 static void too_much(struct bin *bin, const struct error *err)
 {
-    const uint32_t tokens_status = 400; /* the vendor's sum; 413 and 422 mean the inputs */
     struct batch_limits *limits = &bin->lane->limits;
-    uint64_t fewer_tokens = bin->batch.tokens / 10 * 9;
-    uint64_t fewer_inputs = (bin->batch.input_count + 1) / 2;
-    bool is_tokens = bin->call.status == tokens_status;
-    if (bin->slot_count > 1 && is_tokens && fewer_tokens && fewer_tokens < limits->tokens_max)
-        limits->tokens_max = fewer_tokens;
-    if (bin->slot_count > 1 && !is_tokens && fewer_inputs < limits->inputs_max)
-        limits->inputs_max = fewer_inputs;
+    uint64_t fewer = bin->batch.tokens / 10 * 9;
+    if (bin->slot_count > 1 && fewer && fewer < limits->tokens_max)
+        limits->tokens_max = fewer;
+    find_guilty(bin, err);
+}
+
+static void too_many(struct bin *bin, const struct error *err)
+{
+    struct batch_limits *limits = &bin->lane->limits;
+    uint64_t fewer = (bin->batch.input_count + 1) / 2;
+    if (bin->slot_count > 1 && fewer < limits->inputs_max)
+        limits->inputs_max = fewer;
     find_guilty(bin, err);
 }
 
@@ -301,7 +304,8 @@ static void judge(struct bin *bin)
 {
     struct lane *lane = bin->lane;
     struct error err;
-    enum verdict verdict = openai_judge(bin->call.status, buffer_text(&bin->call.reply), &err);
+    enum verdict verdict =
+        openai_judge(lane->server, bin->call.status, buffer_text(&bin->call.reply), &err);
     err.retry_after_ms = http_retry_after_ms(&bin->call, loop_wall_ms(lane->loop));
     error_wrap(&err, "embeddings");
     http_request_release(&bin->call);
@@ -317,6 +321,7 @@ static void judge(struct bin *bin)
         [VERDICT_BILLING] = park,
         [VERDICT_RETRY] = retry,
         [VERDICT_TOO_MUCH] = too_much,
+        [VERDICT_TOO_MANY] = too_many,
         [VERDICT_FLOATS] = without_base64,
         [VERDICT_CONFIG] = misconfigured,
         [VERDICT_REFUSED] = find_guilty,

@@ -8,6 +8,7 @@
 #define EMBED_LANE_PRIVATE_H
 
 #include "embed/bin.h"
+#include "embed/openai.h"
 #include "worker/base/budget.h"
 
 struct lane {
@@ -15,6 +16,7 @@ struct lane {
     struct embed_options options; /* its texts are borrowed from the embed */
     struct batch_limits limits;
     struct http *http;
+    enum embed_server_kind server;
     char *url, *authorization;
     struct http_header headers[3];
     size_t header_count;

@@ -15,7 +15,7 @@
 #define EMBED_TOKENS_MAX 270000 /* of OpenAI's 300,000 */
 #define EMBED_BODY_BYTES_MAX ((uint64_t)5 * 1024 * 1024)
 #define EMBED_BACKOFF_MS 500
-#define EMBED_PROBE_MS 60000
+#define EMBED_PROBE_MS 10000
 #define CALL_TIMEOUT_MS 60000
 #define STORE_TIMEOUT_MS 30000 /* protocol point 4 */
 
@@ -108,6 +108,7 @@ static bool open_embed(struct app *app, struct error *err)
         tokens_are_exact(config->embedding_model) && chunking_of(config).counting == CHUNKER_CL100K;
     struct embed_options options = {
         .engine = config->embedder == CONFIG_LOCAL ? EMBED_LOCAL : EMBED_OPENAI,
+        .server = (enum embed_server_kind)config->embedding_server,
         .base_url = config->openai_base_url,
         .api_key = config->openai_api_key,
         .model = config->embedding_model,

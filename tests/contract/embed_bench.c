@@ -37,13 +37,19 @@ struct embed_options bench_options(enum embed_engine engine)
 
 void bench_open(const struct embed_options *options)
 {
+    bench_open_at(options, "/v1/");
+}
+
+void bench_open_at(const struct embed_options *options, const char *path)
+{
     struct error err;
-    char url[64];
+    char url[128];
     struct embed_options opened = *options;
     bench = (struct bench){.guilty_word = "POISON", .long_chunk = SIZE_MAX};
     bench.loop = loop_new(&err);
     bench.server = embed_server_start();
-    (void)text_format(url, sizeof(url), "http://127.0.0.1:%u/v1/", embed_server_port(bench.server));
+    (void)text_format(url, sizeof(url), "http://127.0.0.1:%u%s", embed_server_port(bench.server),
+                      path);
     if (opened.base_url.bytes == 0)
         opened.base_url = text_from(url);
     bench.embed = embed_open(bench.loop, &opened, &err);

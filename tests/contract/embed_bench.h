@@ -39,6 +39,7 @@ extern struct bench bench;
 struct embed_options bench_options(enum embed_engine engine);
 /* base_url of options: TEXT_NONE for the server's. */
 void bench_open(const struct embed_options *options);
+void bench_open_at(const struct embed_options *options, const char *path); /* of the server */
 int bench_open_endpoint(void **state); /* 8 calls at once, of 256 inputs */
 int bench_open_narrow(void **state);   /* one at a time, of 16 */
 int bench_open_local(void **state);

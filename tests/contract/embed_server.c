@@ -25,6 +25,8 @@ struct embed_server {
     enum deed deeds[DEEDS_MAX];
     size_t deed_count;
     unsigned calls, inputs_max;
+    const struct canned *canned;
+    char head[2048]; /* of the last request */
 };
 
 void embed_server_vector(struct text text, float ret_vector[SERVER_WIDTH])
@@ -249,26 +251,44 @@ static void break_off(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
-static const char *headers_of(enum deed deed)
+static const char *headers_of(const struct embed_server *server, enum deed deed)
 {
+    if (deed == DEED_CANNED)
+        return server->canned->headers;
     if (deed == DEED_RATED)
         return "x-ratelimit-limit-requests: 600\r\nx-ratelimit-remaining-requests: 0\r\n"
                "x-ratelimit-reset-requests: 6m0s\r\n";
     return deed == DEED_RATE_LIMIT ? "retry-after-ms: 40\r\n" : "";
 }
 
-static void answer(int fd, enum deed deed, unsigned status, struct text reply)
+static void answer(const struct embed_server *server, enum deed deed, unsigned status,
+                   struct text reply)
 {
     AUTO_BUFFER struct buffer head = buffer_new(4096);
+    int fd = server->client;
     bool is_half = deed == DEED_TRUNCATE || deed == DEED_RESET || deed == DEED_STALL;
     buffer_format(&head,
                   "HTTP/1.1 %u x\r\nContent-Type: application/json\r\nConnection: close\r\n"
                   "Content-Length: %zu\r\n%s\r\n",
-                  status, reply.bytes, headers_of(deed));
+                  status, reply.bytes, headers_of(server, deed));
     send_all(fd, buffer_text(&head));
     send_all(fd, text_slice(reply, 0, is_half ? reply.bytes / 2 : reply.bytes));
     if (deed == DEED_RESET)
         break_off(fd);
+}
+
+static unsigned write_canned(struct buffer *out, const struct canned *canned)
+{
+    buffer_append_text(out, text_from(canned->body));
+    return canned->status;
+}
+
+static void remember(struct embed_server *server, struct text request)
+{
+    pthread_mutex_lock(&server->mutex);
+    (void)text_format(server->head, sizeof(server->head), "%.*s",
+                      TEXT_ARGS(text_slice(request, 0, sizeof(server->head) - 1)));
+    pthread_mutex_unlock(&server->mutex);
 }
 
 static void serve(struct embed_server *server, int fd)
@@ -279,11 +299,13 @@ static void serve(struct embed_server *server, int fd)
     struct error err;
     if (!read_request(fd, &request, &body))
         return;
+    remember(server, buffer_text(&request));
     AUTO_JSON struct json *json = json_parse(body, &err);
     enum deed deed = next_deed(server, json_count(json_member(json, "input")));
-    unsigned status = write_reply(&reply, deed, json);
+    unsigned status = deed == DEED_CANNED ? write_canned(&reply, server->canned)
+                                          : write_reply(&reply, deed, json);
     if (status)
-        answer(fd, deed, status, buffer_text(&reply));
+        answer(server, deed, status, buffer_text(&reply));
     if (deed == DEED_HANG || deed == DEED_STALL)
         wait_until_closed(fd);
 }
@@ -376,4 +398,20 @@ unsigned embed_server_calls(struct embed_server *server)
 unsigned embed_server_inputs_max(struct embed_server *server)
 {
     return locked(server, &server->inputs_max);
+}
+
+void embed_server_can(struct embed_server *server, const struct canned *canned)
+{
+    pthread_mutex_lock(&server->mutex);
+    server->canned = canned;
+    pthread_mutex_unlock(&server->mutex);
+}
+
+bool embed_server_heard(struct embed_server *server, const char *words)
+{
+    size_t at;
+    pthread_mutex_lock(&server->mutex);
+    bool is_there = text_find(text_from(server->head), text_from(words), &at);
+    pthread_mutex_unlock(&server->mutex);
+    return is_there;
 }

@@ -18,6 +18,7 @@ enum deed {
     DEED_RATE_LIMIT,      /* 429, retry-after-ms: 40 */
     DEED_RATE_LIMIT_BARE, /* 429 and not a word about how long */
     DEED_RATED,           /* an answer; x-ratelimit: 600 requests a minute, none of them left */
+    DEED_CANNED,          /* the next of embed_server_can() */
     DEED_BILLING,
     DEED_UNAUTHORIZED,
     DEED_SERVER_ERROR,
@@ -49,6 +50,15 @@ struct embed_server;
 struct embed_server *embed_server_start(void);
 void embed_server_stop(struct embed_server *server);
 uint16_t embed_server_port(const struct embed_server *server);
+struct canned {
+    unsigned status;
+    const char *headers; /* lines that end in \r\n, or "" */
+    const char *body;
+};
+/* For every DEED_CANNED from now on; borrowed. */
+void embed_server_can(struct embed_server *server, const struct canned *canned);
+/* Whether the head of the last request has this in it. */
+bool embed_server_heard(struct embed_server *server, const char *words);
 /* The deeds of the next calls, in order; after them the last one goes on. */
 void embed_server_script(struct embed_server *server, const enum deed *deeds, size_t count);
 unsigned embed_server_calls(struct embed_server *server);      /* since the last script */

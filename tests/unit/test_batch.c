@@ -4,7 +4,8 @@
 static const struct batch_limits LIMITS = {
     .inputs_max = 3,
     .tokens_max = 1000,
-    .body_bytes_max = 100000,
+    .request_bytes_max = 100000,
+    .reply_bytes_max = 100000,
     .dimension_count = 3072,
     .is_base64 = true,
 };
@@ -37,7 +38,7 @@ static void test_batch__is_closed_by_the_bytes_of_the_answer(void **state)
     (void)state;
     struct batch_limits limits = LIMITS;
     struct batch batch = {0};
-    limits.body_bytes_max = 2 * 16448;
+    limits.reply_bytes_max = 2 * 16448;
 
     assert_int_equal(batch_reply_bytes(1, 3072, true), 16448);
     assert_true(batch_add(&batch, &limits, 1, 1));
