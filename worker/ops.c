@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "embed/embed.h"
 #include "store/pg.h"
 #include "store/report.h"
 #include "worker/base/httpd.h"
@@ -153,6 +154,20 @@ static void write_part(struct answer *answer, const struct part *part, const str
     json_close_array(&answer->writer);
 }
 
+/* What an operator has to do for the embedding endpoint before anything goes on. */
+static void write_embedding(struct json_writer *writer, const struct embed *embed)
+{
+    struct error why;
+    bool is_parked = embed_is_parked(embed, &why);
+    json_open_object(writer, "embedding");
+    json_write_bool(writer, "is_parked", is_parked);
+    if (is_parked) {
+        json_write_text(writer, "code", text_from(error_name(why.code)));
+        json_write_text(writer, "remedy", text_from(error_remedy(why.code)));
+    }
+    json_close_object(writer);
+}
+
 static void write_now(struct answer *answer)
 {
     struct conductor_figures work = running_figures(answer->ops->running);
@@ -166,6 +181,7 @@ static void write_now(struct answer *answer)
     json_write_u64(writer, "oldest_seconds", queue.oldest_age_ms / 1000);
     json_write_u64(writer, "partitions", queue.partitions);
     json_close_object(writer);
+    write_embedding(writer, answer->ops->app->embed);
 }
 
 static void ask_next(struct answer *answer);

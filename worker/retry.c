@@ -14,6 +14,8 @@ static uint64_t doubled(uint64_t first_ms, uint32_t times, uint64_t max_ms)
 struct retry retry_after(const struct error *err, uint32_t attempt, struct rng *rng)
 {
     uint32_t before = attempt ? attempt - 1 : 0;
+    if (err->code == ERR_BILLING && before < RETRY_ATTEMPTS_MAX) /* not for a while */
+        before = RETRY_ATTEMPTS_MAX;
     if (before >= RETRY_ATTEMPTS_MAX) {
         uint64_t bound_ms = doubled(PARK_MS_FIRST, before - RETRY_ATTEMPTS_MAX, PARK_MS_MAX);
         uint64_t least_ms = bound_ms / 2 < err->retry_after_ms ? err->retry_after_ms : bound_ms / 2;

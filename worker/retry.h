@@ -4,6 +4,7 @@
  * Full jitter: a random share of an exponentially growing bound (0.5 s, doubling, at most 30 s),
  * but never sooner than the peer asked. After RETRY_ATTEMPTS_MAX the wait moves into the item's
  * row: it parks (1 minute, doubling, at most 30 minutes), so that nothing in memory waits for long.
+ * What is refused for money parks at once.
  * Thread: any.
  */
 #ifndef WORKER_RETRY_H

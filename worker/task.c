@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <unistd.h>
 
+#include "worker/base/budget.h"
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
 #include "worker/judge.h"
@@ -336,6 +337,7 @@ static void on_finished(struct ledger_finish *finish, const struct error *err)
             effect == EFFECT_LIVE
                 ? task->claim.has_live
                 : task->lease.reserved > 0 || (effect != EFFECT_KEEP && task->claim.has_live);
+        budget_refill(task->pipeline->budget, task->tenant.id);
         outcome_log(&task->conclusion, &task->object->document, &task->tenant, task->flow);
         task_end_final(task, task->conclusion.is_removal_applied ? EVENT_OUTCOME_REMOVAL
                              : task->arrival->is_removal         ? EVENT_OUTCOME_DUPLICATE

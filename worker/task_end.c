@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "store/ledger.h"
+#include "worker/base/budget.h"
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
 #include "worker/base/metrics.h"
@@ -72,6 +73,18 @@ enum document_effect task_effect_of_failure(const struct task *task)
     return is_same || is_unseen ? EFFECT_KEEP : EFFECT_DROP;
 }
 
+/* Whoever has used up what his tenant, or everybody, may try again waits as long as if it had been
+ * his last attempt. */
+static uint32_t attempt_of(const struct task *task, bool is_failure)
+{
+    uint32_t attempt = task->object->attempts + 1;
+    struct pipeline *pipeline = task->pipeline;
+    bool may_try_soon =
+        !is_failure || attempt > RETRY_ATTEMPTS_MAX ||
+        budget_pay_both(pipeline->budget, task->tenant.id, loop_now_ms(pipeline->loop));
+    return may_try_soon ? attempt : RETRY_ATTEMPTS_MAX + 1;
+}
+
 void task_fail(struct task *task, const struct error *err)
 {
     enum disposition disposition = error_disposition(err->code);
@@ -79,7 +92,7 @@ void task_fail(struct task *task, const struct error *err)
     if (disposition != DISPOSITION_REJECT && disposition != DISPOSITION_SKIP) {
         bool is_failure = err->code != ERR_SHUTDOWN && !task->is_cancelled;
         struct retry retry =
-            retry_after(err, task->object->attempts + 1, loop_rng(task->pipeline->loop));
+            retry_after(err, attempt_of(task, is_failure), loop_rng(task->pipeline->loop));
         task_leave(task, err, retry, is_failure);
         return;
     }

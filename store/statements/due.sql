@@ -1,5 +1,5 @@
 with p as materialized (
-    select i.job_id, i.document_id, coalesce(i.parked_at < now() - interval '24 hours', false) as is_overdue
+    select i.job_id, i.document_id, coalesce(i.parked_at < now() - interval '24 hours' and i.error_code is distinct from 'billing', false) as is_overdue
       from job_items i
       join processing_jobs j on j.id = i.job_id
       join documents d on d.id = i.document_id

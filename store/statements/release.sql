@@ -4,7 +4,8 @@ with e as materialized (
              e(doc, fence, job, parked, due_ms, code, msg, at)),
 h as materialized (
     select e.*, e.fence = 0 or coalesce(d.fence = e.fence, false) as is_holder, -- 0: nothing was claimed
-           coalesce(e.parked and i.parked_at < now() - interval '24 hours' and j.control <> 'pause', false) as is_exhausted
+           coalesce(e.parked and i.parked_at < now() - interval '24 hours' and j.control <> 'pause'
+                    and e.code <> 'billing' and i.error_code is distinct from 'billing', false) as is_exhausted -- nobody fails for money
       from e left join documents d on d.id = e.doc
              left join processing_jobs j on j.id = e.job
              left join job_items i on i.job_id = e.job and i.document_id = e.doc and coalesce(i.outcome, '') = ''),
@@ -18,7 +19,8 @@ l as (update litter l set quiet_at = now() + interval '2 minutes' from d where l
 i as (
     update job_items i
        set due = now() + h.due_ms * interval '1 millisecond', parked_until = now() + h.due_ms * interval '1 millisecond',
-           parked_at = coalesce(i.parked_at, now()), error_code = h.code, error_message = h.msg
+           parked_at = case when i.error_code = 'billing' then now() else coalesce(i.parked_at, now()) end,
+           error_code = h.code, error_message = h.msg
       from h where i.job_id = h.job and i.document_id = h.doc and coalesce(i.outcome, '') = ''
        and h.parked and h.is_holder and not h.is_exhausted
     returning h.at)

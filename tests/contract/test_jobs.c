@@ -403,6 +403,48 @@ static void test_report__tells_people_what_there_is(void **state)
     assert_non_null(strstr(report_of(fixture, &live, 4).row, "|a.pdf|users/" ALICE "/a.pdf"));
 }
 
+/* ---- parked items, which the janitor takes up again ------------------------------------------- */
+
+static void test_park__for_a_day_is_enough(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = upload(ALICE, "a.pdf", "v1");
+    struct due_item items[4];
+    claim_of(fixture, 0, &event);
+    release(fixture, &event, true);
+    sql("update job_items set parked_at = now() - interval '25 hours', due = now(), parked_until = "
+        "now()");
+    assert_int_equal(due(fixture, items, 4).item_count, 1);
+    assert_true(items[0].is_overdue);
+
+    struct event janitors = job_event(ALICE, "a.pdf", items[0].job);
+    claim_of(fixture, 0, &janitors);
+    struct ledger_release answer = release(fixture, &janitors, true);
+    assert_true(answer.is_exhausted && !answer.was_parked);
+    assert_int_equal(finish(fixture, &janitors, EFFECT_DROP, OUTCOME_FAILED), FINISH_OK);
+    assert_string_equal(reconcile(), "");
+}
+
+static void test_park__for_money_lasts_as_long_as_it_must(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = upload(ALICE, "a.pdf", "v1");
+    struct due_item items[4];
+    claim_of(fixture, 0, &event);
+    release(fixture, &event, true);
+    sql("update job_items set parked_at = now() - interval '25 hours', due = now(), parked_until = "
+        "now(), error_code = 'billing'");
+    assert_int_equal(due(fixture, items, 4).item_count, 1);
+    assert_false(items[0].is_overdue);
+
+    struct event janitors = job_event(ALICE, "a.pdf", items[0].job);
+    claim_of(fixture, 0, &janitors);
+    struct ledger_release answer = release(fixture, &janitors, true); /* for another reason */
+    assert_true(!answer.is_exhausted && answer.was_parked);
+    assert_string_equal(sql("select parked_at > now() - interval '1 hour' from job_items"), "t");
+    assert_string_equal(reconcile(), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +461,8 @@ int main(void)
         T(test_steer__a_retry_in_several_calls_ends),
         T(test_steer__a_cancelled_job_is_not_retried),
         T(test_report__tells_people_what_there_is),
+        T(test_park__for_a_day_is_enough),
+        T(test_park__for_money_lasts_as_long_as_it_must),
 #undef T
     };
     cluster = pg_cluster_start();

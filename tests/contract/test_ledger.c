@@ -290,26 +290,6 @@ static void test_park__the_item_waits_in_its_row(void **state)
     assert_reconciled();
 }
 
-static void test_park__for_a_day_is_enough(void **state)
-{
-    struct fixture *fixture = *state;
-    struct event event = upload(ALICE, "a.pdf", "v1");
-    struct due_item items[4];
-    claim_of(fixture, 0, &event);
-    release(fixture, &event, true);
-    sql("update job_items set parked_at = now() - interval '25 hours', due = now(), parked_until = "
-        "now()");
-    assert_int_equal(due(fixture, items, 4).item_count, 1);
-    assert_true(items[0].is_overdue);
-
-    struct event janitors = job_event(ALICE, "a.pdf", items[0].job);
-    claim_of(fixture, 0, &janitors);
-    struct ledger_release answer = release(fixture, &janitors, true);
-    assert_true(answer.is_exhausted && !answer.was_parked);
-    assert_int_equal(finish(fixture, &janitors, EFFECT_DROP, OUTCOME_FAILED), FINISH_OK);
-    assert_reconciled();
-}
-
 /* ---- jobs and bare events -------------------------------------------------------------------- */
 
 static struct uuid make_job(const char *user, const char *name)
@@ -481,7 +461,6 @@ int main(void)
         T(test_finish__wants_its_staged_rows),
         T(test_release__gives_the_start_back),
         T(test_park__the_item_waits_in_its_row),
-        T(test_park__for_a_day_is_enough),
         T(test_bare__runs_the_open_item_of_a_job),
         T(test_bare__that_met_a_lease_is_not_settled_by_it),
         T(test_bare__is_not_lost_to_a_cancelled_job),

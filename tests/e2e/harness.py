@@ -244,7 +244,8 @@ class RealWorld(World):
 
     def __init__(self, dimension=256, **settings):
         super().__init__(**settings)
-        self.stack = Stack("kafka", "minio", "postgres", "fakes", dimension=dimension)
+        beside = ["pgvector"] if settings.get("VECTOR_STORE") == "pgvector" else []
+        self.stack = Stack(*beside, "kafka", "minio", "postgres", "fakes", dimension=dimension)
         try:
             import topic
         except ImportError as why:
@@ -290,7 +291,12 @@ class RealWorld(World):
             **self.settings,
         }
         self.bucket = stack.minio.client()
-        self.store = FakeStore(stack.fakes.url, self.dimension)
+        is_pinecone = self.settings["VECTOR_STORE"] == "pinecone"
+        self.store = (
+            FakeStore(stack.fakes.url, self.dimension)
+            if is_pinecone
+            else PostgresStore(self.dimension)
+        )
         self.topic = self.topic_module.Topic(stack.kafka.brokers, "uploads", GROUP)
         done = self.migrate()
         if done.returncode:
@@ -350,6 +356,11 @@ class RealWorld(World):
         urllib.request.urlopen(
             urllib.request.Request(self.stack.fakes.url + "/_faults", body)
         ).close()
+
+    def seen(self):
+        """What the fakes have counted: see tests/fakes/control.py."""
+        with urllib.request.urlopen(self.stack.fakes.url + "/_state?brief") as reply:
+            return json.load(reply)["stats"]
 
     def replay(self):
         """The whole topic again, through a fresh worker."""

@@ -41,6 +41,18 @@ static void test_retry__parks_when_its_attempts_are_used_up(void **state)
     assert_spread(UINT32_MAX, 0, true, 900000, 1800000);
 }
 
+static void test_retry__parks_at_once_for_money(void **state)
+{
+    (void)state;
+    struct rng rng = rng_seeded(1);
+    struct error err = {.code = ERR_BILLING};
+
+    struct retry retry = retry_after(&err, 1, &rng);
+
+    assert_true(retry.is_parked);
+    assert_in_range(retry.delay_ms, 30000, 60000);
+}
+
 static void test_retry__never_comes_sooner_than_the_peer_asked(void **state)
 {
     (void)state;
@@ -78,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_retry__spreads_over_a_bound_that_doubles),
         cmocka_unit_test(test_retry__parks_when_its_attempts_are_used_up),
+        cmocka_unit_test(test_retry__parks_at_once_for_money),
         cmocka_unit_test(test_retry__never_comes_sooner_than_the_peer_asked),
         cmocka_unit_test(test_retry__a_long_wish_of_the_peer_is_waited_for_in_the_row),
         cmocka_unit_test(test_retry__the_zeroth_attempt_is_as_good_as_the_first),
