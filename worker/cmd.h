@@ -47,9 +47,22 @@ struct command {
     int (*run)(struct invocation *invocation);
 };
 
-extern const struct command cancel_command, check_command, chunk_command, dev_command, dlq_command,
-    extract_command, migrate_command, pause_command, resume_command, retry_command, search_command,
-    status_command, submit_command, verify_command, work_command;
+extern const struct command work_command;
+extern const struct command dev_command;
+extern const struct command submit_command;
+extern const struct command estimate_command;
+extern const struct command search_command;
+extern const struct command status_command;
+extern const struct command cancel_command;
+extern const struct command pause_command;
+extern const struct command resume_command;
+extern const struct command retry_command;
+extern const struct command dlq_command;
+extern const struct command check_command;
+extern const struct command verify_command;
+extern const struct command extract_command;
+extern const struct command chunk_command;
+extern const struct command migrate_command;
 
 /* When no database is configured: the environment of a running `dev`, if there is one. False: which
  * of several? It has been said. cmd_load_config() begins with it. */

@@ -13,6 +13,7 @@
 #include "worker/chunking.h"
 #include "worker/cmd.h"
 #include "worker/cmd_ask.h"
+#include "worker/cutting.h"
 #include "worker/local_body.h"
 
 #define CHUNK_BYTES_MAX ((size_t)1 << 20) /* of one, with its texts */
@@ -22,8 +23,7 @@ struct chunk_command {
     struct config config;
     struct extract_request request;
     struct wait wait;
-    struct chunker *chunker; /* NULL until the title is known */
-    struct arena arena;      /* of the chunk that is shown */
+    struct cutting cutting;
     const char *path;
     bool is_json;
     uint32_t page_count, pages_skipped;
@@ -76,54 +76,30 @@ static void fail(struct chunk_command *command, const struct error *err)
     extract_cancel(command->app.extract, &command->request);
 }
 
-static void draw(struct chunk_command *command)
+static void on_chunk(void *arg, const struct chunk *chunk)
 {
-    struct chunk chunk = {0};
-    struct error err;
-    while (chunker_next(command->chunker, &command->arena, &chunk, &err)) {
-        if (command->is_json)
-            print_json(&chunk);
-        else
-            print_plain(&chunk);
-        command->chunk_count++;
-        command->token_count += chunk.token_count;
-        arena_release(&command->arena);
-    }
-    if (err.message[0])
-        fail(command, &err);
-}
-
-static void need_chunker(struct chunk_command *command, struct text title)
-{
-    if (!command->chunker)
-        command->chunker = chunker_new(chunking_of(&command->config), title);
+    struct chunk_command *command = arg;
+    if (command->is_json)
+        print_json(chunk);
+    else
+        print_plain(chunk);
+    command->chunk_count++;
+    command->token_count += chunk->token_count;
 }
 
 static void on_document(struct extract_request *request, const struct extract_document *document)
 {
-    need_chunker(container_of(request, struct chunk_command, request), document->title);
-}
-
-static void cut_page(struct chunk_command *command, const struct page *page)
-{
-    struct error err;
-    size_t at = 0;
-    do {
-        if (!chunker_add_part(command->chunker, page, &at, &err)) {
-            fail(command, &err);
-            return;
-        }
-        draw(command);
-    } while (at < page->text.bytes && !command->has_failed);
+    cutting_title(&container_of(request, struct chunk_command, request)->cutting, document->title);
 }
 
 static void on_pages(struct extract_request *request, const struct page *pages, size_t count)
 {
     struct chunk_command *command = container_of(request, struct chunk_command, request);
+    struct error err;
     uint64_t bytes = 0;
-    need_chunker(command, TEXT_NONE);
     for (size_t i = 0; i < count && !command->has_failed; i++) {
-        cut_page(command, &pages[i]);
+        if (!cutting_page(&command->cutting, &pages[i], &err))
+            fail(command, &err);
         bytes += pages[i].text.bytes;
     }
     extract_credit(command->app.extract, request, bytes);
@@ -134,13 +110,14 @@ static void on_done(struct extract_request *request, const struct extract_summar
 {
     struct chunk_command *command = container_of(request, struct chunk_command, request);
     struct error end_err;
-    need_chunker(command, TEXT_NONE);
     if (summary) {
         command->page_count = summary->page_count;
         command->pages_skipped = summary->pages_skipped;
     }
-    if (!err && !command->has_failed && chunker_add(command->chunker, NULL, &end_err))
-        draw(command);
+    if (!err && !command->has_failed && !cutting_page(&command->cutting, NULL, &end_err)) {
+        command->has_failed = true;
+        command->failure = end_err;
+    }
     wait_done(&command->wait, command->has_failed ? &command->failure : err);
 }
 
@@ -173,6 +150,7 @@ static int chunk_file(struct chunk_command *command)
         return conclude(command, &err);
     if (!app_open(&command->app, &command->config, APP_NEEDS_EXTRACT, &err))
         return cmd_fail(&err);
+    command->cutting = cutting_new(chunking_of(&command->config), on_chunk, command);
     request->name = text_from(command->path);
     request->limits = app_extract_limits(&command->config);
     request->on_document = on_document;
@@ -190,7 +168,6 @@ static int run_command(struct invocation *invocation)
     struct error err;
     int code = EXIT_WRONG_USAGE;
     command->request.body_fd = -1;
-    command->arena = arena_new(CHUNK_BYTES_MAX);
     command->is_json = invocation->is_json;
     signals_end_early(EXIT_INTERRUPTED); /* nothing would be lost; the reader ends with us */
     bool has_options = cmd_no_more_options(invocation);
@@ -202,8 +179,7 @@ static int run_command(struct invocation *invocation)
         code = chunk_file(command);
     }
     app_close(&command->app);
-    chunker_free(command->chunker);
-    arena_release(&command->arena);
+    cutting_release(&command->cutting);
     if (command->request.body_fd >= 0)
         close(command->request.body_fd);
     config_release(&command->config);

@@ -10,11 +10,27 @@
 #include "worker/dev_state.h"
 #include "worker/help.h"
 
+/* A line each, in the order of the help. */
+/* clang-format off */
 static const struct command *const COMMANDS[] = {
-    &work_command,   &dev_command,    &submit_command,  &search_command, &status_command,
-    &cancel_command, &pause_command,  &resume_command,  &retry_command,  &dlq_command,
-    &check_command,  &verify_command, &extract_command, &chunk_command,  &migrate_command,
+    &work_command,
+    &dev_command,
+    &submit_command,
+    &estimate_command,
+    &search_command,
+    &status_command,
+    &cancel_command,
+    &pause_command,
+    &resume_command,
+    &retry_command,
+    &dlq_command,
+    &check_command,
+    &verify_command,
+    &extract_command,
+    &chunk_command,
+    &migrate_command,
 };
+/* clang-format on */
 
 extern char **environ;
 
