@@ -13,7 +13,7 @@
 
 struct job_document {
     struct document document;
-    struct text title;
+    struct text title;       /* none: as it was, and the name of its key for a new document */
     struct text source_type; /* "upload", "s3", "url" */
     uint64_t size_bytes;
     struct text link; /* with "url": where it is fetched from; a secret */

@@ -84,9 +84,11 @@ static struct job_document job_document_of(const struct source *source)
 {
     static const char *const types[] = {
         [SOURCE_FILE] = "upload", [SOURCE_OBJECT] = "s3", [SOURCE_LINK] = "url"};
+    /* A title that nobody gave is for new documents only: the key's name, or that of the link. */
+    bool has_title = source->title || source->kind == SOURCE_LINK;
     return (struct job_document){
         .document = source_document(source),
-        .title = source_title(source),
+        .title = has_title ? source_title(source) : TEXT_NONE,
         .source_type = text_from(types[source->kind]),
         .size_bytes = source->bytes,
         .link = text_from(source->link),
