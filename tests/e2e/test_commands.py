@@ -13,18 +13,22 @@ import uuid
 
 import harness
 import pdf
+from submitting import (
+    BAD_INPUT,
+    DONE,
+    INTERRUPTED,
+    NOT_FOUND,
+    SOME_FAILED,
+    UNREACHABLE,
+    USAGE,
+    Submitting,
+    lines,
+)
 from make_demo import DEMO, ENCRYPTED, PLAIN, TENANT_A, TENANT_B, TRUNCATED
 from services import common
 
 NOBODY = "00000000-0000-4000-8000-00000000dead"
 EMPTY = "00000000-0000-4000-8000-0000000000e0"  # a tenant without a readable file
-DONE, SOME_FAILED, USAGE, NOT_FOUND, UNREACHABLE, INTERRUPTED, BAD_INPUT = 0, 1, 2, 3, 4, 5, 6
-
-
-def lines(done, progress=False):
-    """What a program reads: one JSON object a line; how far a job is only where it is asked for."""
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    return [line for line in found if progress or line.get("kind") != "progress"]
 
 
 class Asking:
@@ -187,6 +191,25 @@ class Nothing(unittest.TestCase):
         self.assertEqual(SOME_FAILED, done.returncode)
         self.assertRegex(done.stdout, r"(?m)^FAIL +configuration +KAFKA_BROKERS")
 
+    def test_estimate_asks_no_service(self):
+        folder = str(DEMO / f"users/{TENANT_A}")
+        done = self.run_one("estimate", TENANT_A, folder, "--json")
+        self.assertEqual(SOME_FAILED, done.returncode, done.stderr)
+        *documents, estimate = lines(done)
+        tokens = 0
+        for one in documents:
+            if one["outcome"] == "success":
+                chunks = lines(self.run_one("chunk", one["from"], "--json"))
+                self.assertEqual(len(chunks), one["chunks"])
+                self.assertEqual(sum(chunk["token_count"] for chunk in chunks), one["tokens"])
+                tokens += one["tokens"]
+        self.assertEqual((tokens, True), (estimate["tokens"], estimate["tokens_are_exact"]))
+        self.assertAlmostEqual(tokens * 0.13 / 1e6, estimate["price"])
+        self.assertGreater(estimate["unreadable"], 0)
+        told = self.run_one("estimate", TENANT_A, folder, MILLRACE_TOKEN_PRICE="2")
+        self.assertIn("MILLRACE_TOKEN_PRICE", told.stdout)
+        self.assertLessEqual(max(map(len, told.stdout.splitlines())), 80)
+
     def test_services_that_are_down_are_told_one_by_one(self):
         down = f"127.0.0.1:{common.free_port()}"
         settings = {
@@ -209,12 +232,13 @@ class Nothing(unittest.TestCase):
         self.assertEqual(UNREACHABLE, self.run_one("status", **settings).returncode)
 
 
-class Real(Asking, unittest.TestCase):
+class Real(Asking, Submitting, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         if harness.WANTS_DEV:
             raise unittest.SkipTest("--dev")
         cls.world = cls.enterClassContext(harness.RealWorld())
+        cls.tenant = TENANT_A
         cls.world.add_tenant(TENANT_A)
         cls.world.start_worker()
         cls.world.put(cls.world.key(0, "first.pdf"), pdf.document([["# First", "A word. " * 20]]))
@@ -230,7 +254,7 @@ class Real(Asking, unittest.TestCase):
     @classmethod
     def write(cls, name, data):
         path = cls.folder / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return str(path)
 
