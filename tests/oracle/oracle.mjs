@@ -74,14 +74,22 @@ function character(random) {
   return String.fromCodePoint(first + random(end - first));
 }
 
+// ASCII is read 64 bytes at a time: what matters to that comes often, the rest now and then.
+const PLAIN = '   \n\n\r\t\'\'\'stmdlvreREx.-(127';
+
+function plainCharacter(random) {
+  return random(3) === 0 ? String.fromCodePoint(random(0x80)) : PLAIN[random(PLAIN.length)];
+}
+
 // Runs of a few characters chosen once for each text, so that classes meet often.
 function inventText(random, words) {
-  const alphabet = Array.from({length: 1 + random(12)}, () => character(random));
+  const choose = random(3) === 0 ? plainCharacter : character;
+  const alphabet = Array.from({length: 1 + random(12)}, () => choose(random));
   let text = '';
   for (let left = 1 + random(400); left > 0; left--) {
     const kind = random(16);
     if (kind === 0) text += words[random(words.length)];
-    else if (kind === 1) text += character(random);
+    else if (kind === 1) text += choose(random);
     else text += alphabet[random(alphabet.length)].repeat(random(30) === 0 ? 1 + random(60) : 1);
   }
   return text.toWellFormed();
