@@ -93,30 +93,41 @@ static uint32_t longest_at(const struct search *search, size_t at)
 
 /* ---- as it is defined ------------------------------------------------------------------------ */
 
-struct sequence {
-    size_t count;
-    uint32_t tokens[PLAIN_BYTES_MAX];
-    uint32_t merges[PLAIN_BYTES_MAX]; /* what a token and the next one merge into */
+struct part {
+    uint32_t token;
+    uint32_t merge; /* what it and the next one merge into */
 };
 
-static void update_merge(struct sequence *sequence, size_t at)
+struct sequence {
+    size_t count;
+    struct part parts[PLAIN_BYTES_MAX];
+};
+
+static void look_for_merge(struct sequence *sequence, size_t at)
 {
-    bool has_next = at + 1 < sequence->count;
-    sequence->merges[at] =
-        has_next ? merged(sequence->tokens[at], sequence->tokens[at + 1]) : TOKENS_NONE;
+    struct part *part = &sequence->parts[at];
+    part->merge = at + 1 < sequence->count ? merged(part->token, part[1].token) : TOKENS_NONE;
 }
 
 static void merge_at(struct sequence *sequence, size_t at)
 {
-    sequence->tokens[at] = sequence->merges[at];
+    struct part *part = &sequence->parts[at];
+    part->token = part->merge;
     sequence->count--;
-    for (size_t i = at + 1; i < sequence->count; i++) {
-        sequence->tokens[i] = sequence->tokens[i + 1];
-        sequence->merges[i] = sequence->merges[i + 1];
-    }
-    update_merge(sequence, at);
+    for (size_t i = at + 1; i < sequence->count; i++)
+        sequence->parts[i] = sequence->parts[i + 1];
+    look_for_merge(sequence, at);
     if (at > 0)
-        update_merge(sequence, at - 1);
+        look_for_merge(sequence, at - 1);
+}
+
+static size_t lowest_merge(const struct sequence *sequence)
+{
+    size_t lowest = 0;
+    for (size_t i = 1; i < sequence->count; i++)
+        if (sequence->parts[i].merge < sequence->parts[lowest].merge)
+            lowest = i;
+    return lowest;
 }
 
 /* The pair of the lowest rank merges first, of equal ones the left. Few bytes need no more. */
@@ -126,20 +137,17 @@ static size_t merge_plainly(struct text piece, uint32_t *ids, size_t id_count_ma
     __attribute__((uninitialized)) struct sequence sequence;
     sequence.count = piece.bytes;
     for (size_t i = 0; i < piece.bytes; i++)
-        sequence.tokens[i] = tokens_tables.byte_ids[(uint8_t)piece.start[i]];
+        sequence.parts[i].token = tokens_tables.byte_ids[(uint8_t)piece.start[i]];
     for (size_t i = 0; i < piece.bytes; i++)
-        update_merge(&sequence, i);
+        look_for_merge(&sequence, i);
     for (;;) {
-        size_t lowest = 0;
-        for (size_t i = 1; i < sequence.count; i++)
-            if (sequence.merges[i] < sequence.merges[lowest])
-                lowest = i;
-        if (sequence.merges[lowest] == TOKENS_NONE)
+        size_t at = lowest_merge(&sequence);
+        if (sequence.parts[at].merge == TOKENS_NONE)
             break;
-        merge_at(&sequence, lowest);
+        merge_at(&sequence, at);
     }
     for (size_t i = 0; i < sequence.count && i < id_count_max; i++)
-        ids[i] = sequence.tokens[i];
+        ids[i] = sequence.parts[i].token;
     return sequence.count;
 }
 
