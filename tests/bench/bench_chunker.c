@@ -3,38 +3,17 @@
  * each byte of the window. bench_chunker [CORPUS] */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "chunker/tokens.h"
+#include "tests/bench/cpu.h"
 #include "tests/bench/splitters.h"
-#include "worker/base/buffer.h"
+#include "tests/whole_file.h"
 
 #define TEXT_BYTES_MIN ((size_t)8 << 20) /* the corpus again and again */
 #define ROUNDS 3
 #define PAGE_BYTES 3000
 #define FLOOR_MB_S 60.0
 #define FLOOR_MEMORY 12.0
-
-static double cpu_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static bool read_file(const char *corpus, const char *name, struct buffer *out)
-{
-    char path[1024], block[65536];
-    FILE *file = text_format(path, sizeof(path), "%s/%s", corpus, name) ? fopen(path, "rb") : NULL;
-    if (!file) {
-        printf("SKIPPED: %s is not there\n", path);
-        return false;
-    }
-    for (size_t bytes; (bytes = fread(block, 1, sizeof(block), file)) > 0;)
-        buffer_append(out, block, bytes);
-    fclose(file);
-    return true;
-}
 
 /* All of a text as a document of ordinary pages; the chunks are looked at and forgotten. */
 static size_t chunk_all(struct text text, size_t *ret_memory_bytes, bool is_sealed)
@@ -138,13 +117,16 @@ int main(int argc, char **argv)
                                         "wikitexts"};
     const char *corpus = argc > 1 ? argv[1] : getenv("TEST_CORPUS");
     struct buffer text = buffer_new((size_t)64 << 20);
-    char name[256];
+    char path[1024];
     corpus = corpus ? corpus : "../shared/corpus";
     while (text.bytes < TEXT_BYTES_MIN)
         for (size_t i = 0; i < COUNT_OF(TEXTS); i++) {
-            (void)text_format(name, sizeof(name), "chunking/chroma/corpora/%s.md", TEXTS[i]);
-            if (!read_file(corpus, name, &text))
+            (void)text_format(path, sizeof(path), "%s/chunking/chroma/corpora/%s.md", corpus,
+                              TEXTS[i]);
+            if (!whole_file_read(path, &text)) {
+                printf("SKIPPED: %s is not there\n", path);
                 return 0;
+            }
         }
     bool is_good = measure("English", buffer_text(&text));
     is_good &= measure_memory(buffer_text(&text));

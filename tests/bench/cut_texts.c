@@ -4,19 +4,7 @@
 #include <string.h>
 
 #include "tests/bench/splitters.h"
-#include "worker/base/buffer.h"
-
-static bool read_file(const char *path, struct buffer *ret_content)
-{
-    FILE *file = fopen(path, "rb");
-    char block[65536];
-    if (!file)
-        return false;
-    for (size_t bytes; (bytes = fread(block, 1, sizeof(block), file)) > 0;)
-        buffer_append(ret_content, block, bytes);
-    fclose(file);
-    return true;
-}
+#include "tests/whole_file.h"
 
 int main(int argc, char **argv)
 {
@@ -28,7 +16,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 4; i++)
         if (!text_parse_u64(text_from(argv[2 + i]), &numbers[i]) || numbers[i] > 8000)
             return 2;
-    if (!read_file(argv[6], &content)) {
+    if (!whole_file_read(argv[6], &content)) {
         perror(argv[6]);
         return 1;
     }

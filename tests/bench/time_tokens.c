@@ -5,21 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "chunker/tokens.h"
+#include "tests/bench/cpu.h"
+#include "tests/whole_file.h"
 #include "worker/base/memory.h"
 #include "worker/base/rng.h"
 
 enum { RUN_BYTES = 1 << 20 };
 static const double SECONDS_MIN = 0.25;
-
-static double cpu_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 typedef size_t measured(struct text text, uint32_t *ids);
 
@@ -47,25 +41,14 @@ static double best_seconds(measured *run, struct text text, uint32_t *ids)
     return best;
 }
 
-static struct text read_file(const char *path)
+static void measure_file(const char *path)
 {
-    FILE *file = fopen(path, "rb");
-    if (!file || fseek(file, 0, SEEK_END) != 0) {
+    AUTO_BUFFER struct buffer content = buffer_new((size_t)1 << 30);
+    if (!whole_file_read(path, &content)) {
         perror(path);
         exit(1);
     }
-    size_t bytes = (size_t)ftell(file);
-    rewind(file);
-    char *data = xmalloc(bytes + 1);
-    if (fread(data, 1, bytes, file) != bytes)
-        perror(path);
-    fclose(file);
-    return (struct text){data, bytes};
-}
-
-static void measure_file(const char *path)
-{
-    struct text text = read_file(path);
+    struct text text = buffer_text(&content);
     uint32_t *ids = xmalloc((text.bytes + 1) * sizeof(*ids));
     double megabytes = (double)text.bytes / 1e6;
     printf("{\"file\": \"%s\", \"bytes\": %zu, \"tokens\": %zu, ", path, text.bytes,
@@ -74,7 +57,6 @@ static void measure_file(const char *path)
     printf("\"encode_mb_s\": %.1f}\n", megabytes / best_seconds(encode, text, ids));
     fflush(stdout);
     xfree(ids);
-    xfree((char *)text.start);
 }
 
 /* ---- runs ------------------------------------------------------------------------------------ */

@@ -3,33 +3,12 @@
  * and its bytes; on stdout for each a count and its ids, likewise. Checks on the way that counts
  * and pieces agree with the ids, and that the ids spell the text.
  */
-#include <assert.h>
 #include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "chunker/tokens.h"
+#include "tests/tokens_check.h"
 #include "worker/base/memory.h"
-
-enum { PIECES_AT_ONCE = 7 };
-
-static void check_ids(struct text text, const uint32_t *ids, size_t id_count)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < id_count; i++) {
-        struct text token = tokens_text(ids[i]);
-        assert(token.bytes > 0 && text_starts_with(text_slice(text, at, text.bytes), token));
-        at += token.bytes;
-    }
-    assert(at == text.bytes);
-    struct tokens_piece pieces[PIECES_AT_ONCE];
-    size_t sum = 0, count = 0;
-    for (at = 0; (count = tokens_pieces(text, &at, pieces, PIECES_AT_ONCE, NULL)) > 0;)
-        for (size_t i = 0; i < count; i++)
-            sum += pieces[i].token_count;
-    assert(at == text.bytes && sum == id_count && tokens_count(text) == id_count);
-}
 
 static bool read_all(void *data, size_t bytes)
 {
@@ -52,7 +31,7 @@ int main(void)
         if (!read_all(data, bytes))
             return 1;
         size_t id_count = tokens_encode((struct text){data, bytes}, ids, bytes);
-        check_ids((struct text){data, bytes}, ids, id_count);
+        tokens_check((struct text){data, bytes}, ids, id_count);
         write_u32((uint32_t)id_count);
         for (size_t i = 0; i < id_count; i++)
             write_u32(ids[i]);

@@ -1,6 +1,7 @@
 #include "chunker/headings.h"
 #include "tests/unit/chunk_check.h"
 #include "tests/unit/test.h"
+#include "tests/whole_file.h"
 #include "worker/base/memory.h"
 #include "worker/base/rng.h"
 
@@ -348,17 +349,11 @@ static bool read_corpus(const char *name, struct buffer *ret_text)
     else
         (void)text_format(path, sizeof(path), "%s/../shared/corpus/%s", source ? source : ".",
                           name);
-    FILE *file = fopen(path, "rb");
     *ret_text = buffer_new(16 << 20);
-    if (!file) {
-        print_message("SKIPPED: %s is not there\n", path);
-        return false;
-    }
-    char block[65536];
-    for (size_t bytes; (bytes = fread(block, 1, sizeof(block), file)) > 0;)
-        buffer_append(ret_text, block, bytes);
-    fclose(file);
-    return true;
+    if (whole_file_read(path, ret_text))
+        return true;
+    print_message("SKIPPED: %s is not there\n", path);
+    return false;
 }
 
 static void test_chunker__keeps_its_promises_on_real_text(void **state)

@@ -3,7 +3,7 @@
 #include "chunker/sentence.h"
 #include "chunker/sentence_words.h"
 #include "tests/unit/test.h"
-#include "worker/base/buffer.h"
+#include "tests/whole_file.h"
 
 #define CASE_BYTES_MAX 1024
 
@@ -150,19 +150,13 @@ static void test_sentence__knows_the_stops_of_many_scripts(void **state)
 
 #define UNICODE_DATA "/usr/share/unicode/"
 
-static bool read_file(const char *path, struct buffer *ret_content)
+static bool read_standard(const char *path, struct buffer *ret_content)
 {
-    FILE *file = fopen(path, "rb");
     *ret_content = buffer_new(16 << 20);
-    if (!file) {
-        print_message("SKIPPED: %s is not there (unicode-data)\n", path);
-        return false;
-    }
-    char block[65536];
-    for (size_t bytes; (bytes = fread(block, 1, sizeof(block), file)) > 0;)
-        buffer_append(ret_content, block, bytes);
-    fclose(file);
-    return true;
+    if (whole_file_read(path, ret_content))
+        return true;
+    print_message("SKIPPED: %s is not there (unicode-data)\n", path);
+    return false;
 }
 
 static uint32_t hex_of(struct text text)
@@ -225,7 +219,7 @@ static void test_sentence__passes_the_standards_test(void **state)
     (void)state;
     struct buffer file;
     size_t count = 0, right = 0;
-    if (read_file(UNICODE_DATA "auxiliary/SentenceBreakTest.txt", &file)) {
+    if (read_standard(UNICODE_DATA "auxiliary/SentenceBreakTest.txt", &file)) {
         for (struct text rest = buffer_text(&file); rest.bytes;) {
             struct text line = text_cut(rest, '\n', &rest), comment;
             line = text_trim(text_cut(line, '#', &comment));
@@ -246,7 +240,7 @@ static void test_sentence__has_the_standards_table_of_stops(void **state)
 {
     (void)state;
     struct buffer file;
-    if (read_file(UNICODE_DATA "auxiliary/SentenceBreakProperty.txt", &file)) {
+    if (read_standard(UNICODE_DATA "auxiliary/SentenceBreakProperty.txt", &file)) {
         for (struct text rest = buffer_text(&file); rest.bytes;) {
             struct text line = text_cut(rest, '\n', &rest), property;
             struct text range = text_trim(text_cut(line, ';', &property));
