@@ -135,11 +135,13 @@ static size_t merge_plainly(struct text piece, uint32_t *ids, size_t id_count_ma
 {
     assert(piece.bytes > 0 && piece.bytes <= PLAIN_BYTES_MAX);
     __attribute__((uninitialized)) struct sequence sequence;
-    sequence.count = piece.bytes;
-    for (size_t i = 0; i < piece.bytes; i++)
-        sequence.parts[i].token = tokens_tables.byte_ids[(uint8_t)piece.start[i]];
-    for (size_t i = 0; i < piece.bytes; i++)
-        look_for_merge(&sequence, i);
+    const uint8_t *bytes = (const uint8_t *)piece.start;
+    for (sequence.count = 0; sequence.count < piece.bytes; sequence.count++) {
+        size_t at = sequence.count, next = at + 1;
+        uint32_t merge =
+            next < piece.bytes ? tokens_tables.byte_merges[bytes[at]][bytes[next]] : TOKENS_NONE;
+        sequence.parts[at] = (struct part){tokens_tables.byte_ids[bytes[at]], merge};
+    }
     for (;;) {
         size_t at = lowest_merge(&sequence);
         if (sequence.parts[at].merge == TOKENS_NONE)

@@ -53,6 +53,8 @@ struct tokens_tables {
      * are looked for are there, and most of these questions end here, in a corner of the cache. */
     uint64_t pair_bits[1 << TOKENS_FILTER_BITS];
     uint8_t byte_ids[256]; /* of the tokens of one byte */
+    /* What two bytes merge into, or TOKENS_NONE: also in pairs, but here common ones are together. */
+    uint32_t byte_merges[256][256];
     struct tokens_parts parts[TOKENS_VOCABULARY];
     /* The longest token that is a beginning of this one, with its length, or TOKENS_NONE. */
     uint32_t shorter[TOKENS_VOCABULARY];

@@ -57,6 +57,11 @@ static uint32_t with_length(uint32_t id)
     return tokens_with_length(id, tables.starts[id + 1] - tables.starts[id]);
 }
 
+static void add_byte_pair(struct text pair, uint32_t id)
+{
+    tables.byte_merges[(uint8_t)pair.start[0]][(uint8_t)pair.start[1]] = id;
+}
+
 static void add_pair(struct tokens_parts parts, uint32_t id)
 {
     uint64_t pair = tokens_pair(parts.left, parts.right);
@@ -92,6 +97,7 @@ static void make_tokens(struct text pairs)
     if (pairs.bytes < BYTE_TOKENS)
         fail("too short", "pairs");
     memset(tables.pairs, 0xFF, sizeof(tables.pairs));
+    memset(tables.byte_merges, 0xFF, sizeof(tables.byte_merges));
     memset(tables.junctions, 0xFF, sizeof(tables.junctions));
     for (uint32_t id = 0; id < BYTE_TOKENS; id++) {
         append_token(id, (struct text){pairs.start + id, 1}, TEXT_NONE);
@@ -108,6 +114,8 @@ static void make_tokens(struct text pairs)
         append_token(id, token(parts.left), token(parts.right));
         tables.parts[id] = parts;
         add_pair(parts, id);
+        if (token(id).bytes == 2)
+            add_byte_pair(token(id), id);
         note_junction(token(parts.left), token(parts.right), id);
     }
     if (tables.starts[TOKENS_VOCABULARY] != TOKENS_BYTES_TOTAL)
