@@ -39,7 +39,8 @@ static const char *const STATEMENTS[] = {
                      "d.object_key"
                      " limit $2",
     [REPORT_JOB_CONTENT] =
-        "select d.bucket, d.object_key, (i.outcome is not null)::int, j.config->>'content'"
+        "select d.bucket, d.object_key, (i.outcome is not null)::int, j.config->>'content', "
+        "i.error_code"
         " from processing_jobs j join job_items i on i.job_id = j.id"
         " join documents d on d.id = i.document_id where j.id = $1 and $3 is null limit $2",
     [REPORT_JOB_OPEN] = "select count(*), count(*) filter (where d.leased_until > now()),"

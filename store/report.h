@@ -20,7 +20,7 @@ enum report_kind {
      * chunk_count, file_size, finished_at, due */
     REPORT_JOB_ITEMS, /* of a job: failures first */
     /* bucket, object_key, is_final (1, 0), content (what its documents held when it was made; null:
-     * not noted): of a job, up to 100,000 */
+     * not noted), error_code (null: none): of a job, up to 100,000 */
     REPORT_JOB_CONTENT,
     /* open_count, working_count (a worker has them), parked_count (they wait for their next
      * attempt), retry_seconds (until the first of these), message (of that): of a job */

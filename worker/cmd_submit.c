@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "store/jobs.h"
-#include "worker/base/json.h"
 #include "worker/base/memory.h"
 #include "worker/base/signals.h"
 #include "worker/cmd.h"
@@ -17,15 +16,15 @@
 #include "worker/dev_feed.h"
 #include "worker/job_show.h"
 #include "worker/job_wait.h"
-#include "worker/plan.h"
 #include "worker/rows.h"
 #include "worker/submission.h"
+#include "worker/submit_show.h"
 
 #define NEEDS (NEED_KAFKA | NEED_OBJECTS | NEED_DATABASE)
 #define PROBE_MS 10000
 #define DUE_MS 600000         /* the janitor takes up items whose event never came ... */
 #define DUE_BYTES_PER_MS 1000 /* ... not before a slow line could have carried the bytes */
-#define BAR_COLUMNS 32
+#define TELL_MS 5000          /* between two words about what is being sent */
 
 struct submit {
     struct app app;
@@ -35,7 +34,9 @@ struct submit {
     bool has_id, is_wait, is_dry, is_json, is_interrupted;
     struct collect collect;
     struct sources sources;
-    size_t final_count, matched_count;
+    size_t final_count, matched_count, lost_count;
+    struct submit_sending sending;
+    size_t told_count; /* of what is sent */
     struct queue_property properties[CONFIG_LIST_MAX];
     struct topic *topic;
     struct topic_probe probe;
@@ -120,7 +121,7 @@ static bool register_job(struct submit *submit, struct error *err)
 
 /* ---- a job that is there already ------------------------------------------------------------- */
 
-enum content_column { CONTENT_BUCKET, CONTENT_KEY, CONTENT_IS_FINAL, CONTENT_DIGEST };
+enum content_column { CONTENT_BUCKET, CONTENT_KEY, CONTENT_IS_FINAL, CONTENT_DIGEST, CONTENT_CODE };
 
 /* What has an outcome stays as it is. */
 static void on_content(void *arg, const struct pg_result *rows)
@@ -137,6 +138,9 @@ static void on_content(void *arg, const struct pg_result *rows)
         submit->matched_count++;
         source->is_final = row_number(rows, row, CONTENT_IS_FINAL) > 0;
         submit->final_count += source->is_final;
+        submit->lost_count +=
+            source->kind == SOURCE_FILE &&
+            text_equal(pg_value(rows, row, CONTENT_CODE), text_from(error_name(ERR_GONE)));
     }
 }
 
@@ -159,18 +163,22 @@ static bool find_content(struct submit *submit, struct error *err)
 
 /* ---- objects and events ---------------------------------------------------------------------- */
 
+static void draw_sending(struct submit *submit)
+{
+    AUTO_BUFFER struct buffer lines = buffer_new(2048);
+    struct submit_sending sending = submit->sending;
+    submit_append_sending(&lines, &submit->term, &sending);
+    term_redraw(&submit->term, buffer_text(&lines));
+}
+
 static void on_progress(void *arg, size_t done_count, uint64_t done_bytes)
 {
     struct submit *submit = arg;
-    AUTO_BUFFER struct buffer line = buffer_new(1024);
-    if (!submit->term.is_terminal)
-        return;
-    term_append_bar(&line, done_bytes, submit->sources.bytes, BAR_COLUMNS);
-    buffer_format(&line, " %zu/%zu sent  ", done_count,
-                  submit->sources.count - submit->final_count);
-    term_append_bytes(&line, done_bytes);
-    buffer_append_char(&line, '\n');
-    term_redraw(&submit->term, buffer_text(&line));
+    submit->sending.done_count = done_count;
+    submit->sending.done_bytes = done_bytes;
+    submit->sending.waits_for = NULL;
+    if (submit->term.is_terminal)
+        draw_sending(submit);
 }
 
 static void on_submitted(void *arg, const struct error *err)
@@ -187,6 +195,39 @@ static void on_signal(void *arg, unsigned count)
     submission_stop(submit->submission);
 }
 
+/* Now and then: what has been sent in a pipe, and what nothing moves for anywhere. */
+static void tell_sending(struct submit *submit)
+{
+    const struct config *config = &submit->config;
+    struct submit_sending *sending = &submit->sending;
+    bool has_moved = sending->done_count > submit->told_count;
+    submit->told_count = sending->done_count;
+    if (!has_moved)
+        sending->waits_for = submission_is_uploading(submit->submission)
+                                 ? config->s3_endpoint.bytes ? config->s3_endpoint.start : "S3"
+                                 : config->kafka_brokers.start;
+    if (submit->is_json) {
+        AUTO_BUFFER struct buffer line = buffer_new(2048);
+        submit_write_sending(&line, sending);
+        term_write(stdout, buffer_text(&line));
+    } else {
+        draw_sending(submit);
+    }
+}
+
+static bool wait_for_sending(struct submit *submit, struct error *err)
+{
+    for (;;) {
+        bool is_good = wait_for(&submit->wait, TELL_MS, err);
+        if (submit->wait.is_done)
+            return is_good;
+        if (submit->is_interrupted) /* what is under way has had its time to end */
+            return error_set(err, ERR_CANCELLED, "interrupted");
+        submit->wait.is_late = false;
+        tell_sending(submit);
+    }
+}
+
 static bool send_files(struct submit *submit, struct error *err)
 {
     struct submission_order order = {
@@ -200,87 +241,76 @@ static bool send_files(struct submit *submit, struct error *err)
         .on_progress = on_progress,
         .on_done = on_submitted,
     };
+    submit->sending = (struct submit_sending){.count = submit->sources.count - submit->final_count,
+                                              .bytes = submit->sources.bytes};
     submit->wait = wait_on(submit->app.loop);
     submit->submission = submission_start(&order);
     struct signals *signals = signals_open(submit->app.loop, on_signal, submit);
-    bool is_good = wait_for(&submit->wait, 0, err);
+    bool is_good = wait_for_sending(submit, err);
     signals_close(signals);
     return is_good;
 }
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
-static size_t count_to_do(const struct submit *submit, enum source_kind kind)
+static struct submit_summary summary_of(const struct submit *submit)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < submit->sources.count; i++)
-        count += submit->sources.items[i].kind == kind && !submit->sources.items[i].is_final;
-    return count;
+    return (struct submit_summary){
+        .sources = &submit->sources,
+        .has_job = !submit->is_dry || submit->has_id,
+        .job = submit->job,
+        .is_dry = submit->is_dry,
+        .was_new = submit->is_dry ? submit->matched_count == 0 : submit->registration.was_new,
+        .final_count = submit->final_count,
+    };
 }
 
-static void append_result_json(const struct submit *submit, const char *kind, struct buffer *line)
+/* Before anything is sent: whoever loses us now knows what to go on with. */
+static void tell_registered(const struct submit *submit)
 {
     char id[UUID_TEXT_BYTES];
-    struct json_writer writer = json_writer_new(line);
-    json_open_object(&writer, NULL);
-    json_write_text(&writer, "kind", text_from(kind));
-    if (!submit->is_dry || submit->has_id)
-        json_write_text(&writer, "job", text_from(uuid_format(submit->job, id)));
-    json_write_u64(&writer, "documents", submit->sources.count);
-    json_write_u64(&writer, "bytes", submit->sources.bytes);
-    json_write_u64(&writer, "uploaded", count_to_do(submit, SOURCE_FILE));
-    json_write_u64(&writer, "in_bucket", count_to_do(submit, SOURCE_OBJECT));
-    json_write_u64(&writer, "links", count_to_do(submit, SOURCE_LINK));
-    json_write_u64(&writer, "done_before", submit->final_count);
-    json_write_u64(&writer, "left_out", submit->sources.skipped.count);
-    json_write_bool(&writer, "was_new",
-                    submit->is_dry ? submit->matched_count == 0 : submit->registration.was_new);
-    json_close_object(&writer);
-}
-
-static void append_result(const struct submit *submit, struct buffer *line)
-{
-    size_t count = submit->sources.count;
-    buffer_format(line, "%zu %s, ", count, count == 1 ? "document" : "documents");
-    term_append_bytes(line, submit->sources.bytes);
-    buffer_format(line,
-                  submit->is_dry ? ": %zu to upload, %zu in the bucket, %zu behind links"
-                                 : ": %zu uploaded, %zu in the bucket, %zu behind links",
-                  count_to_do(submit, SOURCE_FILE), count_to_do(submit, SOURCE_OBJECT),
-                  count_to_do(submit, SOURCE_LINK));
-    if (submit->final_count)
-        buffer_format(line, ", %zu done before", submit->final_count);
+    uuid_format(submit->job, id);
+    if (submit->is_json)
+        fprintf(stdout, "{\"kind\":\"registered\",\"job\":\"%s\"}\n", id);
+    else
+        fprintf(stdout, "job %s\n", id);
+    fflush(stdout);
+    if (submit->lost_count)
+        fprintf(stderr,
+                "millrace: %zu of its documents were given up, since they did not come in time: "
+                "submit those under another --id\n",
+                submit->lost_count);
 }
 
 static void tell_submitted(const struct submit *submit)
 {
     AUTO_BUFFER struct buffer line = buffer_new(4096);
+    struct submit_summary summary = summary_of(submit);
     char id[UUID_TEXT_BYTES];
-    uuid_format(submit->job, id);
-    if (submit->is_json) {
-        append_result_json(submit, "submitted", &line);
-    } else {
-        buffer_format(&line, "job %s\n", id);
-        append_result(submit, &line);
-    }
+    if (submit->is_json)
+        submit_write_summary(&line, "submitted", &summary);
+    else
+        submit_append_summary(&line, &summary);
     fprintf(stdout, "%s\n", buffer_string(&line));
     fflush(stdout);
     if (!submit->is_json && !submit->is_wait)
-        fprintf(stderr, "`millrace status %s --watch` shows what becomes of them\n", id);
+        fprintf(stderr, "`millrace status %s --watch` shows what becomes of them\n",
+                uuid_format(submit->job, id));
 }
 
 static int tell_plan(const struct submit *submit)
 {
     AUTO_BUFFER struct buffer line = buffer_new(4096);
+    struct submit_summary summary = summary_of(submit);
     if (submit->is_json) {
-        plan_print_json(&submit->sources);
-        append_result_json(submit, "plan", &line);
+        submit_print_plan_json(&submit->sources);
+        submit_write_summary(&line, "plan", &summary);
         fprintf(stdout, "%s\n", buffer_string(&line));
         return EXIT_DONE;
     }
     struct term out = term_on(stdout, !submit->term.has_colour);
-    plan_print(&submit->sources, &out);
-    append_result(submit, &line);
+    submit_print_plan(&submit->sources, &out);
+    submit_append_summary(&line, &summary);
     fprintf(stderr, "%s; nothing was done\n", buffer_string(&line));
     return EXIT_DONE;
 }
@@ -306,13 +336,14 @@ static int wait_for_job(struct submit *submit)
     }
     if (!is_good || !job_show(&view, &err))
         return cmd_fail(&err);
-    return end.has_failures ? EXIT_SOME_FAILED : EXIT_DONE;
+    return end.has_failures || submit->lost_count ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
 static int send_and_wait(struct submit *submit)
 {
     struct error err;
     char id[UUID_TEXT_BYTES];
+    tell_registered(submit);
     if (!send_files(submit, &err)) {
         fprintf(stderr,
                 "millrace: the job is registered, not all of its documents are sent: submit them "

@@ -265,6 +265,16 @@ void submission_stop(struct submission *submission)
     }
 }
 
+bool submission_is_uploading(const struct submission *submission)
+{
+    bool is_uploading = false;
+    for (size_t i = 0; i < LANES; i++) {
+        const struct lane *lane = &submission->lanes[i];
+        is_uploading |= lane->source && !lane->event.bytes;
+    }
+    return is_uploading;
+}
+
 void submission_free(struct submission *submission)
 {
     xfree(submission);

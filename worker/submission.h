@@ -31,7 +31,8 @@ struct submission_order {
 };
 
 struct submission *submission_start(const struct submission_order *order);
-void submission_stop(struct submission *submission); /* gives up what is under way */
+void submission_stop(struct submission *submission);               /* gives up what is under way */
+bool submission_is_uploading(const struct submission *submission); /* an object, at present */
 void submission_free(struct submission *submission); /* after on_done; NULL is allowed */
 
 #endif

@@ -20,7 +20,8 @@ WEB_PAGE = b"<!doctype html><title>Log in</title>"
 def lines(done, progress=False):
     """What a program reads: one JSON object a line; how far a job is only where it is asked for."""
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    return [line for line in found if progress or line.get("kind") != "progress"]
+    passing = ("registered", "sending", "progress")
+    return [line for line in found if progress or line.get("kind") not in passing]
 
 
 def page(title):

@@ -325,7 +325,8 @@ class Real(Asking, Submitting, unittest.TestCase):
         job = str(uuid.uuid4())
         file = self.write("later.pdf", pdf.document([["# Later", "It came in the end. " * 20]]))
         settings = self.with_settings(S3_ENDPOINT=f"http://127.0.0.1:{common.free_port()}")
-        self.assert_refused(UNREACHABLE, f"--id {job}", "submit", TENANT_A, file, "--id", job)
+        done = self.run_one("submit", TENANT_A, file, "--id", job, code=UNREACHABLE)
+        self.assertIn(f"--id {job}", done.stderr)
         self.world.settings = settings
         self.assert_interrupted("status", job, "--watch")
         first, shown, document = lines(
