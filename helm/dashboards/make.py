@@ -197,6 +197,7 @@ def operator():
                     ("{{lane}}: allowed", gauge("millrace_lane_limit", "lane")),
                 ],
             ),
+            lines("Lanes that wait for a person", "short", [("{{lane}}", gauge("millrace_lane_parked", "lane", "max"))]),
             lines("Requests waiting in a lane", "short", [("{{lane}}", gauge("millrace_lane_waiting", "lane"))]),
             row("Kafka and PostgreSQL"),
             lines("Partitions by worker", "short", [("{{instance}}", gauge("millrace_kafka_partitions", "instance"))]),

@@ -87,7 +87,8 @@ class Endpoint(unittest.TestCase):
             if '"listening"' in line
         )
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/status.json") as reply:
-            return json.load(reply)["embedding"]
+            (lane,) = [one for one in json.load(reply)["lanes"] if one["lane"] == "embeddings"]
+            return lane
 
     def prove_money(self):
         log = self.world.logs[0]
@@ -95,7 +96,7 @@ class Endpoint(unittest.TestCase):
         for number in range(6):
             self.world.put(self.world.key(0, f"{number}.pdf"), document("quay", f"pier{number}"))
         self.world.wait_for(lambda: '"embedding_parked"' in log.read_text(), 30)
-        self.assertEqual((True, "billing"), (self.status()["is_parked"], self.status()["code"]))
+        self.assertEqual(("parked", "billing"), (self.status()["state"], self.status()["error_code"]))
         refused = self.world.seen()["embed_status_429"]
         self.assertNotIn("failed", {status for status, _ in self.world.documents().values()})
 
@@ -103,7 +104,7 @@ class Endpoint(unittest.TestCase):
         self.world.settle(until=lambda: len(self.world.documents()) == 7)
         self.assertEqual({("success", None)}, set(self.world.documents().values()))
         self.assertIn('"embedding_resumed"', log.read_text())
-        self.assertFalse(self.status()["is_parked"])
+        self.assertEqual("open", self.status()["state"])
         self.assertLessEqual(self.world.seen()["embed_status_429"] - refused, 1)
 
     def test_known_vectors_and_money_over_pinecone(self):

@@ -34,7 +34,7 @@ PIPELINE = {
 
 # Commands see app.h and whatever service they need; the pipeline only these, since `search`,
 # `status`, `submit` and the like never link the conductor. "dev" stands for dev_*.c too.
-COMMANDS_WITH_PIPELINE = ["running", "cmd_work", "cmd_dev", "dev", "ops", "page"]
+COMMANDS_WITH_PIPELINE = ["running", "cmd_work", "cmd_dev", "dev", "ops", "ops_private", "ops_status", "page"]
 
 # What millrace-extract is made of: it may not drag curl or OpenSSL into the sandbox.
 HELPER = [
