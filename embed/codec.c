@@ -156,12 +156,18 @@ static bool read_floats(struct reader *reader, float *row)
     return count == reader->rows->width || refuse_width(reader, count);
 }
 
+/* By the bits: a sum of squares would have to wait for each addition. */
 static enum codec_row judge(const float *row, uint32_t width)
 {
-    double sum = 0; /* infinite or no number as soon as one value is */
-    for (uint32_t i = 0; i < width; i++)
-        sum += (double)row[i] * row[i];
-    return isfinite(sum) && sum > 0 ? CODEC_GOOD : CODEC_BAD;
+    const uint32_t exponent_bits = 0x7f800000; /* all of them: infinite, or no number */
+    uint32_t any = 0, is_bad = 0;
+    for (uint32_t i = 0; i < width; i++) {
+        uint32_t bits;
+        memcpy(&bits, &row[i], sizeof(bits));
+        any |= bits << 1; /* without the sign */
+        is_bad |= (bits & exponent_bits) == exponent_bits;
+    }
+    return any && !is_bad ? CODEC_GOOD : CODEC_BAD;
 }
 
 /* embedding: where the value stands; the index may come before or after it. */

@@ -45,6 +45,9 @@ enum {
 
 __extension__ typedef unsigned __int128 uint128;
 
+/* Left to itself the compiler calls what is only a few instructions long. */
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline
+
 struct decimal { /* digits x 10^exponent */
     uint32_t digits;
     int exponent;
@@ -68,12 +71,10 @@ static uint32_t multiply_round_to_odd(uint64_t power, uint32_t factor)
 /* Schubfach (R. Giulietti, "The Schubfach way to render doubles", 2021): scales the interval of
  * reals that round to value by a power of ten, so that it holds at least one and few integers, and
  * takes the one with a zero at its end, else the nearest. */
-static struct decimal shortest_decimal(uint32_t fraction, uint32_t biased)
+ALWAYS_INLINE struct decimal shortest_decimal(uint32_t significand, int exponent,
+                                              bool is_closer_below)
 {
-    uint32_t significand = biased ? fraction | HIDDEN_BIT : fraction;
-    int exponent = (int)(biased ? biased : 1) - EXPONENT_BIAS;
     bool is_even = significand % 2 == 0; /* then the interval's ends round to value too */
-    bool is_closer_below = fraction == 0 && biased > 1; /* a power of two: half the gap below */
 
     /* floor(log10(2^exponent)), or of 3/4 of it. */
     int k = (exponent * 1262611 - (is_closer_below ? 524031 : 0)) >> 22;
@@ -94,16 +95,29 @@ static struct decimal shortest_decimal(uint32_t fraction, uint32_t biased)
     uint32_t digits = down + ((is_alone & is_up_inside) | (!is_alone & is_nearer_up));
     bool is_ten_down_inside = lower <= 40 * tens, is_ten_up_inside = 40 * tens + 40 <= upper;
     bool has_ten = (down >= 10) & (is_ten_down_inside ^ is_ten_up_inside);
-    return (struct decimal){has_ten ? tens + is_ten_up_inside : digits, k + has_ten};
+    uint32_t ten_mask = -(uint32_t)has_ten; /* no compiler makes a branch of this */
+    return (struct decimal){digits ^ ((digits ^ (tens + is_ten_up_inside)) & ten_mask),
+                            k + has_ten};
 }
 
+/* For each bit count what carries into the upper half when value has a digit more than the smallest
+ * number of so many bits (D. Lemire and K. Willets, 2021). */
 static unsigned digit_count(uint32_t value)
 {
-    static const uint32_t POWERS_OF_TEN[] = {1,      10,      100,      1000,      10000,
-                                             100000, 1000000, 10000000, 100000000, 1000000000};
-    unsigned bits = 32 - (unsigned)__builtin_clz(value | 1);
-    unsigned guess = bits * 1233 >> 12; /* of bits x log10(2): right, or one too many */
-    return guess + (value >= POWERS_OF_TEN[guess]) + (value == 0);
+#define DIGITS(count) ((uint64_t)(count) << 32)
+#define UP(count, power) (DIGITS(count) - (power))
+    static const uint64_t CARRIES[32] = {
+        DIGITS(1),  DIGITS(1),        DIGITS(1), UP(2, 10),       DIGITS(2),
+        DIGITS(2),  UP(3, 100),       DIGITS(3), DIGITS(3),       UP(4, 1000),
+        DIGITS(4),  DIGITS(4),        DIGITS(4), UP(5, 10000),    DIGITS(5),
+        DIGITS(5),  UP(6, 100000),    DIGITS(6), DIGITS(6),       UP(7, 1000000),
+        DIGITS(7),  DIGITS(7),        DIGITS(7), UP(8, 10000000), DIGITS(8),
+        DIGITS(8),  UP(9, 100000000), DIGITS(9), DIGITS(9),       UP(10, 1000000000),
+        DIGITS(10), DIGITS(10),
+    };
+#undef UP
+#undef DIGITS
+    return (unsigned)((value + CARRIES[31 - __builtin_clz(value | 1)]) >> 32);
 }
 
 /* Eight decimal digits as text, the first in the lowest byte: halves, pairs, digits, all at once in
@@ -118,7 +132,7 @@ static uint64_t eight_digits(uint32_t value)
 }
 
 /* Returns the end. 9 bytes are written, whatever the count. */
-static char *write_digits(char *at, uint32_t value, unsigned digits)
+ALWAYS_INLINE char *write_digits(char *at, uint32_t value, unsigned digits)
 {
     bool has_nine = digits == 9;
     *at = (char)('0' + value / 100000000); /* overwritten when it is none */
@@ -162,32 +176,50 @@ static int plain_bytes(unsigned digits, int point)
     return point < (int)digits ? (int)digits + 1 : point;
 }
 
-size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX])
+ALWAYS_INLINE char *write_decimal(char *at, struct decimal decimal)
 {
-    assert(isfinite(value));
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    char *at = ret_text;
-    *at = '-'; /* overwritten when there is none: signs cannot be guessed */
-    at += bits >> 31;
-    if (bits << 1 == 0) { /* "-0" would be read as the integer 0 by some */
-        for (const char *zero = "0.0"; *zero; zero++)
-            *at++ = *zero;
-        return (size_t)(at - ret_text);
-    }
-    uint32_t biased = (bits >> FRACTION_BITS) & 0xff;
-    struct decimal decimal = shortest_decimal(bits & (HIDDEN_BIT - 1), biased);
     while (decimal.digits % 10 == 0) {
         decimal.digits /= 10;
         decimal.exponent++;
     }
     unsigned digits = digit_count(decimal.digits);
     int point = (int)digits + decimal.exponent;
+    if (point <= 0 && point >= -2) { /* nearly all there are, and no form is shorter by two bytes */
+        memcpy(at, "0.00", 4);
+        return write_digits(at + 2 - point, decimal.digits, digits);
+    }
     int exponent_bytes = (int)digits + 2 + (decimal.exponent < 0) + (abs(decimal.exponent) >= 10);
     if (plain_bytes(digits, point) <= exponent_bytes)
-        at = write_plain_form(at, decimal, digits, point);
+        return write_plain_form(at, decimal, digits, point);
+    return write_exponent_form(at, decimal, digits);
+}
+
+/* Zeros, subnormal numbers and powers of two. */
+static char *write_rare(char *at, uint32_t fraction, uint32_t biased)
+{
+    if (biased) /* half the gap below, but at the end of the range */
+        return write_decimal(at,
+                             shortest_decimal(HIDDEN_BIT, (int)biased - EXPONENT_BIAS, biased > 1));
+    if (fraction)
+        return write_decimal(at, shortest_decimal(fraction, 1 - EXPONENT_BIAS, false));
+    memcpy(at, "0.0", 3); /* "-0" would be read as the integer 0 by some */
+    return at + 3;
+}
+
+size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX])
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    uint32_t biased = (bits >> FRACTION_BITS) & 0xff, fraction = bits & (HIDDEN_BIT - 1);
+    int exponent = (int)biased - EXPONENT_BIAS;
+    assert(biased != 0xff); /* finite */
+    char *at = ret_text;
+    *at = '-'; /* overwritten when there is none: signs cannot be guessed */
+    at += bits >> 31;
+    if (biased && fraction)
+        at = write_decimal(at, shortest_decimal(fraction | HIDDEN_BIT, exponent, false));
     else
-        at = write_exponent_form(at, decimal, digits);
+        at = write_rare(at, fraction, biased);
     return (size_t)(at - ret_text);
 }
 

@@ -14,8 +14,8 @@
 #define FLOAT_TEXT_BYTES_MAX 24 /* of them a number takes 16 at most */
 
 /* Writes a JSON number, not NUL-terminated: the shortest digits that read back as value (of several
- * the nearest), in the shorter of plain and exponent form. value is finite. Returns its length, at
- * most 16; what is behind it in ret_text may be overwritten. */
+ * the nearest), in the shorter of plain and exponent form, but plain from 0.001 up to 1. value is
+ * finite. Returns its length, at most 16; what is behind it in ret_text may be overwritten. */
 size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX]);
 
 /* Reads the JSON number at the start of text, correctly rounded from any number of digits, and says

@@ -89,10 +89,12 @@ static void test_floats__are_written_in_the_shorter_of_two_forms(void **state)
     assert_written(100.0f, "100");
     assert_written(1000.0f, "1e3");
     assert_written(0.018123455f, "0.018123455");
+    assert_written(-0.0018123455f, "-0.0018123455");
     assert_written(-0.00018123456f, "-18123456e-11");
     assert_written(16777216.0f, "16777216");
     assert_written(123456.7f, "123456.7");
-    assert_written(0.001f, "1e-3");
+    assert_written(0.001f, "0.001"); /* a byte for the speed of all the others */
+    assert_written(0.0001f, "1e-4");
     assert_written(3.4028235e38f, "34028235e31");
     assert_written(1.1754944e-38f, "11754944e-45");
     assert_written(1.4e-45f, "1e-45");
