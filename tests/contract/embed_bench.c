@@ -1,5 +1,7 @@
 #include "tests/contract/embed_bench.h"
 
+#include "worker/base/budget.h"
+
 struct bench bench;
 
 static void on_done(struct embed_request *request, const struct error *err)
@@ -93,6 +95,17 @@ int bench_close(void **state)
     embed_server_stop(bench.server);
     loop_free(bench.loop);
     return 0;
+}
+
+struct budget *bench_poor(size_t at)
+{
+    struct budget *budget = budget_new();
+    struct uuid poor = {.bytes = {(uint8_t)at}};
+    bool is_left = true;
+    uint64_t later_ms = (uint64_t)1 << 40; /* time puts nothing into a purse before that */
+    while (is_left)
+        is_left = budget_pay_tenant(budget, poor, later_ms);
+    return budget;
 }
 
 void bench_script(const enum deed *deeds, size_t count)

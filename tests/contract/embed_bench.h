@@ -45,6 +45,8 @@ int bench_open_narrow(void **state);   /* one at a time, of 16 */
 int bench_open_local(void **state);
 int bench_close(void **state);
 
+/* In which the tenant of call `at` has nothing left; budget_free() it. */
+struct budget *bench_poor(size_t at);
 void bench_script(const enum deed *deeds, size_t count);
 #define SCRIPT(...)                                     \
     do {                                                \

@@ -313,11 +313,8 @@ static void test_embed__repeats_nothing_for_a_tenant_whose_purse_is_empty(void *
 {
     (void)state;
     struct embed_options options = bench_options(EMBED_OPENAI);
-    options.budget = budget_new();
+    options.budget = bench_poor(0);
     bench_open(&options);
-    struct uuid poor = {.bytes = {0}};
-    for (bool is_left = true; is_left;)
-        is_left = budget_pay_tenant(options.budget, poor, loop_now_ms(bench.loop));
     SCRIPT(DEED_SERVER_ERROR, DEED_ANSWER);
 
     bench_submit(0, 2, SIZE_MAX, 0);
