@@ -23,7 +23,7 @@ struct pg_again {
                       const struct error *err);
     struct pg_array arrays[7];
     struct pg_param params[PG_AGAIN_PARAMS_MAX];
-    char numbers[3][24]; /* that params may point to */
+    char numbers[6][24]; /* that params may point to */
     struct pg_statement statements[PG_AGAIN_STATEMENTS_MAX];
     struct pg_request request; /* private from here */
     struct timer retry;

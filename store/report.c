@@ -7,29 +7,235 @@
 #define TIME(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
 /* clang-format off: SQL, a clause a line */
-#define JOBS                                                                                       \
-    "select p.job_id, p.user_id, u.email, p.job_type, p.status, p.control,"                        \
-    " p.total_documents, p.processed_count, p.failed_count, p.cancelled_count, p.pages_done,"      \
-    " p.chunks_done, p.tokens_done, p.bytes_done, p.bytes_total, j.error_message, " TIME(          \
-        "p.created_at") ", " TIME("p.started_at") ", " TIME("p.completed_at") ","                  \
-                                                                              " round(p.seconds::" \
-                                                                              "numeric, 3), "      \
-                                                                              "round(p.seconds_"   \
-                                                                              "left::numeric, 3)"  \
-                                                                              " from "             \
-                                                                              "job_progress p "    \
-                                                                              "join "              \
-                                                                              "processing_jobs j " \
-                                                                              "on j.id = p.job_id" \
-                                                                              " left join users "  \
-                                                                              "u on u.id = "       \
-                                                                              "p.user_id"
+#define JOBS                                                                                      \
+    "select p.job_id, p.user_id, u.email, p.job_type, p.status, p.control,"                       \
+    " p.total_documents, p.processed_count, p.failed_count, p.cancelled_count, p.pages_done,"     \
+    " p.chunks_done, p.tokens_done, p.bytes_done, p.bytes_total, j.error_message,"                \
+    " " TIME("p.created_at") ", " TIME("p.started_at") ", " TIME(                                 \
+        "p.completed_at") ","                                                                     \
+                          " round(p.seconds::numeric, 3), round(p.seconds_left::numeric, 3), "    \
+                          "p.control_by,"                                                         \
+                          " " TIME("p.control_at") " from job_progress p join processing_jobs j " \
+                                                   "on j.id = p.job_id"                           \
+                                                   " left join users u on u.id = p.user_id"
+/* Those that ran within the last half minute, and what they say. */
+#define WORKERS                                                                                   \
+    " cross join (select count(*) filter (where is_alive) as workers, max(seen_at) as seen_at,"   \
+    " coalesce(sum(kafka_lag) filter (where is_alive), 0)::int8 as lag,"                          \
+    " coalesce(max(oldest_seconds) filter (where is_alive), 0) as oldest,"                        \
+    " (array_agg(trouble_code order by trouble_at desc) filter (where is_troubled))[1] as code,"  \
+    " (array_agg(trouble_message order by trouble_at desc) filter (where is_troubled))[1] as why" \
+    " from (select *, seen_at > now() - interval '30 seconds' as is_alive,"                       \
+    " seen_at > now() - interval '30 seconds' and trouble_at > now() - interval '1 minute'"       \
+    " as is_troubled from millrace_workers) m) w"
+#define SECONDS_UNTIL(time) "greatest(ceil(extract(epoch from " time " - now())), 0)::int8"
 
-/* $1: the id or null, $2: rows at most, $3: documents or null. Columns: report.h. */
+/* $1: the id or null, $2: rows at most, $3: documents or null, $4: a state or null, $5 and $6:
+ * made so many ms ago at least, at most, or null. Columns: report.h. */
 static const char *const STATEMENTS[] = {
-    [REPORT_JOBS] = JOBS " where ($1 is null or p.user_id = $1) and $3 is null"
-                         " order by p.created_at desc, p.job_id limit $2",
+    [REPORT_JOBS] = JOBS
+    " where ($1 is null or p.user_id = $1) and ($4 is null or p.status = $4"
+    " or ($4 = 'open' and p.status in ('pending', 'processing'))"
+    " or ($4 = 'paused' and p.control = 'pause' and p.status in ('pending', 'processing')))"
+    " and ($5 is null or p.created_at <= now() - $5 * interval '1 millisecond')"
+    " and ($6 is null or p.created_at >= now() - $6 * interval '1 millisecond')"
+    " order by p.created_at desc, p.job_id limit $2",
     [REPORT_JOB] = JOBS " where p.job_id = $1 and $3 is null limit $2",
+    [REPORT_JOB_STANDING] = "select j.control, j.control_by, " TIME(
+        "j.control_at") ", o.open, o.running, o.parked,"
+                        " " SECONDS_UNTIL("o.retry_at") ", o.why, w.workers, " TIME(
+                            "w.seen_at") ", w.lag, w.oldest, w.code, w.why from "
+                                         "processing_jobs j"
+                                         " cross join lateral (select count(*) as open,"
+                                         " count(*) filter (where d.leased_until > now()) as "
+                                         "running,"
+                                         " count(*) filter (where i.parked_until > now()) as "
+                                         "parked,"
+                                         " min(i.parked_until) filter (where i.parked_until > "
+                                         "now()) as retry_at,"
+                                         " (array_agg(i.error_message order by i.parked_until)"
+                                         " filter (where i.parked_until > now()))[1] as why"
+                                         " from job_items i join documents d on d.id = "
+                                         "i.document_id"
+                                         " where i.job_id = j.id and i.outcome is null) "
+                                         "o" WORKERS " where j.id = $1 limit $2",
+    [REPORT_DOCUMENT] =
+        "select d.id, d.user_id, u.is_active::int, d.bucket, d.object_key, d.title,"
+        " d.file_source_type, d.status, d.error_code, d.error_message, d.etag, d.file_size,"
+        " d.page_count, d.chunk_count, (d.gen is not null)::int, d.starts,"
+        " " SECONDS_UNTIL("d.leased_until") ", " TIME("d.created_at") ", " TIME(
+            "d.processed_"
+            "at") ", " TIME("d.deleted_at") ", j.id, j.status, j.control, j.control_by,"
+                                            " " TIME(
+                                                "j.control_at") ", i.outcome, (i.job_id is not "
+                                                                "null)::int,"
+                                                                " " SECONDS_UNTIL(
+                                                                    "i.parked_until") ", "
+                                                                                      "i.error_"
+                                                                                      "message,"
+                                                                                      " (select "
+                                                                                      "count(*) "
+                                                                                      "from "
+                                                                                      "job_items o "
+                                                                                      "where "
+                                                                                      "o.job_id = "
+                                                                                      "j.id and "
+                                                                                      "o.outcome "
+                                                                                      "is null),"
+                                                                                      " (select "
+                                                                                      "count(*) "
+                                                                                      "from "
+                                                                                      "documents r "
+                                                                                      "where "
+                                                                                      "r.job_id = "
+                                                                                      "j.id and "
+                                                                                      "r.leased_"
+                                                                                      "until > "
+                                                                                      "now()"
+                                                                                      " and exists "
+                                                                                      "(select "
+                                                                                      "from "
+                                                                                      "job_items o "
+                                                                                      "where "
+                                                                                      "o.job_id = "
+                                                                                      "j.id and "
+                                                                                      "o.document_"
+                                                                                      "id = r.id "
+                                                                                      "and "
+                                                                                      "o.outcome "
+                                                                                      "is null)),"
+                                                                                      " w.workers,"
+                                                                                      " " TIME(
+                                                                                          "w.seen_"
+                                                                                          "at") ", "
+                                                                                                "w."
+                                                                                                "la"
+                                                                                                "g,"
+                                                                                                " "
+                                                                                                "w."
+                                                                                                "ol"
+                                                                                                "de"
+                                                                                                "st"
+                                                                                                ","
+                                                                                                " w"
+                                                                                                "."
+                                                                                                "co"
+                                                                                                "de"
+                                                                                                ", "
+                                                                                                "w."
+                                                                                                "wh"
+                                                                                                "y"
+                                                                                                " f"
+                                                                                                "ro"
+                                                                                                "m "
+                                                                                                "do"
+                                                                                                "cu"
+                                                                                                "me"
+                                                                                                "n"
+                                                                                                "ts"
+                                                                                                " d"
+                                                                                                " "
+                                                                                                "le"
+                                                                                                "ft"
+                                                                                                " "
+                                                                                                "jo"
+                                                                                                "in"
+                                                                                                " "
+                                                                                                "us"
+                                                                                                "er"
+                                                                                                "s "
+                                                                                                "u "
+                                                                                                "on"
+                                                                                                " "
+                                                                                                "u."
+                                                                                                "id"
+                                                                                                " ="
+                                                                                                " "
+                                                                                                "d."
+                                                                                                "us"
+                                                                                                "er"
+                                                                                                "_"
+                                                                                                "id"
+                                                                                                " l"
+                                                                                                "ef"
+                                                                                                "t "
+                                                                                                "jo"
+                                                                                                "in"
+                                                                                                " "
+                                                                                                "pr"
+                                                                                                "oc"
+                                                                                                "es"
+                                                                                                "s"
+                                                                                                "in"
+                                                                                                "g_"
+                                                                                                "jo"
+                                                                                                "bs"
+                                                                                                " j"
+                                                                                                " "
+                                                                                                "on"
+                                                                                                " "
+                                                                                                "j."
+                                                                                                "id"
+                                                                                                " ="
+                                                                                                " "
+                                                                                                "d."
+                                                                                                "jo"
+                                                                                                "b_"
+                                                                                                "id"
+                                                                                                " l"
+                                                                                                "ef"
+                                                                                                "t "
+                                                                                                "jo"
+                                                                                                "in"
+                                                                                                " "
+                                                                                                "jo"
+                                                                                                "b_"
+                                                                                                "it"
+                                                                                                "em"
+                                                                                                "s "
+                                                                                                "i "
+                                                                                                "on"
+                                                                                                " "
+                                                                                                "i."
+                                                                                                "jo"
+                                                                                                "b_"
+                                                                                                "id"
+                                                                                                " ="
+                                                                                                " "
+                                                                                                "d."
+                                                                                                "jo"
+                                                                                                "b_"
+                                                                                                "id"
+                                                                                                " a"
+                                                                                                "nd"
+                                                                                                " "
+                                                                                                "i."
+                                                                                                "do"
+                                                                                                "cu"
+                                                                                                "me"
+                                                                                                "n"
+                                                                                                "t_"
+                                                                                                "id"
+                                                                                                " ="
+                                                                                                " "
+                                                                                                "d."
+                                                                                                "i"
+                                                                                                "d" WORKERS
+                                                                                                " w"
+                                                                                                "he"
+                                                                                                "re"
+                                                                                                " "
+                                                                                                "d."
+                                                                                                "id"
+                                                                                                " ="
+                                                                                                " "
+                                                                                                "$1"
+                                                                                                " "
+                                                                                                "li"
+                                                                                                "mi"
+                                                                                                "t "
+                                                                                                "$"
+                                                                                                "2",
     [REPORT_JOB_ITEMS] =
         "select i.document_id, d.title, d.object_key, i.outcome, i.error_code, i.error_message,"
         " i.page_count, i.chunk_count, i.size_bytes, " TIME("i.finished_at") ", " TIME(
@@ -57,7 +263,8 @@ static const char *const STATEMENTS[] = {
         " from tenant_usage where ($1 is null or user_id = $1) and $3 is null"
         " order by total_documents desc nulls last, user_id limit $2",
     [REPORT_FAILURES] = "select error_code, count(*), min(error_message), " TIME(
-        "max(processed_at)") " from documents where status = 'failed' and ($1 is null or user_id = "
+        "max(processed_at)") " from documents where status = 'failed' and ($1 is null or "
+                             "user_id = "
                              "$1) and $3 is null"
                              " group by 1 order by 2 desc, 1 limit $2",
     [REPORT_DEAD_LETTERS] =
@@ -84,7 +291,8 @@ struct run {
     struct loop *loop;
     char row_max[16];
     struct pg_array documents;
-    struct pg_param params[3];
+    char older_ms[24], newer_ms[24];
+    struct pg_param params[6];
     struct pg_statement statement;
     struct pg_request request;
 };
@@ -97,6 +305,12 @@ static void on_rows(struct pg_request *request, const struct pg_result *result,
     loop_bury(run->loop, run);
     run->report->private_state = NULL;
     run->report->on_done(run->report, result, err);
+}
+
+static struct pg_param age_param(char *buffer, size_t buffer_bytes, uint64_t age_ms)
+{
+    (void)text_format(buffer, buffer_bytes, "%llu", (unsigned long long)age_ms);
+    return (struct pg_param){.data = age_ms ? buffer : NULL, .type = PG_INT8};
 }
 
 void report_run(struct pg *pg, struct loop *loop, struct report *report)
@@ -119,6 +333,12 @@ void report_run(struct pg *pg, struct loop *loop, struct report *report)
     run->params[2] = pg_array_param(&run->documents);
     if (report->kind != REPORT_LIVE)
         run->params[2].data = NULL;
+    run->params[3] = (struct pg_param){.data = report->state.bytes ? report->state.start : NULL,
+                                       .bytes = (int)report->state.bytes,
+                                       .type = PG_TEXT,
+                                       .is_binary = true};
+    run->params[4] = age_param(run->older_ms, sizeof(run->older_ms), report->older_ms);
+    run->params[5] = age_param(run->newer_ms, sizeof(run->newer_ms), report->newer_ms);
     run->statement = (struct pg_statement){.sql = STATEMENTS[report->kind],
                                            .params = run->params,
                                            .param_count = COUNT_OF(run->params),

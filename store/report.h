@@ -13,9 +13,15 @@ enum report_kind {
     /* job_id, user_id, email, job_type, status, control, total_documents, processed_count,
      * failed_count, cancelled_count, pages_done, chunks_done, tokens_done, bytes_done, bytes_total,
      * error_message, created_at, started_at, completed_at, seconds (running time so
-     * far), seconds_left (an estimate, null: unknown) */
-    REPORT_JOBS, /* newest first; filter user_id optional */
+     * far), seconds_left (an estimate, null: unknown), control_by, control_at */
+    REPORT_JOBS, /* newest first; filters optional: user_id, state, age */
     REPORT_JOB,  /* one, by id: same columns */
+    /* control, control_by, control_at, open_count, running_count, parked_count, retry_seconds,
+     * retry_message, workers (that run), worker_seen_at, kafka_lag, oldest_seconds, trouble_code,
+     * trouble_message: of a job */
+    REPORT_JOB_STANDING,
+    /* Of a document: worker/rows.h, enum document_column. */
+    REPORT_DOCUMENT,
     /* document_id, title, object_key, outcome (null: open), error_code, error_message, page_count,
      * chunk_count, file_size, finished_at, due */
     REPORT_JOB_ITEMS, /* of a job: failures first */
@@ -43,7 +49,9 @@ struct report {
     struct uuid id;               /* job, or user for lists */
     const struct uuid *documents; /* REPORT_LIVE */
     size_t document_count;
-    uint32_t row_max; /* 1 .. 100,000 */
+    uint32_t row_max;            /* 1 .. 100,000 */
+    struct text state;           /* REPORT_JOBS: a status, "open" or "paused"; or none */
+    uint64_t older_ms, newer_ms; /* REPORT_JOBS: made so long ago at least, at most; 0: any */
     /* result: valid for the call. */
     void (*on_done)(struct report *report, const struct pg_result *result, const struct error *err);
     void *private_state;

@@ -302,6 +302,11 @@ void conductor_start(struct conductor *conductor)
     timer_start(conductor->pipeline->loop, &conductor->pulse, LEASE_PULSE_MS, on_pulse);
 }
 
+void conductor_look_for_due(struct conductor *conductor)
+{
+    control_look_for_due(conductor->control);
+}
+
 struct conductor_figures conductor_figures(const struct conductor *conductor)
 {
     return (struct conductor_figures){

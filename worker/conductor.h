@@ -30,7 +30,8 @@ void conductor_start(struct conductor *conductor); /* pipeline->queue is open: l
  * same (killing it is always safe). */
 void conductor_drain(struct conductor *conductor, void (*on_drained)(void *arg, bool is_complete),
                      void *arg);
-void conductor_hurry(struct conductor *conductor); /* the second signal: cancels at once */
+void conductor_hurry(struct conductor *conductor);        /* the second signal: cancels at once */
+void conductor_look_for_due(struct conductor *conductor); /* open items past their time */
 struct conductor_figures conductor_figures(const struct conductor *conductor);
 void conductor_free(struct conductor *conductor); /* drained completely; NULL is allowed */
 

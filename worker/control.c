@@ -188,6 +188,11 @@ static void look_for_due(struct control *control)
     ledger_due(control->pipeline->ledger, &control->due);
 }
 
+void control_look_for_due(struct control *control)
+{
+    look_for_due(control);
+}
+
 static void run_janitor(struct timer *timer)
 {
     struct control *control = container_of(timer, struct control, janitor);

@@ -18,6 +18,7 @@
 struct control;
 struct control *control_new(struct pipeline *pipeline, struct intake *intake);
 void control_start(struct control *control);
+void control_look_for_due(struct control *control);                /* now */
 void control_sweep(struct control *control, struct uuid document); /* soon */
 void control_stop(struct control *control);                        /* starts nothing more */
 /* Once stopped: gives up the deletions under way; the next janitor repeats them. */

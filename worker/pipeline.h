@@ -59,6 +59,8 @@ struct pipeline {
     double token_price; /* of a million tokens of the embedding endpoint; 0: not told */
     struct slabs *slabs;
     uint64_t spool_bytes; /* in use */
+    struct error trouble; /* why a task left last, to come again; for people */
+    uint64_t trouble_ms;  /* loop time; 0: never */
 };
 
 #endif

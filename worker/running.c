@@ -9,6 +9,7 @@
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
 #include "worker/base/metrics.h"
+#include "worker/beat.h"
 #include "worker/chunking.h"
 #include "worker/slabs.h"
 
@@ -22,6 +23,7 @@ struct running {
     struct conductor *conductor;
     struct running_events events;
     struct timer figures;
+    struct beat *beat;
     bool is_stopping, is_complete;
     uint64_t embedding_parked_ms; /* since when, and the log has said so; 0: it goes */
     bool is_queue_closed, is_mirror_closed;
@@ -174,6 +176,7 @@ void running_stop(struct running *running)
         return;
     }
     running->is_stopping = true;
+    beat_stop(running->beat);
     conductor_drain(running->conductor, on_drained, running);
 }
 
@@ -220,6 +223,7 @@ struct running *running_start(struct app *app, const struct queue_options *optio
         return NULL;
     }
     conductor_start(running->conductor);
+    running->beat = beat_start(app->pg, &running->pipeline, running->conductor);
     on_figures(&running->figures);
     return running;
 }
@@ -245,6 +249,7 @@ void running_free(struct running *running)
 {
     if (!running)
         return;
+    beat_free(running->beat);
     conductor_free(running->conductor);
     slabs_free(running->pipeline.slabs);
     xfree(running);

@@ -119,6 +119,18 @@ static void on_released(struct ledger_release *release, const struct error *err)
     }
 }
 
+/* What people should hear of: not what is ordinary. */
+static void note_trouble(struct pipeline *pipeline, const struct error *err)
+{
+    static const enum error_code ORDINARY[] = {ERR_SHUTDOWN, ERR_CANCELLED, ERR_LOST,   ERR_BUSY,
+                                               ERR_PAUSED,   ERR_QUOTA,     ERR_NOT_YET};
+    for (size_t i = 0; i < COUNT_OF(ORDINARY); i++)
+        if (err->code == ORDINARY[i])
+            return;
+    pipeline->trouble = *err;
+    pipeline->trouble_ms = loop_now_ms(pipeline->loop);
+}
+
 void task_leave(struct task *task, const struct error *err, struct retry retry, bool is_failure)
 {
     bool is_item = !uuid_is_nil(task->claim.item_job);
@@ -144,6 +156,7 @@ void task_leave(struct task *task, const struct error *err, struct retry retry, 
              FIELD_U64("delay_ms", retry.delay_ms),
              FIELD_BOOL("is_parked", task->release.is_parked));
     metric_add(METRIC_RETRIES, err->code, 1);
+    note_trouble(task->pipeline, err);
     if (err->code == ERR_LOST) { /* not ours to give back */
         task_end_again(task, task->verdict.delay_ms, false);
         return;
