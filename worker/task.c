@@ -195,12 +195,23 @@ static void conclude_unchanged(struct task *task)
     task_conclude_because(task, EFFECT_KEEP, OUTCOME_SKIPPED, error_of(&err, ERR_UNCHANGED));
 }
 
+/* Its job was cancelled, or its user deactivated, before a byte of it was read. */
+static void stop_early(struct task *task)
+{
+    if (task->stop_code == ERR_JOB_CANCELLED)
+        task_dismiss(task, ERR_JOB_CANCELLED, OUTCOME_CANCELLED);
+    else
+        task_dismiss(task, ERR_INACTIVE, OUTCOME_FAILED);
+}
+
 static void on_fetched(struct object_request *get, const struct error *err)
 {
     struct task *task = container_of(get, struct task, get);
     struct error reason;
     task->is_fetching = false;
-    if (err && err->code == ERR_GONE) {
+    if (task->is_stopped && !task->is_cancelled) {
+        stop_early(task);
+    } else if (err && err->code == ERR_GONE) {
         on_gone(task, err);
     } else if (err) {
         task_fail(task, err);
@@ -287,8 +298,20 @@ static void start_look(struct task *task)
 static void on_lease_news(struct lease *lease, enum lease_news news)
 {
     struct task *task = container_of(lease, struct task, lease);
-    if (task->traveller.stage == STAGE_STREAM)
+    bool is_stop = news == LEASE_STOPPED || news == LEASE_INACTIVE;
+    if (task->traveller.stage == STAGE_STREAM) {
         flow_on_lease(task->flow, news);
+    } else if (is_stop && !task->is_stopped && !task->arrival->is_removal) {
+        bool is_waiting = task->traveller.stage == STAGE_SEAT;
+        if (!is_waiting && task->traveller.stage != STAGE_FETCH)
+            return;
+        task->is_stopped = true;
+        task->stop_code = news == LEASE_STOPPED ? ERR_JOB_CANCELLED : ERR_INACTIVE;
+        if (is_waiting)
+            stop_early(task);
+        else
+            objects_cancel(task->pipeline->objects, &task->get);
+    }
 }
 
 static void on_streamed(void *arg, const struct error *err)

@@ -37,6 +37,8 @@ struct task {
     struct seat seat;
     uint64_t claimed_ms;
     bool is_cancelled, is_fetching;
+    bool is_stopped; /* while it waited or was fetched: stop_code says why */
+    enum error_code stop_code;
 };
 
 /* A stage ends in one of these ways; the task may be gone after each of them. */
