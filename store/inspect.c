@@ -2,8 +2,11 @@
 
 #include "worker/base/memory.h"
 
-/* A document that is settled shows what its object was when it was read last. */
-#define SETTLED "leased_until is null and status not in ('pending', 'processing')"
+/* A document that is settled shows what its object was when it was read last. What was cancelled
+ * before that shows nothing: its object may never have been uploaded. */
+#define SETTLED                                                                           \
+    "leased_until is null and status not in ('pending', 'processing') and not (status = " \
+    "'cancelled' and etag is null)"
 #define LIMIT " limit $3"
 
 /* $1 tenant, $2 after, $3 rows at most, $4 bucket, $5 names text[], $6 vectors are rows; types are

@@ -39,6 +39,7 @@ struct steer {
     uint64_t open_count;    /* documents without an outcome; not of STEER_RETRY */
     uint64_t running_count; /* those that a worker is at; of the first three */
     uint64_t fence;         /* private from here */
+    char message[128];
 };
 void steer_run(struct pg *pg, struct loop *loop, struct steer *steer);
 
