@@ -4,6 +4,8 @@
 
 #include "worker/dev_feed.h"
 
+#define AGE_DAYS_MAX 36500
+
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 struct wait wait_on(struct loop *loop)
@@ -97,4 +99,20 @@ bool ask_tenant(struct app *app, const char *word, struct tenant *ret_tenant, st
         return error_set(err, ERR_NOT_FOUND, "there is no user %s", word);
     *ret_tenant = tenant_from_user_id(user);
     return true;
+}
+
+bool ask_age(const char *option, const char *word, uint64_t *ret_ms, struct error *err)
+{
+    struct text text = text_from(word);
+    uint64_t days;
+    *ret_ms = 0;
+    bool is_days = text_ends_with(text, TEXT("d")) &&
+                   text_parse_u64(text_slice(text, 0, text.bytes - 1), &days) &&
+                   days <= AGE_DAYS_MAX;
+    if (is_days)
+        *ret_ms = days * 24 * 3600 * 1000;
+    if (!word || is_days || (text_parse_ms(text, ret_ms) && *ret_ms / 86400000 <= AGE_DAYS_MAX))
+        return true;
+    return error_set(err, ERR_USAGE, "%s takes a time such as 90m, 12h or 7d, not %.40s", option,
+                     word);
 }

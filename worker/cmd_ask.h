@@ -36,5 +36,7 @@ bool ask_tenant(struct app *app, const char *word, struct tenant *ret_tenant,
                 struct error *err) MUST_CHECK;
 /* The id alone, nobody is asked. ERR_USAGE. */
 bool ask_user_id(const char *word, struct uuid *ret_user, struct error *err) MUST_CHECK;
+/* "90m", "12h", "7d"; a NULL word is none, and gives 0. ERR_USAGE names the option. */
+bool ask_age(const char *option, const char *word, uint64_t *ret_ms, struct error *err) MUST_CHECK;
 
 #endif

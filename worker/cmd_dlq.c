@@ -1,132 +1,207 @@
 /*
- * millrace dlq ls: the messages and events that can never become a document, and why.
+ * millrace dlq: the messages and events that can never become a document: list, show, send again,
+ * discard.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "worker/cmd.h"
-#include "worker/cmd_ask.h"
-#include "worker/rows.h"
+#include "worker/dlq.h"
 
-#define LETTERS_MAX 10000
-#define LETTERS_SHOWN_MAX 50 /* for people */
-#define OUT_BYTES_MAX ((size_t)64 << 20)
+#define MAX_USUAL 100 /* of a replay or a discard */
+#define RATE_USUAL 50
+#define COUNT_MAX 1000000
 
-enum letter_column {
-    LETTER_TOPIC,
-    LETTER_PARTITION,
-    LETTER_OFFSET,
-    LETTER_EVENT,
-    LETTER_CODE,
-    LETTER_MESSAGE,
-    LETTER_KEY,
-    LETTER_USER,
-    LETTER_BURIED
-};
-static const struct row_field FIELDS[] = {
-    [LETTER_TOPIC] = {"topic", ROW_TEXT},      [LETTER_PARTITION] = {"partition", ROW_NUMBER},
-    [LETTER_OFFSET] = {"offset", ROW_NUMBER},  [LETTER_EVENT] = {"event_no", ROW_NUMBER},
-    [LETTER_CODE] = {"code", ROW_TEXT},        [LETTER_MESSAGE] = {"message", ROW_TEXT},
-    [LETTER_KEY] = {"key", ROW_TEXT},          [LETTER_USER] = {"user", ROW_TEXT},
-    [LETTER_BURIED] = {"buried_at", ROW_TEXT},
-};
-static const struct row_format FORMAT = {"dead_letter", FIELDS, COUNT_OF(FIELDS)};
-
-struct letters {
-    struct app app;
-    struct config config;
-    const char *user; /* --user; or NULL */
-    struct term term; /* stdout */
-    bool is_json;
+static const struct verb {
+    const char *name;
+    bool (*run)(struct dlq *dlq, struct error *err);
+    unsigned needs;
+    bool must_choose; /* a letter, a filter or --all */
+    bool must_name;   /* a letter */
+} VERBS[] = {
+    {"ls", dlq_list, NEED_DATABASE, false, false},
+    {"show", dlq_show, NEED_DATABASE, false, true},
+    {"replay", dlq_replay, NEED_DATABASE | NEED_KAFKA, true, false},
+    {"discard", dlq_discard, NEED_DATABASE, true, false},
 };
 
-static void append_letter(struct buffer *out, const struct letters *letters,
-                          const struct pg_result *rows, size_t row)
+static const struct verb *find_verb(const char *name)
 {
-    struct text time = pg_value(rows, row, LETTER_BURIED);
-    struct text user = pg_value(rows, row, LETTER_USER);
-    term_append(out, &letters->term, TERM_BAD, pg_value(rows, row, LETTER_CODE));
-    buffer_append_text(out, TEXT("  "));
-    term_append_foreign(out, pg_value(rows, row, LETTER_TOPIC), 80);
-    buffer_format(
-        out, "[%.*s]@%.*s event %.*s  %.*s %.*s", TEXT_ARGS(pg_value(rows, row, LETTER_PARTITION)),
-        TEXT_ARGS(pg_value(rows, row, LETTER_OFFSET)), TEXT_ARGS(pg_value(rows, row, LETTER_EVENT)),
-        TEXT_ARGS(text_slice(time, 0, 10)), TEXT_ARGS(text_slice(time, 11, 16)));
-    if (user.bytes)
-        buffer_format(out, "  tenant %.*s", TEXT_ARGS(row_tenant_name(user)));
-    buffer_append_text(out, TEXT("\n    "));
-    term_append_foreign(out, pg_value(rows, row, LETTER_MESSAGE), 1000);
+    for (size_t i = 0; i < COUNT_OF(VERBS); i++)
+        if (strcmp(VERBS[i].name, name) == 0)
+            return &VERBS[i];
+    return NULL;
+}
+
+/* ---- arguments ------------------------------------------------------------------------------- */
+
+/* TOPIC/PARTITION/OFFSET or TOPIC/PARTITION/OFFSET/EVENT, as `ls` prints it. */
+static bool read_place(struct dlq *dlq, const char *word, struct error *err)
+{
+    struct letter_filter *filter = &dlq->filter;
+    struct text rest;
+    bool fits = text_format(dlq->place, sizeof(dlq->place), "%s", word);
+    filter->place.topic = text_cut(text_from(dlq->place), '/', &rest);
+    struct text partition = text_cut(rest, '/', &rest), offset = text_cut(rest, '/', &rest);
+    filter->has_place = true;
+    filter->has_event = rest.bytes > 0;
+    if (fits && filter->place.topic.bytes && text_parse_u64(partition, &filter->place.partition) &&
+        text_parse_u64(offset, &filter->place.offset) &&
+        (!filter->has_event || text_parse_u64(rest, &filter->place.event_no)))
+        return true;
+    return error_set(err, ERR_USAGE,
+                     "%.80s is no dead letter: `millrace dlq ls` prints them as "
+                     "TOPIC/PARTITION/OFFSET/EVENT",
+                     word);
+}
+
+static bool read_count(struct invocation *invocation, const char *name, uint64_t *count,
+                       struct error *err)
+{
+    const char *word = cmd_option(invocation, name);
+    if (!word)
+        return true;
+    if (text_parse_u64(text_from(word), count) && *count >= 1 && *count <= COUNT_MAX)
+        return true;
+    return error_set(err, ERR_USAGE, "%s takes a number from 1 to %d, not %.40s", name, COUNT_MAX,
+                     word);
+}
+
+static bool read_reason(struct dlq *dlq, const char *word, struct error *err)
+{
     enum error_code code;
-    if (error_code_from_name(pg_value(rows, row, LETTER_CODE), &code))
-        buffer_format(out, "\n    %s", error_remedy(code));
-    buffer_append_char(out, '\n');
+    if (!word)
+        return true;
+    dlq->filter.code = text_from(word);
+    return error_code_from_name(dlq->filter.code, &code) ||
+           error_set(err, ERR_USAGE, "%.80s is no reason: `millrace dlq ls` shows those there are",
+                     word);
 }
 
-static void on_letters(void *arg, const struct pg_result *rows)
+static void note(struct dlq *dlq, const char *name, const char *word)
 {
-    const struct letters *letters = arg;
-    AUTO_BUFFER struct buffer out = buffer_new(OUT_BYTES_MAX);
-    for (size_t row = 0; row < pg_row_count(rows); row++) {
-        if (letters->is_json) {
-            row_append_json(&out, &FORMAT, rows, row);
-            buffer_append_char(&out, '\n');
-        } else {
-            append_letter(&out, letters, rows, row);
-        }
+    size_t at = strlen(dlq->detail);
+    if (word)
+        (void)text_format(dlq->detail + at, sizeof(dlq->detail) - at, "%s%s%s%.200s", at ? " " : "",
+                          name, name[0] && word[0] ? " " : "", word);
+}
+
+static bool read_filter(struct dlq *dlq, struct invocation *invocation, struct error *err)
+{
+    const char *reason = cmd_option(invocation, "--reason");
+    const char *older = cmd_option(invocation, "--older");
+    const char *newer = cmd_option(invocation, "--newer");
+    dlq->user = cmd_option(invocation, "--tenant");
+    note(dlq, "--reason", reason);
+    note(dlq, "--tenant", dlq->user);
+    note(dlq, "--older", older);
+    note(dlq, "--newer", newer);
+    return read_reason(dlq, reason, err) && ask_age("--older", older, &dlq->filter.older_ms, err) &&
+           ask_age("--newer", newer, &dlq->filter.newer_ms, err) &&
+           (!dlq->user || ask_user_id(dlq->user, &dlq->filter.user, err));
+}
+
+static bool read_choice(struct dlq *dlq, const struct verb *verb, bool takes_all,
+                        const struct invocation *invocation, struct error *err)
+{
+    if (invocation->argc > 2)
+        return error_set(err, ERR_USAGE, "%s takes one dead letter at most", verb->name);
+    if (invocation->argc == 2) {
+        note(dlq, "", invocation->argv[1]);
+        return read_place(dlq, invocation->argv[1], err);
     }
-    term_write(stdout, buffer_text(&out));
-    if (pg_row_count(rows) == 0)
-        fputs("millrace: there are no dead letters\n", stderr);
-    else if (!letters->is_json && pg_row_count(rows) == LETTERS_SHOWN_MAX)
-        fprintf(stderr, "millrace: these are the newest %d; --json shows up to %d\n",
-                LETTERS_SHOWN_MAX, LETTERS_MAX);
+    if (verb->must_name)
+        return error_set(err, ERR_USAGE, "%s takes a dead letter: TOPIC/PARTITION/OFFSET/EVENT",
+                         verb->name);
+    if (verb->must_choose && takes_all && !dlq->detail[0])
+        note(dlq, "--all", "");
+    if (verb->must_choose && !dlq->detail[0])
+        return error_set(err, ERR_USAGE,
+                         "%s which? Name a dead letter, give a filter, or say --all", verb->name);
+    return true;
 }
 
-static int run_list(struct letters *letters)
+static const struct verb *read_verb(const struct invocation *invocation, struct error *err)
 {
-    struct tenant tenant;
-    struct error err;
-    if (letters->user && !ask_tenant(&letters->app, letters->user, &tenant, &err))
-        return cmd_fail(&err);
-    letters->term =
-        term_on(stdout, environment_get(letters->config.environment, "NO_COLOR") != NULL);
-    struct report report = {
-        .kind = REPORT_DEAD_LETTERS,
-        .has_id = letters->user != NULL,
-        .id = letters->user ? tenant.id : UUID_NIL,
-        .row_max = letters->is_json ? LETTERS_MAX : LETTERS_SHOWN_MAX,
-    };
-    if (!ask_report(&letters->app, report, (struct ask){on_letters, letters}, &err))
-        return cmd_fail(&err);
-    return EXIT_DONE;
+    for (int i = 0; i < invocation->argc; i++)
+        if (invocation->argv[i][0] == '-') {
+            error_set(err, ERR_USAGE, "there is no option %.80s here", invocation->argv[i]);
+            return NULL;
+        }
+    const struct verb *verb = invocation->argc ? find_verb(invocation->argv[0]) : NULL;
+    if (!verb)
+        error_set(err, ERR_USAGE, "dlq knows these verbs: ls, show, replay, discard");
+    return verb;
+}
+
+/* NULL: *err says why. */
+static const struct verb *read_arguments(struct dlq *dlq, struct invocation *invocation,
+                                         struct error *err)
+{
+    bool takes_all = cmd_flag(invocation, "--all");
+    dlq->is_sure = cmd_flag(invocation, "--yes");
+    dlq->is_dry = cmd_flag(invocation, "--dry-run");
+    dlq->rate = RATE_USUAL;
+    if (!read_filter(dlq, invocation, err) ||
+        !read_count(invocation, "--max", &dlq->letters_max, err) ||
+        !read_count(invocation, "--rate", &dlq->rate, err))
+        return NULL;
+    const struct verb *verb = read_verb(invocation, err);
+    if (!verb)
+        return NULL;
+    if (verb->must_choose && !dlq->letters_max)
+        dlq->letters_max = MAX_USUAL;
+    dlq->filter.with_settled = takes_all && !verb->must_choose;
+    return read_choice(dlq, verb, takes_all, invocation, err) ? verb : NULL;
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static bool run_verb(struct dlq *dlq, const struct verb *verb, struct error *err)
+{
+    dlq->filter.has_user = dlq->user != NULL; /* who need not be there: that may be the reason */
+    dlq->term = term_on(stdout, environment_get(dlq->config.environment, "NO_COLOR") != NULL);
+    return verb->run(dlq, err);
 }
 
 static int run_command(struct invocation *invocation)
 {
-    struct letters letters = {.is_json = invocation->is_json};
+    struct dlq dlq = {.is_json = invocation->is_json};
     struct error err;
-    struct uuid user;
     int code = EXIT_WRONG_USAGE;
-    letters.user = cmd_option(invocation, "--user");
-    if (!cmd_no_more_options(invocation))
-        return EXIT_WRONG_USAGE;
-    if (invocation->argc != 1 || strcmp(invocation->argv[0], "ls") != 0)
-        fputs("millrace: dlq knows one verb: millrace dlq ls\n", stderr);
-    else if (letters.user && !ask_user_id(letters.user, &user, &err))
+    operator_name(&invocation->environment, dlq.who);
+    const struct verb *verb = read_arguments(&dlq, invocation, &err);
+    if (!verb)
         code = cmd_fail(&err);
-    else if (cmd_load_config(invocation, NEED_DATABASE, &letters.config))
-        code = app_open(&letters.app, &letters.config, NEED_DATABASE, &err) ? run_list(&letters)
-                                                                            : cmd_fail(&err);
-    app_close(&letters.app);
-    config_release(&letters.config);
+    else if (cmd_load_config(invocation, verb->needs, &dlq.config))
+        code = app_open(&dlq.app, &dlq.config, verb->needs, &err) && run_verb(&dlq, verb, &err)
+                   ? EXIT_DONE
+                   : cmd_fail(&err);
+    app_close(&dlq.app);
+    config_release(&dlq.config);
     return code;
 }
 
 const struct command dlq_command = {
     .name = "dlq",
-    .usage = "ls [--user ID]",
+    .usage = "ls | show | replay | discard [LETTER] [--reason CODE] [--tenant ID] [--older TIME] "
+             "[--newer TIME] [--all] [--max N] [--rate N] [--dry-run] [--yes]",
     .summary = "dead letters: events that can never become a document",
-    .options = {{"--user ID", "those that name this user only"}},
+    .options = {{"ls", "those that wait for a person, newest first; with --all settled ones too"},
+                {"show", "one of them whole: key, headers, value"},
+                {"replay", "send their messages to the topic again, once the reason is mended"},
+                {"discard", "settle them for good; the rows stay as a record"},
+                {"LETTER", "TOPIC/PARTITION/OFFSET/EVENT, as ls prints it"},
+                {"--reason CODE", "those with this reason, such as unknown_tenant"},
+                {"--tenant ID", "those that name this user (or demo)"},
+                {"--older TIME", "those buried longer ago than, such as 90m, 12h or 7d"},
+                {"--newer TIME", "those buried within that time"},
+                {"--all", "replay, discard: whatever there is; ls: settled ones too"},
+                {"--max N", "at most so many at once [100; ls 50, with --json 10000]"},
+                {"--rate N", "replay: messages a second [50]"},
+                {"--dry-run", "replay: only say how many"},
+                {"--yes", "discard: without it only says how many"}},
+    .note = "Who replayed or discarded what, and when, stays in the tables dead_letters and "
+            "millrace_actions. A replay counts nothing twice.",
     .may_use_dev = true,
     .run = run_command,
 };
