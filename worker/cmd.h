@@ -53,6 +53,7 @@ extern const struct command submit_command;
 extern const struct command estimate_command;
 extern const struct command search_command;
 extern const struct command status_command;
+extern const struct command explain_command;
 extern const struct command cancel_command;
 extern const struct command pause_command;
 extern const struct command resume_command;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "worker/term.h"
+
 #define COLUMNS 80
 #define FORM_COLUMNS_MAX 18 /* what is longer has its help on the next line */
 #define VARIABLES_BYTES_MAX ((size_t)64 * 1024)
@@ -40,24 +42,7 @@ static void append_spaces(struct buffer *out, size_t count)
 /* Words up to the last column; `column` is where the first one stands, the others begin at indent. */
 static void append_folded(struct buffer *out, struct text words, size_t column, size_t indent)
 {
-    bool is_first = true;
-    while (words.bytes) {
-        struct text word = text_cut(words, ' ', &words);
-        size_t columns = text_utf8_count(word);
-        bool fits = is_first || column + 1 + columns <= COLUMNS;
-        if (!fits) {
-            buffer_append_char(out, '\n');
-            append_spaces(out, indent);
-            column = indent;
-        } else if (!is_first) {
-            buffer_append_char(out, ' ');
-            column++;
-        }
-        buffer_append_text(out, word);
-        column += columns;
-        is_first = false;
-    }
-    buffer_append_char(out, '\n');
+    term_append_folded(out, words, (struct term_fold){COLUMNS, column, indent});
 }
 
 static void append_row(struct buffer *out, const struct option_row *row, size_t form_columns)

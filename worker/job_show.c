@@ -2,13 +2,15 @@
 
 #include "worker/base/signals.h"
 #include "worker/rows.h"
+#include "worker/standing_rows.h"
 
 #define LOOK_MS 1000
 #define ITEMS_MAX 10000
 #define LIST_MAX 50      /* for people; programs get up to ITEMS_MAX */
-#define LIST_COLUMNS 110 /* of a line of the list */
+#define LIST_COLUMNS 106 /* of a line of the list, all columns */
 #define OUT_BYTES_MAX ((size_t)64 << 20)
 #define INDENT 4
+#define HEAD_COLUMNS 8 /* of "status  " */
 
 static const struct row_field JOB_FIELDS[] = {
     [JOB_ID] = {"job", ROW_TEXT},
@@ -32,6 +34,8 @@ static const struct row_field JOB_FIELDS[] = {
     [JOB_COMPLETED] = {"completed_at", ROW_TEXT},
     [JOB_SECONDS] = {"seconds", ROW_NUMBER},
     [JOB_SECONDS_LEFT] = {"seconds_left", ROW_NUMBER},
+    [JOB_CONTROL_BY] = {"control_by", ROW_TEXT},
+    [JOB_CONTROL_AT] = {"control_at", ROW_TEXT},
 };
 static const struct row_format JOB_FORMAT = {"job", JOB_FIELDS, COUNT_OF(JOB_FIELDS)};
 static const struct row_field ITEM_FIELDS[] = {
@@ -55,7 +59,9 @@ struct showing {
     const struct job_view *view;
     struct term term;
     struct buffer out;
-    bool is_missing;
+    bool is_missing, is_final;
+    uint64_t failed_count;
+    char id[UUID_TEXT_BYTES];
 };
 
 static void append_indent(struct buffer *out)
@@ -67,13 +73,13 @@ static void append_indent(struct buffer *out)
 static void append_head(struct showing *showing, const struct pg_result *rows)
 {
     struct buffer *out = &showing->out;
-    struct text status = pg_value(rows, 0, JOB_STATUS), message = pg_value(rows, 0, JOB_MESSAGE);
+    struct text message = pg_value(rows, 0, JOB_MESSAGE);
     double seconds;
     buffer_format(out, "job     %.*s\n", TEXT_ARGS(pg_value(rows, 0, JOB_ID)));
     buffer_format(out, "tenant  %.*s  ", TEXT_ARGS(pg_value(rows, 0, JOB_USER)));
     term_append_foreign(out, pg_value(rows, 0, JOB_EMAIL), 100);
     buffer_format(out, "\nstatus  ");
-    term_append(out, &showing->term, TERM_BOLD, status);
+    term_append(out, &showing->term, TERM_BOLD, job_state(rows, 0));
     if (text_parse_double(pg_value(rows, 0, JOB_SECONDS), &seconds))
         buffer_format(out, "  %.1f s", seconds);
     if (message.bytes) {
@@ -91,12 +97,37 @@ static void on_job(void *arg, const struct pg_result *rows)
     showing->is_missing = pg_row_count(rows) == 0;
     if (showing->is_missing)
         return;
+    showing->is_final = job_is_final(rows, 0);
+    showing->failed_count = row_number(rows, 0, JOB_FAILED);
     if (!showing->view->is_json) {
         append_head(showing, rows);
         return;
     }
     row_append_json(&showing->out, &JOB_FORMAT, rows, 0);
     buffer_append_char(&showing->out, '\n');
+}
+
+/* What it waits for; of a job that has ended with failures what may be done. */
+static void on_standing(void *arg, const struct pg_result *rows)
+{
+    struct showing *showing = arg;
+    if (pg_row_count(rows) == 0 || showing->is_final)
+        return;
+    struct standing standing = standing_of_row(rows, 0);
+    AUTO_BUFFER struct buffer words = buffer_new(4096);
+    standing_append(&words, &standing);
+    buffer_append_text(&showing->out, TEXT("now     "));
+    term_append_folded(
+        &showing->out, buffer_text(&words),
+        (struct term_fold){term_columns(&showing->term), HEAD_COLUMNS, HEAD_COLUMNS});
+}
+
+static bool ask_standing(struct showing *showing, struct error *err)
+{
+    struct report standing = {
+        .kind = REPORT_JOB_STANDING, .has_id = true, .id = showing->view->job, .row_max = 1};
+    return showing->view->is_json || showing->is_final ||
+           ask_report(showing->view->app, standing, (struct ask){on_standing, showing}, err);
 }
 
 static void append_failure(struct showing *showing, const struct pg_result *rows, size_t row)
@@ -134,6 +165,14 @@ static bool is_missing(const struct job_view *view, struct error *err)
     return error_set(err, ERR_NOT_FOUND, "there is no job %s", uuid_format(view->job, id));
 }
 
+static void append_remedy(struct showing *showing)
+{
+    if (showing->is_final && showing->failed_count && !showing->view->is_json)
+        buffer_format(&showing->out,
+                      "\nOnce that is mended, `millrace retry %s`\ntries the failed ones again.\n",
+                      uuid_format(showing->view->job, showing->id));
+}
+
 bool job_show(const struct job_view *view, struct error *err)
 {
     struct showing showing = {
@@ -142,8 +181,9 @@ bool job_show(const struct job_view *view, struct error *err)
     struct report items = {
         .kind = REPORT_JOB_ITEMS, .has_id = true, .id = view->job, .row_max = ITEMS_MAX};
     bool is_good = ask_report(view->app, job, (struct ask){on_job, &showing}, err) &&
-                   (!showing.is_missing || is_missing(view, err)) &&
+                   (!showing.is_missing || is_missing(view, err)) && ask_standing(&showing, err) &&
                    ask_report(view->app, items, (struct ask){on_items, &showing}, err);
+    append_remedy(&showing);
     if (is_good)
         term_write(stdout, buffer_text(&showing.out));
     buffer_release(&showing.out);
@@ -157,6 +197,7 @@ struct watching {
     struct term term;  /* stderr */
     struct wait pause; /* ended by a signal */
     bool is_interrupted, is_away, has_said_none;
+    bool was_limited, is_filtered; /* by people */
 };
 
 static void on_signal(void *arg, unsigned count)
@@ -207,7 +248,29 @@ static void append_date(struct term_table *table, struct text time)
     term_table_add(table, text_from(shown));
 }
 
-static void append_list(struct buffer *out, const struct term *term, const struct pg_result *rows)
+static unsigned long long ended_count(const struct pg_result *rows, size_t row)
+{
+    return row_number(rows, row, JOB_PROCESSED) + row_number(rows, row, JOB_FAILED) +
+           row_number(rows, row, JOB_CANCELLED);
+}
+
+static void add_ended(struct term_table *table, const struct pg_result *rows, size_t row)
+{
+    char shown[24];
+    (void)text_format(shown, sizeof(shown), "%llu", ended_count(rows, row));
+    term_table_add(table, text_from(shown));
+}
+
+/* 12/41 */
+static void add_share(struct term_table *table, const struct pg_result *rows, size_t row)
+{
+    char shown[48];
+    (void)text_format(shown, sizeof(shown), "%llu/%.*s", ended_count(rows, row),
+                      TEXT_ARGS(pg_value(rows, row, JOB_TOTAL)));
+    term_table_add(table, text_from(shown));
+}
+
+static void append_wide(struct buffer *out, const struct term *term, const struct pg_result *rows)
 {
     static const char *const heads[] = {"job", "tenant", "status", "done",
                                         "of",  "failed", "pages",  "created (UTC)"};
@@ -215,15 +278,10 @@ static void append_list(struct buffer *out, const struct term *term, const struc
     for (size_t i = 0; i < COUNT_OF(heads); i++)
         term_table_add(&table, text_from(heads[i]));
     for (size_t row = 0; row < pg_row_count(rows); row++) {
-        char done[24];
-        (void)text_format(done, sizeof(done), "%llu",
-                          (unsigned long long)(row_number(rows, row, JOB_PROCESSED) +
-                                               row_number(rows, row, JOB_FAILED) +
-                                               row_number(rows, row, JOB_CANCELLED)));
         term_table_add(&table, pg_value(rows, row, JOB_ID));
         term_table_add(&table, row_tenant_name(pg_value(rows, row, JOB_USER)));
-        term_table_add(&table, pg_value(rows, row, JOB_STATUS));
-        term_table_add(&table, text_from(done));
+        term_table_add(&table, job_state(rows, row));
+        add_ended(&table, rows, row);
         term_table_add(&table, pg_value(rows, row, JOB_TOTAL));
         term_table_add(&table, pg_value(rows, row, JOB_FAILED));
         term_table_add(&table, pg_value(rows, row, JOB_PAGES));
@@ -231,6 +289,32 @@ static void append_list(struct buffer *out, const struct term *term, const struc
     }
     term_table_append(&table, term, out);
     term_table_release(&table);
+}
+
+/* For 80 columns. */
+static void append_narrow(struct buffer *out, const struct term *term, const struct pg_result *rows)
+{
+    static const char *const heads[] = {"job", "tenant", "status", "done", "failed"};
+    struct term_table table = {.column_count = COUNT_OF(heads), .right_aligned = 0x18};
+    for (size_t i = 0; i < COUNT_OF(heads); i++)
+        term_table_add(&table, text_from(heads[i]));
+    for (size_t row = 0; row < pg_row_count(rows); row++) {
+        term_table_add(&table, pg_value(rows, row, JOB_ID));
+        term_table_add(&table, row_tenant_name(pg_value(rows, row, JOB_USER)));
+        term_table_add(&table, job_state(rows, row));
+        add_share(&table, rows, row);
+        term_table_add(&table, pg_value(rows, row, JOB_FAILED));
+    }
+    term_table_append(&table, term, out);
+    term_table_release(&table);
+}
+
+static void append_list(struct buffer *out, const struct term *term, const struct pg_result *rows)
+{
+    if (term->is_terminal && term_columns(term) < LIST_COLUMNS)
+        append_narrow(out, term, rows);
+    else
+        append_wide(out, term, rows);
 }
 
 static void on_list(void *arg, const struct pg_result *rows)
@@ -242,53 +326,65 @@ static void on_list(void *arg, const struct pg_result *rows)
         buffer_append_char(&out, '\n');
     }
     if (pg_row_count(rows) == 0 && !watching->has_said_none)
-        fputs("millrace: there are no jobs\n", stderr);
+        fprintf(stderr, "millrace: there are no jobs%s\n",
+                watching->is_filtered ? " of that kind" : "");
     watching->has_said_none = pg_row_count(rows) == 0;
     if (pg_row_count(rows) > 0 && !watching->view->is_json)
         append_list(&out, &watching->term, rows);
     term_redraw(&watching->term, buffer_text(&out));
     if (watching->view->is_json)
         term_keep(&watching->term);
-    if (!watching->view->is_json && pg_row_count(rows) == LIST_MAX)
-        fprintf(stderr, "millrace: these are the newest %d; --json shows up to %d\n", LIST_MAX,
-                ITEMS_MAX);
+    if (!watching->view->is_json && !watching->was_limited && pg_row_count(rows) == LIST_MAX)
+        fprintf(stderr, "millrace: these are the newest %d; --limit shows more\n", LIST_MAX);
 }
 
-static struct report list_report(const struct uuid *user, bool is_json)
+static struct report list_report(const struct job_filter *filter, bool is_json)
 {
+    uint32_t usual = is_json ? ITEMS_MAX : LIST_MAX;
     return (struct report){
         .kind = REPORT_JOBS,
-        .has_id = user != NULL,
-        .id = user ? *user : UUID_NIL,
-        .row_max = is_json ? ITEMS_MAX : LIST_MAX,
+        .has_id = filter->user != NULL,
+        .id = filter->user ? *filter->user : UUID_NIL,
+        .row_max = filter->row_max ? filter->row_max : usual,
+        .state = filter->state,
+        .older_ms = filter->older_ms,
+        .newer_ms = filter->newer_ms,
     };
 }
 
-/* As many jobs as can be drawn again in place, none of whose lines takes more than two rows. */
+static void note_filter(struct watching *watching, const struct job_filter *filter)
+{
+    watching->was_limited = filter->row_max > 0;
+    watching->is_filtered =
+        filter->user || filter->state.bytes || filter->older_ms || filter->newer_ms;
+}
+
+/* As many jobs as can be drawn again in place. */
 static uint32_t rows_that_fit(const struct term *term)
 {
-    unsigned rows = term_rows(term) / (term_columns(term) < LIST_COLUMNS ? 2 : 1);
+    unsigned rows = term_rows(term);
     return rows > 4 ? rows - 3 : 1;
 }
 
-bool job_list(struct app *app, const struct uuid *user, bool is_json, struct error *err)
+bool job_list(struct app *app, const struct job_filter *filter, bool is_json, struct error *err)
 {
     struct job_view view = {.app = app, .is_json = is_json};
     struct watching watching;
     open_watching(&watching, &view, stdout);
-    bool is_good =
-        ask_report(app, list_report(user, is_json), (struct ask){on_list, &watching}, err);
-    return is_good;
+    note_filter(&watching, filter);
+    return ask_report(app, list_report(filter, is_json), (struct ask){on_list, &watching}, err);
 }
 
-bool job_list_watch(struct app *app, const struct uuid *user, bool is_json, struct error *err)
+bool job_list_watch(struct app *app, const struct job_filter *filter, bool is_json,
+                    struct error *err)
 {
     struct job_view view = {.app = app, .is_json = is_json};
     struct watching watching;
     open_watching(&watching, &view, stdout);
+    note_filter(&watching, filter);
     struct signals *signals = signals_open(app->loop, on_signal, &watching);
-    struct report report = list_report(user, is_json);
-    if (watching.term.is_terminal && !is_json && rows_that_fit(&watching.term) < LIST_MAX)
+    struct report report = list_report(filter, is_json);
+    if (watching.term.is_terminal && !is_json && rows_that_fit(&watching.term) < report.row_max)
         report.row_max = rows_that_fit(&watching.term);
     bool is_good;
     do

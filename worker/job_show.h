@@ -18,10 +18,18 @@ struct job_view {
 
 /* The job, then its documents: failed ones with what to do; JSON: all of them. ERR_NOT_FOUND. */
 bool job_show(const struct job_view *view, struct error *err) MUST_CHECK;
-/* The list: newest first, of one user if it is not NULL. */
-bool job_list(struct app *app, const struct uuid *user, bool is_json, struct error *err) MUST_CHECK;
-/* Again each second until a signal comes; on a terminal in place. */
-bool job_list_watch(struct app *app, const struct uuid *user, bool is_json,
+/* The list: newest first. */
+struct job_filter {
+    const struct uuid *user;     /* NULL: of everybody */
+    struct text state;           /* a status, "open" or "paused"; or none */
+    uint64_t older_ms, newer_ms; /* made so long ago at least, at most; 0: any */
+    uint32_t row_max;            /* 0: what suits people, or programs */
+};
+bool job_list(struct app *app, const struct job_filter *filter, bool is_json,
+              struct error *err) MUST_CHECK;
+/* Again each second until a signal comes; on a terminal in place. A database that is away is waited
+ * for. */
+bool job_list_watch(struct app *app, const struct job_filter *filter, bool is_json,
                     struct error *err) MUST_CHECK;
 
 #endif

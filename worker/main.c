@@ -19,6 +19,7 @@ static const struct command *const COMMANDS[] = {
     &estimate_command,
     &search_command,
     &status_command,
+    &explain_command,
     &cancel_command,
     &pause_command,
     &resume_command,

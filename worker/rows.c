@@ -35,6 +35,14 @@ bool job_is_final(const struct pg_result *rows, size_t row)
     return !text_equal(status, TEXT("pending")) && !text_equal(status, TEXT("processing"));
 }
 
+struct text job_state(const struct pg_result *rows, size_t row)
+{
+    struct text control = pg_value(rows, row, JOB_CONTROL);
+    if (job_is_final(rows, row) || text_equal(control, TEXT("none")))
+        return pg_value(rows, row, JOB_STATUS);
+    return text_equal(control, TEXT("pause")) ? TEXT("paused") : TEXT("cancelling");
+}
+
 static void append_time_left(struct buffer *out, double seconds)
 {
     if (seconds < 90)

@@ -31,7 +31,49 @@ enum job_column { /* REPORT_JOBS, REPORT_JOB */
                   JOB_STARTED,
                   JOB_COMPLETED,
                   JOB_SECONDS,
-                  JOB_SECONDS_LEFT
+                  JOB_SECONDS_LEFT,
+                  JOB_CONTROL_BY,
+                  JOB_CONTROL_AT
+};
+enum document_column { /* REPORT_DOCUMENT */
+                       DOCUMENT_ID,
+                       DOCUMENT_USER,
+                       DOCUMENT_IS_ACTIVE, /* 0, 1 */
+                       DOCUMENT_BUCKET,
+                       DOCUMENT_KEY,
+                       DOCUMENT_TITLE,
+                       DOCUMENT_SOURCE,
+                       DOCUMENT_STATUS,
+                       DOCUMENT_CODE,
+                       DOCUMENT_MESSAGE,
+                       DOCUMENT_ETAG,
+                       DOCUMENT_BYTES,
+                       DOCUMENT_PAGES,
+                       DOCUMENT_CHUNKS,
+                       DOCUMENT_HAS_LIVE, /* 0, 1 */
+                       DOCUMENT_STARTS,
+                       DOCUMENT_LEASE_S, /* 0: no worker is at it */
+                       DOCUMENT_CREATED,
+                       DOCUMENT_PROCESSED,
+                       DOCUMENT_DELETED,
+                       DOCUMENT_JOB, /* the latest, and its item there */
+                       DOCUMENT_JOB_STATUS,
+                       DOCUMENT_CONTROL,
+                       DOCUMENT_CONTROL_BY,
+                       DOCUMENT_CONTROL_AT,
+                       DOCUMENT_OUTCOME,
+                       DOCUMENT_HAS_ITEM, /* 0, 1 */
+                       DOCUMENT_PARKED_S,
+                       DOCUMENT_PARKED,
+                       DOCUMENT_JOB_OPEN,
+                       DOCUMENT_JOB_RUNNING,
+                       DOCUMENT_WORKERS, /* that run */
+                       DOCUMENT_WORKER_SEEN,
+                       DOCUMENT_LAG,
+                       DOCUMENT_OLDEST,
+                       DOCUMENT_TROUBLE_CODE,
+                       DOCUMENT_TROUBLE,
+                       DOCUMENT_COLUMN_COUNT
 };
 enum item_column { /* REPORT_JOB_ITEMS */
                    ITEM_DOCUMENT,
@@ -53,6 +95,8 @@ struct text row_tenant_name(struct text user);
 /* The name inside its tenant's prefix: what people call the file. */
 struct text file_of_key(struct text key);
 
+/* Its status; of one that is open "paused" or "cancelling" where somebody wants that. */
+struct text job_state(const struct pg_result *rows, size_t row);
 bool job_is_final(const struct pg_result *rows, size_t row);
 /* [####....] 12/40 documents  310 pages  95 chunks  1 failed  about 30 s left */
 void job_append_progress(struct buffer *out, const struct term *term, const struct pg_result *rows,

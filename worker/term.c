@@ -171,6 +171,29 @@ void term_append_bytes(struct buffer *out, uint64_t bytes)
     buffer_format(out, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
+void term_append_folded(struct buffer *out, struct text words, struct term_fold fold)
+{
+    bool is_first = true;
+    while (words.bytes) {
+        struct text word = text_cut(words, ' ', &words);
+        size_t columns = text_utf8_count(word);
+        bool fits = is_first || fold.column + 1 + columns <= fold.columns;
+        if (!fits) {
+            buffer_append_char(out, '\n');
+            for (size_t i = 0; i < fold.indent; i++)
+                buffer_append_char(out, ' ');
+            fold.column = fold.indent;
+        } else if (!is_first) {
+            buffer_append_char(out, ' ');
+            fold.column++;
+        }
+        buffer_append_text(out, word);
+        fold.column += columns;
+        is_first = false;
+    }
+    buffer_append_char(out, '\n');
+}
+
 void term_table_add(struct term_table *table, struct text cell)
 {
     struct buffer shown = buffer_new(4 * CELL_COLUMNS_MAX);

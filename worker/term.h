@@ -41,6 +41,13 @@ void term_append_count(struct buffer *out, uint64_t count);
 /* 12.3 MB, in powers of 1000 */
 void term_append_bytes(struct buffer *out, uint64_t bytes);
 
+/* Words up to the last column, and a line break; the first one stands at `column`, the other lines
+ * begin at `indent`. */
+struct term_fold {
+    size_t columns, column, indent;
+};
+void term_append_folded(struct buffer *out, struct text words, struct term_fold fold);
+
 /* Rows of cells; the first row is the head. Columns are as wide as their widest cell; those named
  * in right_aligned (bit i) are numbers. */
 struct term_table {

@@ -55,12 +55,16 @@ class Asking:
     def test_status_refuses_what_is_wrong(self):
         self.assert_refused(USAGE, "no job id", "status", "123")
         self.assert_refused(NOT_FOUND, f"no job {NOBODY}", "status", NOBODY)
-        self.assert_refused(NOT_FOUND, f"no user {NOBODY}", "status", "--user", NOBODY)
-        self.assert_refused(USAGE, "one verb", "dlq")
+        self.assert_refused(NOT_FOUND, f"no user {NOBODY}", "status", "--tenant", NOBODY)
+        self.assert_refused(USAGE, "these verbs", "dlq")
+        self.assert_refused(USAGE, "no state", "status", "--state", "odd")
+        self.assert_refused(USAGE, "--limit takes", "status", "--limit", "0")
+        self.assert_refused(USAGE, "--newer takes", "status", "--newer", "soon")
+        self.assert_refused(USAGE, "not for one job", "status", NOBODY, "--limit", "1")
 
     def test_status_lists_the_jobs_of_one_user(self):
         jobs = lines(self.run_one("status", "--json"))
-        mine = lines(self.run_one("status", "--json", "--user", TENANT_A))
+        mine = lines(self.run_one("status", "--json", "--tenant", TENANT_A))
         self.assertTrue(mine)
         self.assertEqual([job for job in jobs if job["user"] == TENANT_A], mine)
         for job in jobs:
@@ -99,7 +103,9 @@ class Asking:
         )
 
     def test_every_command_has_its_help(self):
-        for name in "work dev submit search status dlq check migrate".split():
+        for name in (
+            "work dev submit search status explain cancel pause resume retry dlq check migrate".split()
+        ):
             self.assertIn(f"usage: millrace {name}", self.run_one(name, "--help").stdout)
 
 
@@ -146,7 +152,7 @@ class Dev(Asking, unittest.TestCase):
         self.assertIn("nothing found", done.stderr)
 
     def test_status_shows_what_failed_and_why(self):
-        [job] = lines(self.run_one("status", "--user", TENANT_B, "--json"))
+        [job] = lines(self.run_one("status", "--tenant", TENANT_B, "--json"))
         self.assertEqual(("partial", 1), (job["status"], job["failed"]))
         shown = self.run_one("status", job["job"]).stdout
         self.assertIn("vertraulich.pdf", shown)

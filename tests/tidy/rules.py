@@ -123,7 +123,7 @@ MAY_CALL = [
 
 TENANT_CALLS = {
     "tenant_from_key": ["worker/intake.c", "worker/task.c", "worker/dev_file.c", "worker/sources.c", "worker/cmd_*.c"],
-    "tenant_from_user_id": ["worker/control.c", "worker/dev_feed.c", "worker/cmd_*.c"],
+    "tenant_from_user_id": ["worker/control.c", "worker/dev_feed.c", "worker/document_look.c", "worker/cmd_*.c"],
 }
 
 # ---- sizes, in lines -----------------------------------------------------------------------------
