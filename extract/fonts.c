@@ -1,16 +1,14 @@
 #include "extract/fonts.h"
 
+#include "extract/gather.h"
 #include "extract/inflate.h"
 #include "extract/syntax.h"
-#include "extract/xref.h"
-#include "worker/base/memory.h"
 
 #define SNIFF_BYTES 256
 #define SNIFF_DATA_BYTES 1024 /* compressed, for as much as that */
 #define SNIFFS_MAX 50000
-#define OBJECTS_MAX 10000
+#define INSTRUCTIONS_MAX 10000
 #define SAVED_BYTES_MIN ((uint64_t)4 << 20) /* compressed, not read again: about a tenth second */
-#define HEAD_BYTES 256 /* of an object, without its dictionary: more than enough */
 #define GENERATION_MAX 65535
 
 /* ---- what a stream is ------------------------------------------------------------------------ */
@@ -102,56 +100,20 @@ static bool is_candidate(struct text dictionary)
     return is_deflated && text_trim(dictionary).bytes == 0;
 }
 
-/* ---- objects of the update ------------------------------------------------------------------- */
-
-struct written {
-    uint64_t number, generation;
-    uint64_t at; /* in the file as it will be */
-};
+/* ---- streams --------------------------------------------------------------------------------- */
 
 struct preparation {
-    struct text body;
-    struct buffer *update;
-    struct inflater *inflater;
     struct xref xref;
+    struct update update;
+    struct inflater *inflater;
+    struct gathering *gathering;
     struct buffer content; /* of one stream */
-    struct written written[OBJECTS_MAX];
-    size_t written_count;
     size_t sniff_count;
     struct buffer instructions;       /* struct xref_stream each */
     uint64_t saved_bytes;             /* compressed, on each page where all of them are used */
     uint64_t saved_instruction_bytes; /* compressed, on all pages together */
+    bool may_gather;
 };
-
-/* The dictionary without what was true of the compressed bytes only. */
-static void write_dictionary(struct buffer *update, struct text dictionary, size_t content_bytes)
-{
-    struct text key, value;
-    buffer_append_text(update, TEXT("<<"));
-    while (syntax_take_entry(&dictionary, &key, &value))
-        if (!text_equal(key, TEXT("/Filter")) && !text_equal(key, TEXT("/Length")) &&
-            !text_equal(key, TEXT("/DL"))) {
-            buffer_append_text(update, key);
-            buffer_append_char(update, ' ');
-            buffer_append_text(update, value);
-        }
-    buffer_format(update, "/Length %zu>>", content_bytes);
-}
-
-static void write_object(struct preparation *preparation, const struct xref_stream *stream,
-                         struct text content)
-{
-    struct buffer *update = preparation->update;
-    buffer_append_char(update, '\n');
-    preparation->written[preparation->written_count++] = (struct written){
-        stream->number, stream->generation, preparation->body.bytes + update->bytes};
-    buffer_format(update, "%llu %llu obj\n", (unsigned long long)stream->number,
-                  (unsigned long long)stream->generation);
-    write_dictionary(update, stream->dictionary, content.bytes);
-    buffer_append_text(update, TEXT("\nstream\n"));
-    buffer_append_text(update, content);
-    buffer_append_text(update, TEXT("\nendstream\nendobj\n"));
-}
 
 static struct text inflate(struct preparation *preparation, struct text data, size_t bytes_max)
 {
@@ -188,27 +150,43 @@ static struct text sniff(struct preparation *preparation, struct text data)
 }
 
 /* False: a limit is reached, and it is better to change nothing. */
-static bool prepare_object(struct preparation *preparation, uint64_t number)
+static bool prepare_stream(struct preparation *preparation, const struct xref_stream *stream)
 {
-    const struct xref_entry *entry = &preparation->xref.entries[number];
-    struct xref_stream stream;
-    if (entry->kind != XREF_IS_PLAIN || entry->generation > GENERATION_MAX ||
-        !xref_read_stream(&preparation->xref, entry->at, &stream) || stream.number != number ||
-        stream.generation != entry->generation || !is_candidate(stream.dictionary))
+    if (!is_candidate(stream->dictionary))
         return true;
-    enum content content = content_of(sniff(preparation, stream.data), stream.dictionary);
+    enum content content = content_of(sniff(preparation, stream->data), stream->dictionary);
     if (content == CONTENT_INSTRUCTIONS) { /* only if it pays, and after all fonts */
-        preparation->saved_instruction_bytes += stream.data.bytes;
-        (void)buffer_append(&preparation->instructions, &stream, sizeof(stream));
+        preparation->saved_instruction_bytes += stream->data.bytes;
+        (void)buffer_append(&preparation->instructions, stream, sizeof(*stream));
     }
     if (content == CONTENT_OTHER || content == CONTENT_INSTRUCTIONS)
         return preparation->sniff_count < SNIFFS_MAX;
-    struct text bytes = content_for(preparation, &stream, content);
+    struct text bytes = content_for(preparation, stream, content);
     if (bytes.bytes == 0)
         return !preparation->content.is_full;
-    write_object(preparation, &stream, bytes);
-    preparation->saved_bytes += stream.data.bytes;
-    return !preparation->update->is_full && preparation->written_count < OBJECTS_MAX;
+    if (!update_has_room(&preparation->update, 1, bytes.bytes + stream->dictionary.bytes))
+        return false;
+    update_put_stream(&preparation->update, stream, bytes);
+    preparation->saved_bytes += stream->data.bytes;
+    return true;
+}
+
+static bool prepare_object(struct preparation *preparation, uint32_t number)
+{
+    const struct xref_entry *entry = &preparation->xref.entries[number];
+    struct xref_object object = {0};
+    bool is_read = entry->kind == XREF_IS_PLAIN && entry->generation <= GENERATION_MAX &&
+                   xref_read_object(&preparation->xref, entry->at, &object) &&
+                   object.stream.number == number && object.stream.generation == entry->generation;
+    if (!is_read && object.stream.dictionary.bytes)
+        preparation->may_gather = false; /* there may be something to repair */
+    if (!is_read)
+        return true;
+    if (object.value.bytes == 0)
+        return prepare_stream(preparation, &object.stream);
+    if (preparation->may_gather && entry->generation == 0)
+        gather_value(preparation->gathering, number, object.value);
+    return true;
 }
 
 /* What there is no room for, or is damaged, stays as it is. */
@@ -217,83 +195,15 @@ static void prepare_instructions(struct preparation *preparation)
     const struct xref_stream *streams = (const void *)preparation->instructions.data;
     size_t count = preparation->instructions.bytes / sizeof(*streams);
     size_t bytes_left = FONTS_INSTRUCTIONS_BYTES_MAX;
-    for (size_t i = 0; i < count && preparation->written_count < OBJECTS_MAX; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct text bytes = inflate(preparation, streams[i].data, bytes_left);
-        size_t head_bytes = streams[i].dictionary.bytes + HEAD_BYTES;
-        size_t room = preparation->update->bytes_max - preparation->update->bytes;
-        if (bytes.bytes == 0 || bytes.bytes == bytes_left || bytes.bytes + head_bytes > room)
+        size_t all_bytes = bytes.bytes + streams[i].dictionary.bytes;
+        if (bytes.bytes == 0 || bytes.bytes == bytes_left ||
+            !update_has_room(&preparation->update, 1, all_bytes))
             continue;
         bytes_left -= bytes.bytes;
-        write_object(preparation, &streams[i], bytes);
+        update_put_stream(&preparation->update, &streams[i], bytes);
     }
-}
-
-/* ---- the cross-reference section ------------------------------------------------------------- */
-
-/* What the file says about itself is told again: the newest section has the last word. */
-static void write_trailer_entries(const struct preparation *preparation)
-{
-    static const struct text kept[] = {{"/Root", 5}, {"/Info", 5}, {"/ID", 3}};
-    for (size_t i = 0; i < COUNT_OF(kept); i++) {
-        struct text value = syntax_find(preparation->xref.trailer, kept[i]);
-        if (value.bytes == 0)
-            continue;
-        buffer_append_text(preparation->update, kept[i]);
-        buffer_append_char(preparation->update, ' ');
-        buffer_append_text(preparation->update, value);
-    }
-    buffer_format(preparation->update, "/Prev %llu",
-                  (unsigned long long)preparation->xref.newest_at);
-}
-
-static void write_table(const struct preparation *preparation)
-{
-    struct buffer *update = preparation->update;
-    buffer_append_text(update, TEXT("xref\n"));
-    for (size_t i = 0; i < preparation->written_count; i++) {
-        const struct written *written = &preparation->written[i];
-        buffer_format(update, "%llu 1\n%010llu %05u n \n", (unsigned long long)written->number,
-                      (unsigned long long)written->at, (unsigned)written->generation);
-    }
-    buffer_format(update, "trailer\n<</Size %u", preparation->xref.entry_count);
-    write_trailer_entries(preparation);
-    buffer_append_text(update, TEXT(">>\n"));
-}
-
-static void write_number(struct buffer *update, uint64_t value, size_t bytes)
-{
-    while (bytes--)
-        buffer_append_char(update, (char)(value >> 8 * bytes));
-}
-
-/* A file whose newest section is a stream gets a stream: poppler takes one with a table for
- * something that it may repair. */
-static void write_stream(const struct preparation *preparation)
-{
-    struct buffer *update = preparation->update;
-    uint32_t number = preparation->xref.entry_count; /* the first that is free */
-    buffer_format(update, "%u 0 obj\n<</Type/XRef/Size %u/W[1 5 2]/Index[", number, number + 1);
-    for (size_t i = 0; i < preparation->written_count; i++)
-        buffer_format(update, "%llu 1 ", (unsigned long long)preparation->written[i].number);
-    buffer_append_char(update, ']');
-    write_trailer_entries(preparation);
-    buffer_format(update, "/Length %zu>>\nstream\n", preparation->written_count * 8);
-    for (size_t i = 0; i < preparation->written_count; i++) {
-        write_number(update, 1, 1);
-        write_number(update, preparation->written[i].at, 5);
-        write_number(update, preparation->written[i].generation, 2);
-    }
-    buffer_append_text(update, TEXT("\nendstream\nendobj\n"));
-}
-
-static void write_section(const struct preparation *preparation)
-{
-    uint64_t at = preparation->body.bytes + preparation->update->bytes;
-    if (preparation->xref.is_stream)
-        write_stream(preparation);
-    else
-        write_table(preparation);
-    buffer_format(preparation->update, "startxref\n%llu\n%%%%EOF\n", (unsigned long long)at);
 }
 
 /* ---- public ---------------------------------------------------------------------------------- */
@@ -306,29 +216,31 @@ static bool prepare_objects(struct preparation *preparation, uint32_t page_count
     if (preparation->saved_bytes * page_count + preparation->saved_instruction_bytes <
         SAVED_BYTES_MIN)
         return false;
+    if (preparation->may_gather)
+        gather_write(preparation->gathering, &preparation->update);
     prepare_instructions(preparation);
     return true;
 }
 
 bool fonts_prepare(struct text body, uint32_t page_count, struct buffer *update)
 {
-    struct xref xref;
-    if (page_count < FONTS_PAGES_MIN || !xref_read(body, &xref))
+    struct preparation preparation = {0};
+    if (page_count < FONTS_PAGES_MIN || !xref_read(body, &preparation.xref))
         return false;
-    struct preparation *preparation = xcalloc(1, sizeof(*preparation));
-    preparation->body = body;
-    preparation->update = update;
-    preparation->xref = xref;
-    preparation->inflater = inflater_new();
-    preparation->content = buffer_new(FONTS_UPDATE_BYTES_MAX);
-    preparation->instructions = buffer_new(OBJECTS_MAX * sizeof(struct xref_stream));
-    bool is_prepared = prepare_objects(preparation, page_count);
+    preparation.update = update_begin(&preparation.xref, update);
+    preparation.inflater = inflater_new();
+    preparation.gathering = gather_new();
+    preparation.content = buffer_new(FONTS_UPDATE_BYTES_MAX);
+    preparation.instructions = buffer_new(INSTRUCTIONS_MAX * sizeof(struct xref_stream));
+    preparation.may_gather = !preparation.xref.is_stream && xref_is_regular(&preparation.xref);
+    bool is_prepared = prepare_objects(&preparation, page_count);
     if (is_prepared)
-        write_section(preparation);
-    inflater_free(preparation->inflater);
-    buffer_release(&preparation->content);
-    buffer_release(&preparation->instructions);
-    xref_release(&preparation->xref);
-    xfree(preparation);
+        update_end(&preparation.update);
+    update_release(&preparation.update);
+    inflater_free(preparation.inflater);
+    gather_free(preparation.gathering);
+    buffer_release(&preparation.content);
+    buffer_release(&preparation.instructions);
+    xref_release(&preparation.xref);
     return is_prepared && !update->is_full;
 }

@@ -1,10 +1,13 @@
 #include "extract/xref.h"
 
+#include <string.h>
+
 #include "extract/inflate.h"
 #include "extract/syntax.h"
 #include "worker/base/memory.h"
 
 #define HEAD_BYTES_MAX (64 << 10)   /* of an object up to its data */
+#define NUMBERED_BYTES_MAX 64       /* of "12 0 obj" */
 #define TAIL_BYTES 1024             /* in which startxref stands */
 #define SECTIONS_MAX 1000           /* each time a file is changed there is one more */
 #define ENTRIES_READ_MAX (4u << 20) /* in all sections */
@@ -53,33 +56,59 @@ static struct text skip_line_end(struct text rest)
     return text_slice(rest, at, rest.bytes);
 }
 
-/* Up to the data. What cannot be understood counts as looked at up to the limit. */
-static bool read_head(struct text *rest, struct xref_stream *ret_stream, size_t *ret_looked_bytes)
+/* An array of nothing but numbers and such arrays. *rest moves on as far as was looked. */
+static bool take_numbers(struct text *rest, struct text *ret_array)
+{
+    static const char allowed[] = "[]0123456789.-+ \r\n\t";
+    struct text text = *rest;
+    size_t depth = 0, at = 0;
+    while (at < text.bytes && memchr(allowed, text.start[at], sizeof(allowed) - 1)) {
+        depth += text.start[at] == '[';
+        depth -= text.start[at++] == ']';
+        if (depth == 0)
+            break;
+    }
+    *ret_array = text_slice(text, 0, at);
+    *rest = text_slice(text, at, text.bytes);
+    return at && depth == 0;
+}
+
+static bool take_dictionary(struct text *rest, struct xref_object *object)
+{
+    if (!syntax_take_dictionary(rest, &object->stream.dictionary))
+        return false;
+    struct text inside = object->stream.dictionary;
+    object->value = (struct text){inside.start - 2, inside.bytes + 4}; /* with its brackets */
+    return true;
+}
+
+/* Up to the data of a stream, or to the end of another value. A dictionary that cannot be understood
+ * counts as looked at up to the limit. */
+static bool read_head(struct text *rest, struct xref_object *object, size_t *ret_looked_bytes)
 {
     const char *start = rest->start;
     *ret_looked_bytes = rest->bytes;
-    if (!syntax_take_numbered(rest, TEXT("obj"), &ret_stream->number, &ret_stream->generation))
+    if (!syntax_take_numbered(rest, TEXT("obj"), &object->stream.number,
+                              &object->stream.generation))
         return false;
     struct text after = *rest;
-    if (!syntax_take_word(&after, TEXT("<<"))) {
-        *ret_looked_bytes = (size_t)(rest->start - start);
-        return false;
+    bool is_read = false;
+    if (syntax_take_word(&after, TEXT("<<"))) {
+        if (!take_dictionary(rest, object))
+            return false;
+        is_read = true;
+    } else if (syntax_take_word(rest, TEXT("["))) {
+        *rest = (struct text){rest->start - 1, rest->bytes + 1};
+        is_read = take_numbers(rest, &object->value);
     }
-    if (!syntax_take_dictionary(rest, &ret_stream->dictionary))
-        return false;
     *ret_looked_bytes = (size_t)(rest->start - start);
-    return syntax_take_word(rest, TEXT("stream"));
+    return is_read;
 }
 
-bool xref_read_stream(struct xref *xref, uint64_t at, struct xref_stream *ret_stream)
+static bool take_data(const struct xref *xref, struct text rest, struct xref_stream *stream)
 {
-    struct xref_stream stream;
     uint64_t length;
-    size_t looked_bytes;
-    struct text rest = xref->bytes_left ? head_at(xref->body, at) : TEXT_NONE;
-    bool is_stream = read_head(&rest, &stream, &looked_bytes);
-    xref->bytes_left -= looked_bytes < xref->bytes_left ? looked_bytes : xref->bytes_left;
-    if (!is_stream || !read_length(xref, syntax_find(stream.dictionary, TEXT("/Length")), &length))
+    if (!read_length(xref, syntax_find(stream->dictionary, TEXT("/Length")), &length))
         return false;
     rest = skip_line_end(rest);
     if (rest.bytes == 0)
@@ -87,10 +116,32 @@ bool xref_read_stream(struct xref *xref, uint64_t at, struct xref_stream *ret_st
     size_t data_at = (size_t)(rest.start - xref->body.start);
     if (length > xref->body.bytes - data_at)
         return false;
-    stream.data = text_slice(xref->body, data_at, data_at + length);
+    stream->data = text_slice(xref->body, data_at, data_at + length);
     rest = head_at(xref->body, data_at + length);
-    *ret_stream = stream;
     return syntax_take_word(&rest, TEXT("endstream"));
+}
+
+bool xref_read_object(struct xref *xref, uint64_t at, struct xref_object *ret_object)
+{
+    size_t looked_bytes;
+    struct text rest = xref->bytes_left ? head_at(xref->body, at) : TEXT_NONE, end;
+    *ret_object = (struct xref_object){0};
+    bool is_read = read_head(&rest, ret_object, &looked_bytes);
+    xref->bytes_left -= looked_bytes < xref->bytes_left ? looked_bytes : xref->bytes_left;
+    end = rest;
+    if (!is_read || syntax_take_word(&end, TEXT("endobj")))
+        return is_read;
+    ret_object->value = TEXT_NONE;
+    return syntax_take_word(&rest, TEXT("stream")) && take_data(xref, rest, &ret_object->stream);
+}
+
+bool xref_read_stream(struct xref *xref, uint64_t at, struct xref_stream *ret_stream)
+{
+    struct xref_object object;
+    if (!xref_read_object(xref, at, &object) || object.value.bytes)
+        return false;
+    *ret_stream = object.stream;
+    return true;
 }
 
 /* ---- entries --------------------------------------------------------------------------------- */
@@ -98,7 +149,9 @@ bool xref_read_stream(struct xref *xref, uint64_t at, struct xref_stream *ret_st
 /* The newest section that names an object is right about it. */
 static void set_entry(struct xref *xref, uint64_t number, struct xref_entry entry)
 {
-    if (number < xref->entry_count && xref->entries[number].kind == XREF_IS_UNKNOWN)
+    if (number >= xref->entry_count)
+        xref->has_more = true;
+    else if (xref->entries[number].kind == XREF_IS_UNKNOWN)
         xref->entries[number] = entry;
 }
 
@@ -358,4 +411,20 @@ void xref_release(struct xref *xref)
 {
     xfree(xref->entries);
     *xref = (struct xref){0};
+}
+
+bool xref_is_regular(const struct xref *xref)
+{
+    if (xref->has_more)
+        return false;
+    for (uint32_t i = 1; i < xref->entry_count; i++) {
+        const struct xref_entry *entry = &xref->entries[i];
+        uint64_t number, generation;
+        struct text rest = text_slice(head_at(xref->body, entry->at), 0, NUMBERED_BYTES_MAX);
+        if (entry->kind != XREF_IS_PLAIN ||
+            !syntax_take_numbered(&rest, TEXT("obj"), &number, &generation) || number != i ||
+            generation != entry->generation)
+            return false;
+    }
+    return true;
 }

@@ -16,9 +16,15 @@ static void check(struct text body, const struct buffer *update)
     bool is_read = xref_read(body, &before);
     assert(is_read);
     is_read = xref_read(buffer_text(&joined), &after);
-    assert(is_read && after.newest_at >= body.bytes && after.is_stream == before.is_stream);
-    for (uint32_t i = 0; i < before.entry_count; i++)
-        assert(after.entries[i].at == before.entries[i].at || after.entries[i].at >= body.bytes);
+    assert(is_read && after.newest_at >= body.bytes && (after.is_stream || !before.is_stream));
+    for (uint32_t i = 0; i < before.entry_count; i++) {
+        const struct xref_entry *entry = &after.entries[i];
+        bool is_moved = entry->kind != before.entries[i].kind;
+        assert(!is_moved || (entry->kind == XREF_IS_CONTAINED && entry->at < after.entry_count));
+        if (is_moved)
+            entry = &after.entries[entry->at];
+        assert(entry->at == before.entries[i].at || entry->at >= body.bytes);
+    }
     xref_release(&before);
     xref_release(&after);
     buffer_release(&joined);
