@@ -127,8 +127,8 @@ static void send_page(struct child *child, const struct page *page)
     for (size_t i = 0; i < page->mark_count; i++)
         if (!wire_marks_put(&child->marks, &page->marks[i]))
             _exit(EXIT_LOST); /* reader_add_page() sees to it that they are not too many */
-    frame.page =
-        (struct wire_page){page->number, page->flags, buffer_text(&child->marks), page->text};
+    frame.page = (struct wire_page){page->number, page->flags, buffer_text(&child->marks),
+                                    page->text, page->label};
     while (child->credit <= 0)
         hear(child);
     send_frame(child, &frame);

@@ -7,22 +7,26 @@
 struct kept_page {
     struct list_node node;
     struct page page;
-    struct mark marks[]; /* then the text */
+    struct mark marks[]; /* then the text and the label */
 };
 
 static struct kept_page *copy_of(const struct page *page)
 {
     size_t marks_bytes = page->mark_count * sizeof(struct mark);
-    struct kept_page *kept = xmalloc(sizeof(*kept) + marks_bytes + page->text.bytes);
-    char *text = (char *)(kept->marks + page->mark_count);
+    struct kept_page *kept =
+        xmalloc(sizeof(*kept) + marks_bytes + page->text.bytes + page->label.bytes);
+    char *text = (char *)(kept->marks + page->mark_count), *label = text + page->text.bytes;
     kept->node = (struct list_node){0};
     kept->page = *page;
     if (page->mark_count)
         memcpy(kept->marks, page->marks, marks_bytes);
     if (page->text.bytes)
         memcpy(text, page->text.start, page->text.bytes);
+    if (page->label.bytes)
+        memcpy(label, page->label.start, page->label.bytes);
     kept->page.marks = kept->marks;
     kept->page.text.start = text;
+    kept->page.label.start = label;
     return kept;
 }
 

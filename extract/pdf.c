@@ -26,7 +26,7 @@ struct pdf {
     bool may_have_pictures;
     struct buffer title;
     struct layout_page pages[WIRE_BLOCK_PAGES]; /* of the block at hand */
-    struct buffer text, marks;                  /* of the page at hand */
+    struct buffer text, marks, label;           /* of the page at hand */
     bool has_outline;                           /* it was read; an empty one too */
     struct pdf_outline outline;
     struct block_title *titles; /* as many as the outline has */
@@ -129,6 +129,7 @@ static bool add_page(struct pdf *pdf, struct reader_block *block, uint32_t numbe
     struct clean_figures figures;
     buffer_clear(&pdf->text);
     buffer_clear(&pdf->marks);
+    buffer_clear(&pdf->label);
     pdf->text.bytes_max = block->page_text_bytes_max;
     if (!block_write(studied, at, &pdf->text, &pdf->marks, &figures))
         return error_set(err, ERR_TEXT_MAX, "page %u has more text than allowed", number);
@@ -139,7 +140,9 @@ static bool add_page(struct pdf *pdf, struct reader_block *block, uint32_t numbe
     }
     if (pdf->may_have_notes)
         pdf_forms_append(&pdf->reader, number, &pdf->text);
+    pdf_page_label(&pdf->reader, number, &pdf->label);
     page.text = buffer_text(&pdf->text);
+    page.label = buffer_text(&pdf->label);
     page.marks = (const struct mark *)(const void *)pdf->marks.data;
     page.mark_count = pdf->marks.bytes / sizeof(*page.marks);
     return reader_add_page(block, &page, err);
@@ -223,6 +226,7 @@ static void close_pdf(struct reader *reader)
     buffer_release(&pdf->title);
     buffer_release(&pdf->text);
     buffer_release(&pdf->marks);
+    buffer_release(&pdf->label);
     pdf_outline_release(&pdf->outline);
     xfree(pdf->titles);
     xfree(pdf);
@@ -262,6 +266,7 @@ struct reader *pdf_open(struct text body, struct error *err)
     pdf->title = buffer_new(4 * WIRE_TEXT_BYTES_MAX);
     pdf->text = buffer_new(0); /* its limit is the block's */
     pdf->marks = buffer_new(WIRE_MARKS_MAX * sizeof(struct mark));
+    pdf->label = buffer_new(4 * WIRE_LABEL_BYTES_MAX);
     pdf->reader = (struct reader){
         .page_count = (uint32_t)page_count,
         .is_encrypted = names_encryption(body),

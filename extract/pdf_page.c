@@ -162,3 +162,17 @@ bool pdf_page_read(const struct reader *pdf, uint32_t number, size_t text_bytes_
     g_object_unref(page);
     return fits;
 }
+
+void pdf_page_label(const struct reader *pdf, uint32_t number, struct buffer *label)
+{
+    char plain[16];
+    PopplerPage *page = poppler_document_get_page(pdf_document(pdf), (int)number - 1);
+    if (!page)
+        return;
+    char *raw = poppler_page_get_label(page);
+    (void)text_format(plain, sizeof(plain), "%u", number);
+    if (!text_equal(text_from(raw), text_from(plain)))
+        (void)!clean_line(text_from(raw), WIRE_LABEL_BYTES_MAX, label);
+    g_free(raw);
+    g_object_unref(page);
+}

@@ -20,4 +20,8 @@ bool pdf_may_have_pictures(const struct reader *reader);
 bool pdf_page_read(const struct reader *pdf, uint32_t number, size_t text_bytes_max,
                    struct layout_page *ret_page) MUST_CHECK;
 
+/* pdf_page.c: appends what the document calls a page, clean, at most WIRE_LABEL_BYTES_MAX; nothing
+ * when that is its number. */
+void pdf_page_label(const struct reader *pdf, uint32_t number, struct buffer *label);
+
 #endif

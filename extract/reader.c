@@ -1,6 +1,7 @@
 #include "extract/reader.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "extract/range.h"
 
@@ -31,6 +32,10 @@ bool reader_add_page(struct reader_block *block, const struct page *page, struct
     block->text_ats[at] = block->text.bytes;
     block->mark_ats[at] = block->marks.bytes;
     kept->text.bytes = page->text.bytes;
+    kept->label = (struct text){block->labels[at], page->label.bytes};
+    assert(page->label.bytes <= WIRE_LABEL_BYTES_MAX);
+    if (page->label.bytes)
+        memcpy(block->labels[at], page->label.start, page->label.bytes);
     kept->mark_count = wire_marks_count(page->mark_count, page->text.bytes);
     kept->flags = page->flags & ~(uint32_t)(PAGE_HAS_NO_TEXT | PAGE_IS_SKIPPED);
     if (page->text.bytes == 0)

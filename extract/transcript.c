@@ -82,7 +82,7 @@ static bool check_page(const struct transcript *transcript, const struct wire_pa
     if (page->text.bytes > transcript->limits.text_bytes_max - transcript->text_bytes)
         return error_set(err, ERR_TEXT_MAX, "more than %llu bytes of text",
                          (unsigned long long)transcript->limits.text_bytes_max);
-    if (!is_clean(page->text))
+    if (!is_clean(page->text) || !is_clean(page->label))
         return is_lie(err, "a page that is not clean text");
     return true;
 }
@@ -135,6 +135,7 @@ static bool take_page(struct transcript *transcript, const struct wire_page *pag
         .number = page->number,
         .flags = page->flags,
         .text = page->text,
+        .label = page->label,
         .mark_count = page->marks.bytes / WIRE_MARK_BYTES,
     };
     return true;

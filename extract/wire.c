@@ -121,10 +121,13 @@ static bool put_job(struct buffer *out, const struct wire_job *job)
 
 static bool put_page(struct buffer *out, const struct wire_page *page)
 {
-    if (page->marks.bytes % WIRE_MARK_BYTES || page->marks.bytes > WIRE_MARKS_MAX * WIRE_MARK_BYTES)
+    if (page->marks.bytes % WIRE_MARK_BYTES ||
+        page->marks.bytes > WIRE_MARKS_MAX * WIRE_MARK_BYTES ||
+        page->label.bytes > WIRE_LABEL_BYTES_MAX)
         return false;
     put_u32(out, page->number);
     put_u32(out, page->flags);
+    (void)put_text(out, page->label); /* its caller asks whether out is full */
     put_u32(out, (uint32_t)(page->marks.bytes / WIRE_MARK_BYTES));
     buffer_append_text(out, page->marks);
     return buffer_append_text(out, page->text);
@@ -241,10 +244,11 @@ static struct wire_page take_page(struct reader *reader, size_t page_bytes_max)
     struct wire_page page = {0};
     page.number = take_u32(reader);
     page.flags = take_u32(reader);
+    page.label = take_text(reader);
     uint32_t mark_count = take_u32(reader);
     size_t mark_bytes = mark_count * (size_t)WIRE_MARK_BYTES;
     reader->is_short = reader->is_short || mark_count > WIRE_MARKS_MAX ||
-                       mark_bytes > reader->rest.bytes ||
+                       page.label.bytes > WIRE_LABEL_BYTES_MAX || mark_bytes > reader->rest.bytes ||
                        reader->rest.bytes - mark_bytes > page_bytes_max;
     page.marks = text_slice(reader->rest, 0, mark_bytes);
     page.text = text_slice(reader->rest, mark_bytes, reader->rest.bytes);

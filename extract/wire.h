@@ -22,7 +22,9 @@
 #include "worker/base/error.h"
 
 #define WIRE_HEADER_BYTES 12
-#define WIRE_PAGE_FIELDS_BYTES 12            /* number, flags, how many marks: before both */
+#define WIRE_LABEL_BYTES_MAX 64 /* of a page */
+/* Before a page's marks and text, at most: number, flags, label, how many marks. */
+#define WIRE_PAGE_FIELDS_BYTES (16 + WIRE_LABEL_BYTES_MAX)
 #define WIRE_TEXT_BYTES_MAX ((size_t)1024)   /* titles and messages */
 #define WIRE_MIME_BYTES_MAX 128              /* of a MIME type, with its NUL */
 #define WIRE_PACKET_BYTES_MAX ((size_t)2048) /* a whole frame on the zygote's socket */
@@ -95,6 +97,7 @@ struct wire_page {
     uint32_t number;
     uint32_t flags;          /* enum page_flag */
     struct text marks, text; /* wire_marks.h */
+    struct text label;       /* may be empty */
 };
 
 /* To be read after what was told before; all pages are of one block. */

@@ -81,6 +81,8 @@ static void print_page_json(const struct page *page)
     struct json_writer writer = json_writer_new(&line);
     json_open_object(&writer, NULL);
     json_write_u64(&writer, "page", page->number);
+    if (page->label.bytes)
+        json_write_text(&writer, "label", page->label);
     json_open_array(&writer, "flags");
     for (size_t i = 0; i < COUNT_OF(FLAGS); i++)
         if (page->flags & FLAGS[i].flag)

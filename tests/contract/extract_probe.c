@@ -56,6 +56,8 @@ static void on_pages(struct extract_request *request, const struct page *pages, 
         bytes += pages[i].text.bytes;
         buffer_append_text(&probe->text, pages[i].text);
         buffer_append_char(&probe->text, '\f');
+        buffer_append_text(&probe->labels, pages[i].label);
+        buffer_append_char(&probe->labels, '\f');
     }
     if (probe->gives_credit)
         extract_credit(probe->extract, request, bytes);
@@ -86,6 +88,7 @@ void probe_submit(struct probe *probe, struct extract *extract, int body_fd, uin
 {
     probe->extract = extract;
     probe->text = buffer_new(256u << 20);
+    probe->labels = buffer_new(1 << 20);
     probe->request.body_fd = body_fd;
     probe->request.body_bytes = body_bytes;
     if (!probe->request.limits.pages_max)
@@ -111,4 +114,5 @@ void probe_release(struct probe *probe)
     if (probe->request.body_fd >= 0)
         close(probe->request.body_fd);
     buffer_release(&probe->text);
+    buffer_release(&probe->labels);
 }

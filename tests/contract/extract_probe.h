@@ -12,7 +12,8 @@
 struct probe {
     struct extract_request request;
     struct extract *extract;
-    struct buffer text; /* pages, each followed by U+000C */
+    struct buffer text;   /* pages, each followed by U+000C */
+    struct buffer labels; /* likewise */
     uint32_t announced_pages, page_count, skipped_page;
     uint32_t flags; /* of all pages */
     bool is_done, has_summary, is_ok, gives_credit;

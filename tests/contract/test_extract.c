@@ -1,5 +1,6 @@
 /* What the extraction service makes of documents, good, bad and hostile: the real helper, poppler
  * and kernel. */
+#include "extract/wire.h"
 #include "tests/contract/extract_world.h"
 #include "tests/unit/test.h"
 
@@ -79,6 +80,27 @@ static void test_extract__keeps_text_that_hangs_over_the_edge(void **state)
                     "");
     read_writer();
     assert_text(buffer_text(&probe.text), "A hanging header\n\nThe body\f");
+}
+
+static void test_extract__says_what_pages_are_called(void **state)
+{
+    (void)state;
+    writer.catalog_entries = "/PageLabels<</Nums[0<</S/r>>2<</S/D/St 3>>3<</P(A\\0111-)/S/D>>]>>";
+    for (unsigned page = 0; page < 4; page++)
+        pdf_writer_text_page(&writer, 2);
+    read_writer();
+    assert_text(buffer_text(&probe.labels), "i\fii\f\fA 1-1\f"); /* the third by its number */
+}
+
+static void test_extract__cuts_a_label_that_is_too_long(void **state)
+{
+    (void)state;
+    char entries[256];
+    (void)text_format(entries, sizeof(entries), "/PageLabels<</Nums[0<</P(%0150d)>>]>>", 0);
+    writer.catalog_entries = entries;
+    pdf_writer_text_page(&writer, 2);
+    read_writer();
+    assert_int_equal(probe.labels.bytes, WIRE_LABEL_BYTES_MAX + 1);
 }
 
 static void test_extract__keeps_every_block_of_a_right_to_left_page(void **state)
@@ -270,6 +292,8 @@ int main(void)
         EACH(test_extract__reads_the_fixtures),
         EACH(test_extract__reads_chinese_without_a_map_to_unicode),
         EACH(test_extract__keeps_text_that_hangs_over_the_edge),
+        EACH(test_extract__says_what_pages_are_called),
+        EACH(test_extract__cuts_a_label_that_is_too_long),
         EACH(test_extract__keeps_every_block_of_a_right_to_left_page),
         EACH(test_extract__runs_a_hundred_documents_over_two_slots),
         EACH(test_extract__refuses_an_empty_file),

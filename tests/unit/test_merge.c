@@ -76,12 +76,15 @@ static void test_merge__copies_what_a_page_has(void **state)
     int64_t credit = 1;
     char text[] = "heading";
     struct mark marks[] = {{MARK_HEADING, 2, 0, 7}, {MARK_PARAGRAPH, 0, 7, 7}};
-    struct page page = {1, PAGE_IS_RIGHT_TO_LEFT, {text, 7}, marks, 2};
+    char label[] = "xii";
+    struct page page = {1, PAGE_IS_RIGHT_TO_LEFT, {text, 7}, {label, 3}, marks, 2};
     merge_put(&merge, &page);
     memset(text, 'x', sizeof(text));
+    memset(label, 'x', sizeof(label));
     memset(marks, 0, sizeof(marks));
     assert_int_equal(merge_take(&merge, &credit, pages, 1), 1);
     assert_text(pages[0].text, "heading");
+    assert_text(pages[0].label, "xii");
     assert_int_equal(pages[0].flags, PAGE_IS_RIGHT_TO_LEFT);
     assert_int_equal(pages[0].mark_count, 2);
     assert_int_equal(pages[0].marks[0].level, 2);

@@ -60,7 +60,7 @@ static void test_wire__carries_every_other_frame(void **state)
         {.type = WIRE_STARTED, .started = {1, 2}},
         {.type = WIRE_ENDED, .ended = {1, true, 139, 5, 6}},
         {.type = WIRE_DOCUMENT, .document = {12, true, TEXT("text/x"), TEXT("A title")}},
-        {.type = WIRE_PAGE, .page = {3, 2, TEXT_NONE, TEXT("The text\n")}},
+        {.type = WIRE_PAGE, .page = {3, 2, TEXT_NONE, TEXT("The text\n"), TEXT("iii")}},
         {.type = WIRE_END},
         {.type = WIRE_FAILURE, .failure = {TEXT("damaged"), TEXT("")}},
         {.type = WIRE_CREDIT, .credit_bytes = 1u << 31},
@@ -134,6 +134,10 @@ static void test_wire__does_not_encode_what_it_would_refuse(void **state)
     char longer[WIRE_TEXT_BYTES_MAX + 1] = {0};
     struct wire_frame frame = {.type = WIRE_DOCUMENT,
                                .document = {1, false, {longer, sizeof(longer)}}};
+    assert_false(wire_encode(&out, &frame));
+    assert_int_equal(out.bytes, 0);
+    frame = (struct wire_frame){.type = WIRE_PAGE,
+                                .page = {.number = 1, .label = {longer, WIRE_LABEL_BYTES_MAX + 1}}};
     assert_false(wire_encode(&out, &frame));
     assert_int_equal(out.bytes, 0);
 }
@@ -416,6 +420,12 @@ static void lie_dirty_title(void)
                             .document = {1, false, TEXT("m"), TEXT("a\x1b[2J")}});
 }
 
+static void lie_dirty_label(void)
+{
+    say_document(1);
+    say((struct wire_frame){.type = WIRE_PAGE, .page = {1, 0, {0}, TEXT("a"), TEXT("i\x1b")}});
+}
+
 static void lie_without_credit(void)
 {
     static const char sixty[] = "123456789012345678901234567890123456789012345678901234567890";
@@ -449,6 +459,7 @@ static void test_transcript__sees_through_lies(void **state)
         lie_text_without_text,
         lie_foreign_frame,
         lie_dirty_title,
+        lie_dirty_label,
         lie_failure_not_its_own,
         lie_without_credit,
         lie_malformed,

@@ -29,9 +29,10 @@ enum page_flag {
 #define PAGE_FLAG_COUNT 7
 
 struct page {
-    uint32_t number;  /* 1 .. page_count, without gaps */
-    uint32_t flags;   /* enum page_flag */
-    struct text text; /* clean UTF-8, without NUL and controls but newline and tab; may be empty */
+    uint32_t number;   /* 1 .. page_count, without gaps */
+    uint32_t flags;    /* enum page_flag */
+    struct text text;  /* clean UTF-8, without NUL and controls but newline and tab; may be empty */
+    struct text label; /* "xii": what the document calls the page; empty: by its number */
     const struct mark *marks;
     size_t mark_count;
 };
