@@ -10,11 +10,12 @@
 
 static char **files; /* ftw() has no argument of ours */
 static size_t file_count;
+static struct text wanted_ending;
 
 static int on_file(const char *path, const struct stat *status, int type)
 {
-    (void)status;
-    if (type == FTW_F && file_count < FILES_MAX && text_ends_with(text_from(path), TEXT(".pdf")))
+    if (type == FTW_F && status->st_size > 0 && file_count < FILES_MAX &&
+        text_ends_with(text_from(path), wanted_ending))
         files[file_count++] = xstrdup(text_from(path));
     return 0;
 }
@@ -28,15 +29,21 @@ static bool find_corpus(char *folder, size_t folder_bytes)
            access(folder, R_OK) == 0;
 }
 
-size_t corpus_files_list(char ***ret_files)
+size_t corpus_files_below(const char *folder, const char *ending, char ***ret_files)
 {
-    char folder[4096];
     file_count = 0;
+    wanted_ending = text_from(ending);
     *ret_files = files = xcalloc(FILES_MAX, sizeof(*files));
-    if (find_corpus(folder, sizeof(folder)) && ftw(folder, on_file, 16) == 0 && file_count)
+    if (ftw(folder, on_file, 16) == 0 && file_count)
         return file_count;
     corpus_files_free(files, file_count);
     return 0;
+}
+
+size_t corpus_files_list(char ***ret_files)
+{
+    char folder[4096];
+    return find_corpus(folder, sizeof(folder)) ? corpus_files_below(folder, ".pdf", ret_files) : 0;
 }
 
 void corpus_files_free(char **list, size_t count)

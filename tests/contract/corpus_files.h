@@ -1,5 +1,5 @@
 /*
- * corpus_files.h - the public PDFs beside the source tree, where they are to be had.
+ * corpus_files.h - the public PDFs beside the source tree, where they are to be had, or others.
  *
  * Thread: one.
  */
@@ -11,6 +11,8 @@
 /* The paths of all PDFs below $TEST_CORPUS/pdf, default ../shared/corpus beside the sources. 0: there
  * is no such folder, or it is empty. */
 size_t corpus_files_list(char ***ret_files);
-void corpus_files_free(char **files, size_t count);
+/* Likewise of all files below a folder whose names end so ("": whatever they are), but empty ones. */
+size_t corpus_files_below(const char *folder, const char *ending, char ***ret_files);
+void corpus_files_free(char **list, size_t count);
 
 #endif

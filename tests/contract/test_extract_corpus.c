@@ -1,41 +1,19 @@
 /* Public PDFs, or the files of a folder, once through the sandbox: whatever they do, none may need a
  * call that the sandbox forbids, and none may cost more than itself. Prints how they ended. */
-#include <ftw.h>
 #include <unistd.h>
 
 #include "extract/extract.h"
+#include "tests/contract/corpus_files.h"
 #include "tests/contract/extract_probe.h"
 #include "tests/unit/test.h"
 #include "worker/base/memory.h"
 
-#define FILES_MAX 20000
 #define AT_ONCE 8
-
 #define SMOKE_EVERY 8
 
-static char *files[FILES_MAX];
-static size_t file_count, found_count;
-static bool is_own_folder;
-
-static int on_file(const char *path, const struct stat *status, int type)
-{
-    bool is_wanted = type == FTW_F && status->st_size > 0;
-    if (is_wanted && !is_own_folder)
-        is_wanted =
-            text_ends_with(text_from(path), TEXT(".pdf")) && found_count++ % SMOKE_EVERY == 0;
-    if (is_wanted && file_count < FILES_MAX)
-        files[file_count++] = xstrdup(text_from(path));
-    return 0;
-}
-
-static bool find_corpus(char *folder, size_t folder_bytes)
-{
-    const char *corpus = getenv("TEST_CORPUS"), *source = getenv("TEST_SOURCE_DIR");
-    if (corpus)
-        return text_format(folder, folder_bytes, "%s/pdf", corpus) && access(folder, R_OK) == 0;
-    return source && text_format(folder, folder_bytes, "%s/../shared/corpus/pdf", source) &&
-           access(folder, R_OK) == 0;
-}
+static char **files;
+static size_t file_count; /* to be read: every step of those that there are */
+static size_t step = SMOKE_EVERY;
 
 /* ---- how they end ---------------------------------------------------------------------------- */
 
@@ -47,7 +25,7 @@ struct tally {
     const char *slowest;
 };
 
-static uint64_t peaks[FILES_MAX]; /* bytes of memory, a child each */
+static uint64_t *peaks; /* bytes of memory, a child each */
 static size_t peak_count;
 
 static const char *end_name(unsigned end)
@@ -124,14 +102,14 @@ static void run_all(struct extract *extract, struct loop *loop, struct tally *ta
     static struct probe probes[AT_ONCE];
     size_t submitted = 0;
     for (; submitted < AT_ONCE && submitted < file_count; submitted++)
-        submit_file(&probes[submitted], extract, files[submitted]);
+        submit_file(&probes[submitted], extract, files[submitted * step]);
     for (size_t i = 0; i < file_count; i++) {
         struct probe *probe = &probes[i % AT_ONCE];
         probe_await(probe, loop);
-        count(tallies, probe, files[i]);
+        count(tallies, probe, files[i * step]);
         probe_release(probe);
         if (submitted < file_count)
-            submit_file(probe, extract, files[submitted++]);
+            submit_file(probe, extract, files[step * submitted++]);
     }
 }
 
@@ -160,25 +138,26 @@ static void test_extract__survives_every_public_pdf(void **state)
     assert_int_equal(tallies[ERR_EXTRACT_FORBIDDEN].count, 0);
     assert_int_equal(tallies[ERR_HELPER].count, 0);
     assert_int_equal(tallies[ERR_BUG].count, 0);
-    assert_true(is_own_folder || tallies[WHOLE].count > file_count / 2);
+    assert_true(step == 1 || tallies[WHOLE].count > file_count / 2);
 }
 
 /* A folder of somebody's: all of it. Else every eighth of the public PDFs: ./run corpus reads them
  * all. */
 int main(int argc, char **argv)
 {
-    char folder[4096];
-    is_own_folder = argc > 1;
-    bool is_found = is_own_folder ? text_format(folder, sizeof(folder), "%s", argv[1])
-                                  : find_corpus(folder, sizeof(folder));
-    if (!is_found || ftw(folder, on_file, 16) != 0 || file_count == 0) {
+    size_t count = argc > 1 ? corpus_files_below(argv[1], "", &files) : corpus_files_list(&files);
+    if (argc > 1)
+        step = 1;
+    if (!count) {
         printf("SKIPPED: no files in %s\n",
-               is_own_folder ? argv[1] : "TEST_CORPUS/pdf (default ../shared/corpus)");
-        return is_own_folder ? 1 : 77;
+               argc > 1 ? argv[1] : "TEST_CORPUS/pdf (default ../shared/corpus)");
+        return argc > 1 ? 1 : 77;
     }
+    file_count = (count + step - 1) / step;
+    peaks = xcalloc(file_count, sizeof(*peaks));
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_extract__survives_every_public_pdf)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    for (size_t i = 0; i < file_count; i++)
-        xfree(files[i]);
+    xfree(peaks);
+    corpus_files_free(files, count);
     return failed;
 }

@@ -1,7 +1,6 @@
 /* What poppler says of a public PDF is the same, to the byte, when its fonts were made ready: text,
  * places, fonts and title. Looks at 60 public files, test_extract_fonts FOLDER at all in it. */
 #include <fcntl.h>
-#include <ftw.h>
 #include <poppler.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -11,36 +10,19 @@
 
 #include "extract/fonts.h"
 #include "extract/joined.h"
+#include "tests/contract/corpus_files.h"
 #include "tests/unit/test.h"
 #include "worker/base/memory.h"
 
-#define FILES_MAX 20000
 #define FILES_WANTED 60
 #define STRIDE 487 /* a prime, so that files of every folder come early */
 #define PAGES_READ_MAX 200
 #define FNV_START 0xcbf29ce484222325u
 #define FNV_PRIME 0x100000001b3u
 
-static char *files[FILES_MAX];
+static char **files;
 static size_t file_count, files_wanted = FILES_WANTED;
 static bool is_own_folder;
-
-static int on_file(const char *path, const struct stat *status, int type)
-{
-    (void)status;
-    if (type == FTW_F && file_count < FILES_MAX && text_ends_with(text_from(path), TEXT(".pdf")))
-        files[file_count++] = xstrdup(text_from(path));
-    return 0;
-}
-
-static bool find_corpus(char *folder, size_t folder_bytes)
-{
-    const char *corpus = getenv("TEST_CORPUS"), *source = getenv("TEST_SOURCE_DIR");
-    if (corpus)
-        return text_format(folder, folder_bytes, "%s/pdf", corpus) && access(folder, R_OK) == 0;
-    return source && text_format(folder, folder_bytes, "%s/../shared/corpus/pdf", source) &&
-           access(folder, R_OK) == 0;
-}
 
 /* ---- what poppler says ----------------------------------------------------------------------- */
 
@@ -188,13 +170,12 @@ static void test_fonts__change_nothing_that_poppler_says(void **state)
 
 int main(int argc, char **argv)
 {
-    char folder[4096];
     is_own_folder = argc > 1;
-    bool is_found = is_own_folder ? text_format(folder, sizeof(folder), "%s", argv[1])
-                                  : find_corpus(folder, sizeof(folder));
+    file_count =
+        is_own_folder ? corpus_files_below(argv[1], ".pdf", &files) : corpus_files_list(&files);
     if (is_own_folder)
-        files_wanted = FILES_MAX;
-    if (!is_found || ftw(folder, on_file, 16) != 0 || file_count == 0) {
+        files_wanted = file_count;
+    if (!file_count) {
         printf("SKIPPED: no PDFs in %s\n",
                is_own_folder ? argv[1] : "TEST_CORPUS/pdf (default ../shared/corpus)");
         return 77;
@@ -202,7 +183,6 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fonts__change_nothing_that_poppler_says)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    for (size_t i = 0; i < file_count; i++)
-        xfree(files[i]);
+    corpus_files_free(files, file_count);
     return failed;
 }

@@ -1,45 +1,5 @@
 /* Marks on the wire, and what a transcript believes of them. */
-#include "extract/transcript.h"
-#include "tests/unit/test.h"
-
-static struct buffer out;
-static struct transcript transcript;
-static struct error err;
-
-static int set_up(void **state)
-{
-    transcript_init(
-        &transcript,
-        (struct extract_limits){.pages_max = 10, .page_text_bytes_max = 100, .text_bytes_max = 150},
-        120);
-    (void)state;
-    out = buffer_new(1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    transcript_release(&transcript);
-    (void)state;
-    buffer_release(&out);
-    return 0;
-}
-
-static void say(struct wire_frame frame)
-{
-    assert_true(wire_encode(&out, &frame));
-}
-
-static void say_document(uint32_t page_count)
-{
-    say((struct wire_frame){.type = WIRE_DOCUMENT,
-                            .document = {page_count, false, TEXT("text/mill"), TEXT("Mills")}});
-}
-
-static void say_page(uint32_t number, uint32_t flags, struct text text)
-{
-    say((struct wire_frame){.type = WIRE_PAGE, .page = {number, flags, TEXT_NONE, text}});
-}
+#include "tests/unit/transcript_bench.h"
 
 static void say_marked_page(uint32_t number, struct text text, const struct mark *marks,
                             size_t mark_count)
@@ -49,25 +9,6 @@ static void say_marked_page(uint32_t number, struct text text, const struct mark
         assert_true(wire_marks_put(&bytes, &marks[i]));
     say((struct wire_frame){.type = WIRE_PAGE, .page = {number, 0, buffer_text(&bytes), text}});
     buffer_release(&bytes);
-}
-
-/* Gives what was said to the transcript; answers the number of pages, -1 on a lie. */
-static int hear(struct page *pages, size_t pages_max)
-{
-    size_t room_bytes, count;
-    char *room = transcript_room(&transcript, &room_bytes);
-    assert_true(out.bytes <= room_bytes);
-    memcpy(room, out.data ? out.data : "", out.bytes);
-    transcript_received(&transcript, out.bytes);
-    buffer_clear(&out);
-    return transcript_pages(&transcript, pages, pages_max, &count, &err) ? (int)count : -1;
-}
-
-static void assert_lie(enum error_code code)
-{
-    struct page pages[8];
-    assert_int_equal(hear(pages, 8), -1);
-    assert_string_equal(error_name(err.code), error_name(code));
 }
 
 static void test_marks__are_carried(void **state)
@@ -128,8 +69,8 @@ static void test_marks__are_refused_where_they_cannot_be(void **state)
         say_document(1);
         say_marked_page(1, TEXT("a\u00e9te"), &lies[i], 1);
         assert_lie(ERR_EXTRACT_CRASH);
-        tear_down(state);
-        set_up(state);
+        tear_down_transcript(state);
+        set_up_transcript(state);
     }
     static const struct mark twice[] = {{MARK_PARAGRAPH, 0, 0, 3}, {MARK_PARAGRAPH, 0, 1, 4}};
     say_document(1);
@@ -150,7 +91,7 @@ static void test_marks__are_refused_when_they_are_more_than_text(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_transcript, tear_down_transcript)
     const struct CMUnitTest tests[] = {
         TEST(test_marks__are_carried),
         TEST(test_marks__come_with_their_pages),

@@ -1,10 +1,6 @@
-#include "extract/transcript.h"
-#include "extract/wire.h"
-#include "tests/unit/test.h"
+#include "tests/unit/transcript_bench.h"
 
 /* ---- frames ---------------------------------------------------------------------------------- */
-
-static struct buffer out;
 
 static int set_up(void **state)
 {
@@ -143,58 +139,6 @@ static void test_wire__does_not_encode_what_it_would_refuse(void **state)
 }
 
 /* ---- the transcript -------------------------------------------------------------------------- */
-
-static struct transcript transcript;
-static struct error err;
-
-static int set_up_transcript(void **state)
-{
-    struct extract_limits limits = {
-        .pages_max = 100, .page_text_bytes_max = 100, .text_bytes_max = 150, .range_pages = 50};
-    transcript_init(&transcript, limits, 120);
-    return set_up(state);
-}
-
-static int tear_down_transcript(void **state)
-{
-    transcript_release(&transcript);
-    return tear_down(state);
-}
-
-static void say(struct wire_frame frame)
-{
-    assert_true(wire_encode(&out, &frame));
-}
-
-static void say_document(uint32_t page_count)
-{
-    say((struct wire_frame){.type = WIRE_DOCUMENT,
-                            .document = {page_count, false, TEXT("text/mill"), TEXT("Mills")}});
-}
-
-static void say_page(uint32_t number, uint32_t flags, struct text text)
-{
-    say((struct wire_frame){.type = WIRE_PAGE, .page = {number, flags, TEXT_NONE, text}});
-}
-
-/* Gives what was said to the transcript; answers the number of pages, -1 on a lie. */
-static int hear(struct page *pages, size_t pages_max)
-{
-    size_t room_bytes, count;
-    char *room = transcript_room(&transcript, &room_bytes);
-    assert_true(out.bytes <= room_bytes);
-    memcpy(room, out.data ? out.data : "", out.bytes);
-    transcript_received(&transcript, out.bytes);
-    buffer_clear(&out);
-    return transcript_pages(&transcript, pages, pages_max, &count, &err) ? (int)count : -1;
-}
-
-static void assert_lie(enum error_code code)
-{
-    struct page pages[64];
-    assert_int_equal(hear(pages, 64), -1);
-    assert_string_equal(error_name(err.code), error_name(code));
-}
 
 static void test_transcript__gives_pages_as_they_come(void **state)
 {
