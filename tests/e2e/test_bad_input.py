@@ -26,6 +26,22 @@ def large():
     return sink.value()
 
 
+def with_a_bomb():
+    """Three pages, of which the second draws ten forms that draw ten forms each, ten levels deep."""
+    form_entries = b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]"
+    sink = pdf.Bytes()
+    made = pdf.Document(sink)
+    made.add_page(["# Before", "What comes first is read. " * 20])
+    form = made.writer.add_stream(b"0 g", form_entries)
+    for _ in range(10):
+        resources = b"/Resources<</XObject<</A %d 0 R>>>>" % form
+        form = made.writer.add_stream(b"/A Do " * 10, form_entries + resources)
+    made.add_raw_page(b"/A Do", b"/XObject<</A %d 0 R>>" % form)
+    made.add_page(["# Behind", "So is what comes last. " * 20])
+    made.finish()
+    return sink.value()
+
+
 FILES = {  # name: (bytes, status, code)
     "good.pdf": (GOOD, "success", None),
     "a letter.pdf": (b"This is a letter, not a PDF.\n" * 50, "success", None),
@@ -64,6 +80,21 @@ class Files(unittest.TestCase):
                 "select error_message from documents where status in ('failed', 'skipped')"
             ):
                 self.assertRegex(message, r"^.{10,}$")
+            world.check_workers()
+
+
+    def test_a_bad_page_is_left_out_and_named(self):
+        with harness.open_world(MILLRACE_EXTRACT_PAGE_TIMEOUT="1s") as world:
+            world.add_tenant()
+            world.put(world.key(0, "bomb.pdf"), with_a_bomb())
+            world.start_worker()
+            world.settle(until=lambda: len(world.documents()) == 1)
+            self.assertEqual({world.key(0, "bomb.pdf"): ("success", None)}, world.documents())
+            ((metadata,),) = world.query("select processing_metadata from documents")
+            self.assertEqual((3, 1), (metadata["pages"], metadata["pages_skipped"]))
+            self.assertEqual([2], metadata["skipped_pages"])
+            self.assertGreater(metadata["chunks"], 0)
+            self.assertEqual([], world.faults())
             world.check_workers()
 
 
