@@ -34,7 +34,7 @@ PIPELINE = {
 
 # Commands see app.h and whatever service they need; the pipeline only these, since `search`,
 # `status`, `submit` and the like never link the conductor. "dev" stands for dev_*.c too.
-COMMANDS_WITH_PIPELINE = ["running", "cmd_work", "cmd_dev", "dev", "ops", "ops_private", "ops_status", "page"]
+COMMANDS_WITH_PIPELINE = ["running", "cmd_work", "cmd_dev", "dev", "beat", "ops", "ops_private", "ops_status", "page"]
 
 # What millrace-extract is made of: it may not drag curl or OpenSSL into the sandbox.
 HELPER = [
@@ -103,7 +103,7 @@ BANNED = {
 # (files, functions, why)
 MAY_CALL = [
     (
-        ["worker/main.c", "worker/cmd_*.c", "worker/term.c", "worker/dev_view.c", "worker/job_show.c"],
+        ["worker/main.c", "worker/cmd_*.c", "worker/term.c", "worker/dev_view.c", "worker/dlq*.c", "worker/job_show.c"],
         "printf fprintf puts",
         "a command's results go to stdout and its talk to stderr",
     ),
