@@ -27,7 +27,7 @@ struct job_wait {
     struct question job, open;
     struct topic_probe probe;
     bool is_probing, is_interrupted, is_missing, has_failed, is_seen;
-    bool is_database_away, is_broker_away;
+    bool is_database_away, is_broker_away, is_open_known;
     uint64_t probed_ms, moved_ms, said_ms;
     struct error err, database_err;
     struct eta eta;
@@ -46,6 +46,11 @@ static uint64_t now_ms(const struct job_wait *wait)
 static bool is_due(const struct job_wait *wait, uint64_t last_ms, uint64_t pause_ms)
 {
     return last_ms == 0 || now_ms(wait) - last_ms >= pause_ms;
+}
+
+static bool is_quiet(const struct job_wait *wait, uint64_t for_ms)
+{
+    return wait->is_seen && now_ms(wait) - wait->moved_ms >= for_ms;
 }
 
 /* ---- the job --------------------------------------------------------------------------------- */
@@ -68,8 +73,8 @@ static void take_job(struct job_wait *wait, const struct pg_result *rows)
     figures->is_paused = text_equal(pg_value(rows, 0, JOB_CONTROL), TEXT("pause"));
     if (!wait->is_seen || job_ended_count(figures) > before) {
         wait->moved_ms = now_ms(wait);
-        wait->open.asked_ms = 0; /* what was known of open documents is no longer so */
-        figures->working = figures->parked = 0;
+        wait->is_open_known = false; /* what was known of open documents is no longer so */
+        wait->open.asked_ms = 0;
     }
     wait->is_seen = true;
     job_work(figures, &done, &total);
@@ -112,6 +117,7 @@ static void on_open(struct report *report, const struct pg_result *rows, const s
     figures->working = row_number(rows, 0, OPEN_WORKING);
     figures->parked = row_number(rows, 0, OPEN_PARKED);
     figures->retry_s = row_number(rows, 0, OPEN_RETRY_S);
+    wait->is_open_known = is_quiet(wait, QUIET_MS); /* else it was asked before something ended */
     (void)text_format(wait->open_message, sizeof(wait->open_message), "%.*s",
                       TEXT_ARGS(text_utf8_prefix(pg_value(rows, 0, OPEN_MESSAGE), 200)));
 }
@@ -153,17 +159,11 @@ static void ask_broker(struct job_wait *wait)
 
 /* ---- showing --------------------------------------------------------------------------------- */
 
-static bool is_quiet(const struct job_wait *wait, uint64_t for_ms)
-{
-    return wait->is_seen && now_ms(wait) - wait->moved_ms >= for_ms;
-}
-
 static enum stall stall_of_open(const struct job_wait *wait)
 {
     const struct job_figures *figures = &wait->progress.figures;
-    bool is_known = wait->open.asked_ms && !wait->open.is_under_way;
-    if (!is_known || !is_quiet(wait, QUIET_MS))
-        return STALL_NONE;
+    if (!is_quiet(wait, QUIET_MS) || !wait->is_open_known)
+        return STALL_NONE; /* while it is asked again, the last answer holds */
     if (figures->working)
         return is_quiet(wait, SLOW_MS) ? STALL_SLOW : STALL_NONE;
     return figures->parked ? STALL_RETRY : STALL_NO_WORKER;
@@ -183,8 +183,7 @@ static void judge(struct job_wait *wait)
     } else if (progress->figures.is_paused && !progress->figures.is_final) {
         progress->stall = STALL_PAUSED;
     } else if (!progress->figures.is_final) {
-        /* While it is asked again, the last answer holds. */
-        progress->stall = wait->open.is_under_way ? wait->said_stall : stall_of_open(wait);
+        progress->stall = stall_of_open(wait);
         detail = progress->stall == STALL_RETRY ? wait->open_message : "";
     }
     (void)text_format(progress->detail, sizeof(progress->detail), "%s", detail);
@@ -300,8 +299,9 @@ bool job_wait_run(struct job_wait *wait, struct job_end *ret_end, struct error *
             show(wait);
     }
     signals_close(signals);
-    *ret_end = (struct job_end){.is_final = wait->progress.figures.is_final,
-                                .has_failures = wait->progress.figures.failed > 0};
+    *ret_end = (struct job_end){
+        .is_final = wait->progress.figures.is_final,
+        .has_failures = wait->progress.figures.failed + wait->progress.figures.cancelled > 0};
     if (wait->has_failed)
         *err = wait->err;
     else if (wait->is_missing)

@@ -21,7 +21,7 @@ struct job_wait_order {
     bool is_json;        /* progress on stdout, else for people on stderr */
 };
 struct job_end {
-    bool is_final, has_failures;
+    bool is_final, has_failures; /* or documents that were cancelled */
 };
 
 struct job_wait;

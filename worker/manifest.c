@@ -329,24 +329,33 @@ const char *manifest_column_name(enum manifest_column column)
     return COLUMN_NAMES[column];
 }
 
-/* NULL: its bytes may be read. */
-static const char *fault_of_encoding(struct text content)
+/* NULL: its bytes may be read. Else *line is where they may not. */
+static const char *fault_of_encoding(struct text content, uint64_t *line)
 {
     if (text_starts_with(content, TEXT("\xff\xfe")) || text_starts_with(content, TEXT("\xfe\xff")))
         return "it is UTF-16: save it as UTF-8";
-    if (content.bytes && memchr(content.start, '\0', content.bytes))
-        return "it holds a NUL byte: it is no text";
-    return text_is_utf8(content) ? NULL : "it is not UTF-8: save it as UTF-8";
+    for (size_t at = 0; at < content.bytes;) {
+        size_t bytes = text_utf8_sequence(text_slice(content, at, content.bytes));
+        if (bytes == 0)
+            return "it is not UTF-8: save it as UTF-8";
+        if (content.start[at] == '\0')
+            return "it holds a NUL byte: it is no text";
+        *line += content.start[at] == '\n';
+        at += bytes;
+    }
+    *line = 1;
+    return NULL;
 }
 
 void manifest_read(struct text content, enum manifest_format format, struct manifest_events events)
 {
     struct reading reading = {.events = events, .rest = content, .line = 1};
-    const char *encoding = fault_of_encoding(content);
+    uint64_t line = 1;
+    const char *encoding = fault_of_encoding(content, &line);
     if (text_starts_with(content, TEXT("\xef\xbb\xbf")))
         reading.rest = text_slice(content, 3, content.bytes);
     if (encoding)
-        fault(&reading, 1, "%s", encoding);
+        fault(&reading, line, "%s", encoding);
     else if (!text_trim(reading.rest).bytes)
         fault(&reading, 1, "it is empty");
     else if (format == MANIFEST_CSV)

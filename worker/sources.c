@@ -91,12 +91,12 @@ void sources_take(struct sources *sources, struct source *source, struct text ke
         refuse(sources, source, err.message);
         return;
     }
-    if (sources->count >= SOURCES_MAX) {
-        if (sources->count++ == SOURCES_MAX)
+    if (sources->count == SOURCES_MAX) {
+        if (!sources->has_too_many)
             sources_fault(sources, (struct source_place){0},
                           "a job takes %d documents at most: submit the rest as another",
                           SOURCES_MAX);
-        sources->count = SOURCES_MAX;
+        sources->has_too_many = true;
         release_source(source);
         return;
     }
@@ -105,7 +105,6 @@ void sources_take(struct sources *sources, struct source *source, struct text ke
         sources->items = xrealloc(sources->items, sources->count + GROW, sizeof(*sources->items));
     sources->items[sources->count++] = *source;
     sources->file_count += source->kind == SOURCE_FILE;
-    sources->link_count += source->kind == SOURCE_LINK;
     sources->bytes += source->bytes;
 }
 

@@ -58,7 +58,8 @@ struct source_prefix;
 struct sources {
     struct sources_options options;
     struct source *items;
-    size_t count, file_count, link_count;
+    size_t count, file_count;
+    bool has_too_many;
     uint64_t bytes;
     struct source_notes faults, skipped;
     struct source_prefix *prefixes; /* to be listed */

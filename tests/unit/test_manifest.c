@@ -79,8 +79,8 @@ static void test_manifest__refuses_what_is_no_text(void **state)
 {
     (void)state;
     assert_csv("\xff\xfet\0i\0", "1! it is UTF-16: save it as UTF-8\n");
-    assert_csv("file_path\nb\xe4r.pdf\n", "1! it is not UTF-8: save it as UTF-8\n");
-    assert_csv("file_path\na\0.pdf\n", "1! it holds a NUL byte: it is no text\n");
+    assert_csv("file_path\nb\xe4r.pdf\n", "2! it is not UTF-8: save it as UTF-8\n");
+    assert_csv("file_path\na\0.pdf\n", "2! it holds a NUL byte: it is no text\n");
 }
 
 static void test_manifest__reads_json_lines(void **state)
