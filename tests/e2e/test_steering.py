@@ -1,4 +1,6 @@
-"""Pausing, resuming, cancelling and retrying jobs among real services; a worker killed in the middle."""
+"""Pausing, resuming, cancelling and retrying jobs, replaying dead letters and explaining documents
+among real services; a worker killed in the middle.
+"""
 
 import json
 import signal
@@ -38,13 +40,15 @@ class Steering(unittest.TestCase):
         if not self.world.workers:
             self.world.start_worker()
 
-    def tearDown(self):
+    @classmethod
+    def tearDownClass(cls):
         """Whatever was done: nothing is lost, doubled or left."""
-        self.world.break_services()
-        if not self.world.workers:
-            self.world.start_worker()
-        self.world.settle()
-        self.assertEqual([], self.world.faults())
+        cls.world.break_services()
+        if not cls.world.workers:
+            cls.world.start_worker()
+        cls.world.settle()
+        faults = cls.world.faults()
+        assert faults == [], faults
 
     def run_one(self, *arguments, code=DONE):
         done = self.world.millrace(*arguments)
@@ -69,6 +73,10 @@ class Steering(unittest.TestCase):
     def job(self, job):
         return lines(self.run_one("status", job, "--json"))[0]
 
+    def explain(self, keys):
+        """Of all of them."""
+        return "".join(self.run_one("explain", key, "--json").stdout for key in keys)
+
     def running(self):
         return self.world.query("select count(*) from documents where leased_until > now()")[0][0]
 
@@ -80,7 +88,7 @@ class Steering(unittest.TestCase):
         return job, keys
 
     def test_a_cancel_frees_what_it_held_within_seconds(self):
-        job, _ = self.begin_slowly("cancelled")
+        job, keys = self.begin_slowly("cancelled")
         start = time.monotonic()
         done = self.act("cancel", job)
         self.assertLess(time.monotonic() - start, STOP_S)
@@ -91,6 +99,11 @@ class Steering(unittest.TestCase):
             (row["status"], row["processed"] + row["cancelled"], row["cancelled"]),
         )
         self.assertGreater(row["cancelled"], 0)
+        self.assertIn('"state":"cancelled"', self.explain(keys))
+        self.world.break_services()
+        self.world.wait_for(lambda: self.world.backlog() == 0, 60)
+        statuses = [self.world.documents()[key][0] for key in keys]  # the bucket's own events came, too
+        self.assertEqual(row["cancelled"], statuses.count("cancelled"))
         self.assertFalse(self.act("cancel", job)["was_changed"])
         for action in ("pause", "resume", "retry"):
             self.assertIn("was cancelled", self.run_one(action, job, code=REFUSED).stderr)
@@ -109,6 +122,8 @@ class Steering(unittest.TestCase):
         self.world.wait_for(lambda: self.running() == 0, STOP_S)
         row = self.job(job)
         self.assertEqual(("processing", "pause"), (row["status"], row["control"]))
+        self.assertEqual([job], [one["job"] for one in lines(self.run_one("status", "--state", "paused", "--json"))])
+        self.assertIn("paused by ", self.run_one("status", job).stdout)
         self.assertLess(row["processed"], COUNT)
         self.assertTrue(self.act("resume", job)["was_changed"])
         self.assertFalse(self.act("resume", job)["was_changed"])
@@ -134,6 +149,49 @@ class Steering(unittest.TestCase):
         self.world.wait_for(lambda: self.job(job)["status"] == "partial", 60)
         row = self.job(job)
         self.assertEqual((2, 1), (row["processed"], row["failed"]))
+
+    def letters(self, *filters):
+        return lines(self.run_one("dlq", "ls", "--reason", "unknown_tenant", "--json", *filters))
+
+    def test_a_dead_letter_is_replayed_once_its_reason_is_mended(self):
+        user = str(uuid.uuid4())
+        key = f"users/{user}/early bird.pdf"
+        module = self.world.topic_module
+        event = module.message(module.notification(key, age_s=7200))
+        for _ in range(2):  # the same event twice: two letters, and one document
+            self.world.topic.send(event)
+        self.world.wait_for(lambda: len(self.letters()) == 2, 60)
+        [letter, other] = self.letters("--tenant", user)
+        self.assertIn("early+bird.pdf", self.run_one("dlq", "show", letter["id"]).stdout)
+        self.assertIn(letter["id"], self.run_one("explain", key, code=NOT_FOUND).stderr)
+        self.run_one("dlq", "replay", code=USAGE)
+        self.assertEqual(2, self.act("dlq", "replay", "--tenant", user, "--dry-run")["messages"])
+
+        self.world.add_tenant(user)
+        self.world.put(key, pdf.document([["# Early", "It came before its user. " * 20]]))
+        self.world.settle(until=lambda: self.world.documents().get(key) == ("success", None))
+        done = self.act("dlq", "replay", letter["id"])
+        self.assertEqual((1, 1, 0), (done["messages"], done["letters"], done["left"]))
+        self.assertIn("was replayed by", self.run_one("dlq", "replay", letter["id"], code=REFUSED).stderr)
+        self.act("dlq", "replay", "--tenant", user, "--max", "1")
+        self.assertEqual([], self.letters())
+        self.assertEqual(
+            [("replay", 1), ("replay", 1)],
+            self.world.query("select action, count from millrace_actions where action = 'replay' order by id"),
+        )
+        self.world.settle()
+        [(jobs,)] = self.world.query("select count(*) from processing_jobs where user_id = %s", user)
+        self.assertEqual(2, jobs)  # of the upload, and of the event that came too early: once
+        self.assertEqual("replayed", self.letters("--all")[0]["resolution"])
+
+    def test_a_discarded_letter_stays_as_a_record(self):
+        partition, offset = self.world.topic.send(b"this is no JSON {")
+        name = f"uploads/{partition}/{offset}/0"
+        self.world.wait_for(lambda: name in self.run_one("dlq", "ls").stdout, 60)
+        self.assertIn("--yes", self.run_one("dlq", "discard", name, code=USAGE).stderr)
+        self.assertEqual(1, self.act("dlq", "discard", name, "--yes")["letters"])
+        self.assertNotIn(name, self.run_one("dlq", "ls").stdout)
+        self.assertIn("discarded", self.run_one("dlq", "show", name).stdout)
 
     def test_what_cannot_be_is_one_line_and_its_exit_code(self):
         nobody = "00000000-0000-4000-8000-00000000dead"
