@@ -28,6 +28,7 @@ static void build(struct batch *batch)
                     *bare = ledger_batch_array(batch, PG_BOOL),
                     *fences = ledger_batch_array(batch, PG_INT8),
                     *uncovers = ledger_batch_array(batch, PG_BOOL),
+                    *times = ledger_batch_array(batch, PG_INT8),
                     *buckets = ledger_batch_array(batch, PG_TEXT),
                     *keys = ledger_batch_array(batch, PG_TEXT);
     for (size_t i = 0; i < batch->node_count; i++) {
@@ -38,13 +39,14 @@ static void build(struct batch *batch)
         pg_array_add_bool(bare, claim->is_bare);
         pg_array_add_i64(fences, (int64_t)claim->fence);
         pg_array_add_bool(uncovers, claim->may_uncover);
+        pg_array_add_i64(times, (int64_t)claim->event_time_ms);
         pg_array_add_text(buckets, claim->document->bucket);
         pg_array_add_text(keys, claim->document->key);
     }
     struct pg_param prefix = ledger_batch_text(schema_prefix(claim_of(batch->nodes[0])->tenant));
     struct pg_param ids[] = {pg_array_param(documents), pg_array_param(users), pg_array_param(jobs),
                              pg_array_param(bare)};
-    struct pg_param jobs_params[] = {ids[0], ids[1], ids[2], ids[3], prefix};
+    struct pg_param jobs_params[] = {ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(times)};
     struct pg_param document_params[] = {
         ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(buckets), pg_array_param(keys)};
     struct pg_param lock_params[] = {ids[0], ids[2]};
@@ -56,7 +58,8 @@ static void build(struct batch *batch)
                                       ledger_batch_text(batch->ledger->options.pipeline),
                                       prefix,
                                       batch_i64(batch, LEASE_MS),
-                                      pg_array_param(uncovers)};
+                                      pg_array_param(uncovers),
+                                      pg_array_param(times)};
     ledger_batch_statement(batch, SQL_CLAIM_JOBS, jobs_params, COUNT_OF(jobs_params));
     ledger_batch_statement(batch, SQL_CLAIM_DOCUMENTS, document_params, COUNT_OF(document_params));
     ledger_batch_statement(batch, SQL_CLAIM_LOCK, lock_params, COUNT_OF(lock_params));

@@ -1,18 +1,23 @@
 with e as materialized (
-    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[], $9::bool[]) with ordinality
-             e(doc, uid, job, bare, fence, uncovers, at)),
+    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[], $9::bool[], $10::int8[]) with ordinality
+             e(doc, uid, job, bare, fence, uncovers, time_ms, at)),
 r as materialized ( -- which item this event runs
     select e.*, case when e.bare then coalesce(
                (select i.job_id from job_items i where i.job_id = e.job and i.document_id = e.doc),
                (select a.job_id from absorbed_events a where a.bare_job = e.job),
                (select i.job_id from job_items i join processing_jobs j on j.id = i.job_id
                  where i.document_id = e.doc and i.outcome is null and j.user_id = e.uid and j.control <> 'cancel'
-                 order by i.created_at, i.job_id limit 1))
+                 order by i.created_at, i.job_id limit 1),
+               (select i.job_id from documents d join processing_jobs j on j.id = d.job_id -- cancelled: see claim_jobs.sql
+                  join job_items i on i.job_id = j.id and i.document_id = d.id
+                 where d.id = e.doc and d.gen is null and j.control = 'cancel' and j.user_id = e.uid
+                   and coalesce(i.outcome, 'cancelled') = 'cancelled'
+                   and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at))
            else e.job end as item_job
       from e),
 v as materialized (
     select r.*, d.gen, d.etag, d.gen_pipeline, d.chunk_count, d.starts, d.fence is distinct from r.fence as is_new_attempt,
-           coalesce(j.control, 'none') as control, u.is_active,
+           coalesce(j.control, 'none') as control, u.is_active, i.outcome,
            case when d.file_source_type = 'url' then d.file_path end as link,
            coalesce(u.total_documents - (d.gen is not null)::int >= s.documents_max
                     or u.total_storage_bytes - case when d.gen is null then 0 else d.file_size end >= s.storage_bytes_max,
@@ -44,7 +49,8 @@ p as (
 a as (
     -- From here on the item's outcome is this event's, too: every later attempt of it was claimed after the event.
     insert into absorbed_events (bare_job, document_id, job_id)
-    select job, doc, item_job from v where bare and item_job <> job and verdict in ('go', 'parked') order by job
+    select job, doc, item_job from v
+     where bare and item_job <> job and (verdict in ('go', 'parked') or (verdict = 'done' and outcome = 'cancelled')) order by job
         on conflict do nothing)
 select at, verdict, item_job, gen, etag, (gen_pipeline = $6)::int, chunk_count, starts + is_new_attempt::int, control,
        is_active::int, is_over_quota::int, busy_ms, link

@@ -363,6 +363,44 @@ static void test_steer__a_retry_in_several_calls_ends(void **state)
     assert_string_equal(counters(job), "failed|1|0|1|0|t");
 }
 
+static void claim_at(struct fixture *fixture, struct event *event, uint64_t time_ms)
+{
+    event->claim.event_time_ms = time_ms;
+    claim_start(fixture, 0, event);
+    claim_wait(fixture, event);
+}
+
+/* A bucket that tells of uploads tells of those of `submit`, too. */
+static void test_steer__a_cancel_means_the_buckets_own_events_of_its_uploads(void **state)
+{
+    struct fixture *fixture = *state;
+    struct uuid job = uuid_v4();
+    struct event submitted = job_event(ALICE, "a.pdf", job), uploaded = upload(ALICE, "a.pdf", "1"),
+                 older = upload(ALICE, "a.pdf", "0"), later = upload(ALICE, "a.pdf", "2");
+    uint64_t now_ms = loop_wall_ms(fixture->loop);
+    register_job(fixture, job, &submitted, 1);
+    sql("update job_items set created_at = now() - interval '1 minute'");
+    steer(fixture, job, STEER_CANCEL);
+    assert_int_equal(steer(fixture, job, STEER_CANCEL_ITEMS).item_count, 1);
+
+    claim_at(fixture, &uploaded, now_ms - 30000);
+    assert_int_equal(uploaded.claim.verdict, CLAIM_DONE);
+    assert_string_equal(sql("select count(*) from processing_jobs"), "1");
+    assert_string_equal(sql("select count(*) from absorbed_events"), "1");
+
+    claim_at(fixture, &older, now_ms - 90000); /* from before the job: an upload of its own */
+    assert_int_equal(older.claim.verdict, CLAIM_GO);
+    assert_int_equal(finish(fixture, &older, EFFECT_DROP, OUTCOME_FAILED), FINISH_OK);
+    claim_at(fixture, &later, now_ms + 60000);
+    assert_int_equal(later.claim.verdict, CLAIM_GO);
+    assert_int_equal(finish(fixture, &later, EFFECT_DROP, OUTCOME_FAILED), FINISH_OK);
+    uploaded.claim.fence = 0; /* whatever has come since, its replay finds it settled */
+    claim_at(fixture, &uploaded, now_ms - 30000);
+    assert_int_equal(uploaded.claim.verdict, CLAIM_DONE);
+    assert_string_equal(sql("select count(*) from processing_jobs"), "3");
+    assert_string_equal(reconcile(), "");
+}
+
 static void test_steer__a_cancelled_job_is_not_retried(void **state)
 {
     struct fixture *fixture = *state;
@@ -459,6 +497,7 @@ int main(void)
         T(test_steer__a_cancel_and_a_finish_at_once_count_once),
         T(test_steer__a_retry_takes_only_what_failed_and_counts_it_once),
         T(test_steer__a_retry_in_several_calls_ends),
+        T(test_steer__a_cancel_means_the_buckets_own_events_of_its_uploads),
         T(test_steer__a_cancelled_job_is_not_retried),
         T(test_report__tells_people_what_there_is),
         T(test_park__for_a_day_is_enough),

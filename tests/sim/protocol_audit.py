@@ -9,6 +9,8 @@ def instant(world):
     if world.has_rows:
         return None
     for document, user, gen, etag in sql.run("select id, user_id, gen, etag from documents where gen is not null"):
+        if etag not in world.contents:
+            return f"live document {document} has the eTag {etag}"
         for no, text in enumerate(world.contents[etag]):
             vector = (document, int(gen), no)
             live.add(vector)

@@ -16,11 +16,12 @@ EPOCH_S = 1893456000  # 2030-01-01: after every now() of what reads the real clo
 SCHEMA_PREFIX = "user_"
 WORLDS_A_TRUNCATE = 40
 NAMES = (
-    "bury claim claim_documents claim_jobs claim_lock dead dead_any due finish intend job_control job_register lock release "
-    "sweep_staged swept"
+    "bury claim claim_documents claim_jobs claim_lock dead dead_any due finish intend job_cancel_items job_control job_register "
+    "job_retry job_unpark lock release sweep_staged swept"
 ).split()
 TABLES = (
-    "processing_jobs documents job_items litter chunks staged_chunks staged_texts absorbed_events dead_letters tenant_settings"
+    "processing_jobs documents job_items litter chunks staged_chunks staged_texts absorbed_events dead_letters tenant_settings "
+    "millrace_actions"
 ).split()
 # Two tenants whose chunks share a table, two with a schema of their own; of each kind one more that is no user at first.
 SHARED = [uuid.uuid5(uuid.NAMESPACE_URL, f"shared {no}") for no in range(3)]
@@ -90,7 +91,7 @@ class Database:
         for name in ["public", *(row[0] for row in schemas)]:
             self.run(f"drop schema {name} cascade")
         self.run("create schema public")
-        for name in ("0001_control", "0002_tenants", "0003_views", "0004_reconcile"):
+        for name in ("0001_control", "0002_tenants", "0003_views", "0004_reconcile", "0005_steering"):
             self.run(self.source(f"migrations/{name}.sql"))
         given = {"schema_prefix": SCHEMA_PREFIX, "has_vectors": "off", "has_user_schemas": "off"}
         settings = "".join(f"select set_config('millrace.{name}', '{value}', true);" for name, value in given.items())

@@ -74,7 +74,8 @@ class Task:
         event, world = self.event, self.world
         fence, sent = world.random.getrandbits(62) + 1, world.time
         uncovers = event["kind"] == "removed" and world.is_versioned
-        row = (self.document, self.user, event["job"], event["bare"], fence, uncovers, event["key"])
+        row = (self.document, self.user, event["job"], event["bare"], fence, uncovers, wall_ms(event["time"]),
+               event["key"])
         answer = yield from self.ask("claim", row)
         verdict, job, gen, etag, _, _, starts, control, is_active, is_over_quota = answer[:10]
         world.stats[verdict] += 1

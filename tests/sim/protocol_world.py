@@ -137,22 +137,42 @@ class World:
     def act(self):
         user, key = self.random.choice(self.keys)
         choice = self.random.random()
-        if choice < 0.55 or not self.current(key):
+        if choice < 0.50 or not self.current(key):
             self.put(user, key)
-        elif choice < 0.75:
+        elif choice < 0.68:
             self.remove(user, key)
-        elif choice < 0.87:
+        elif choice < 0.81:
             self.submit(user)
-        elif choice < 0.90:
+        elif choice < 0.83:
             self.forge(user, key)
-        elif choice < 0.97 and self.jobs:
-            word = self.random.choice(["cancel", "pause", "none"])
-            self.sql.ask("job_control", self.random.choice(self.jobs), word)
+        elif choice < 0.92 and self.jobs:
+            self.control(self.random.choice(self.jobs), self.random.choice(["cancel", "cancel", "pause", "none"]))
+        elif choice < 0.97:
+            self.retry()
         elif choice < 0.99:
             self.limit(user, self.random.choice([0, 100]))
         elif self.random.random() < 0.3:
             self.was_inactive.add(user)
             self.sql.run(f"update users set is_active = false where id = '{user}'")
+
+    def control(self, job, word):
+        """As people's commands do, which may end in the middle."""
+        self.is_changed = True
+        if word != "pause":
+            self.sql.ask("job_unpark", job, word)
+        self.sql.ask("job_control", job, word, "somebody")
+        most = self.random.choice([1, 2, 5000])
+        for _ in range(self.random.choice([0, 1, 3])):  # nothing happens to a job that is not cancelled
+            ended = self.sql.ask("job_cancel_items", job, self.random.getrandbits(62) + 1, most, "because")
+            self.stats["cancelled at once"] += int(ended[0][0])
+
+    def retry(self):
+        jobs = self.sql.run("select id from processing_jobs order by failed_count > 0 desc, id limit 4")
+        if jobs:
+            self.is_changed = True
+            most = self.random.choice([1, 5000])
+            answer = self.sql.ask("job_retry", self.random.choice(jobs)[0], most, None, "somebody")
+            self.stats["retried"] += int(answer[0][2])
 
     def limit(self, user, documents):
         self.sql.run(
@@ -221,12 +241,12 @@ class World:
             return self.sql.ask("finish", *columns, "p1", self.is_shared, not self.has_rows)
         return self.sql.ask("release", *columns)
 
-    def run_claim(self, documents, users, jobs, bare, fences, uncovers, keys):
+    def run_claim(self, documents, users, jobs, bare, fences, uncovers, times, keys):
         ids = (documents, users, jobs, bare)
-        self.sql.ask("claim_jobs", *ids, SCHEMA_PREFIX)
+        self.sql.ask("claim_jobs", *ids, SCHEMA_PREFIX, times)
         self.sql.ask("claim_documents", *ids, SCHEMA_PREFIX, ["b"] * len(keys), keys)
         self.sql.ask("claim_lock", documents, jobs)
-        return self.sql.ask("claim", *ids, fences, "p1", SCHEMA_PREFIX, LEASE_S * 1000, uncovers)
+        return self.sql.ask("claim", *ids, fences, "p1", SCHEMA_PREFIX, LEASE_S * 1000, uncovers, times)
 
     def known(self, document, user, gen, texts):
         """Number of the live generation's chunk with the same text, by number of ours."""
@@ -391,7 +411,7 @@ class World:
 
     def heal(self):
         for job in self.jobs:
-            self.sql.ask("job_control", job, "none")
+            self.control(job, "none")
         self.sql.run("delete from tenant_settings")
 
     def replay(self):
