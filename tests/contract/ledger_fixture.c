@@ -173,6 +173,42 @@ struct event job_event(const char *user, const char *name, struct uuid job)
     return event;
 }
 
+/* ---- jobs ------------------------------------------------------------------------------------ */
+
+static void on_registered(struct jobs_register *request, const struct error *err)
+{
+    struct register_call *call = container_of(request, struct register_call, request);
+    call->is_done = true;
+    call->has_failed = err != NULL;
+    if (err)
+        call->err = *err;
+}
+
+struct register_call register_job(struct fixture *fixture, struct uuid job, struct event *events,
+                                  size_t count)
+{
+    struct job_document *documents = xcalloc(count, sizeof(*documents));
+    for (size_t i = 0; i < count; i++) {
+        events[i].document.key = text_from(events[i].key);
+        documents[i].document = events[i].document;
+        documents[i].size_bytes = 10;
+    }
+    struct register_call call = {.request = {.tenant = &events[0].tenant,
+                                             .job = job,
+                                             .job_type = TEXT("batch"),
+                                             .documents = documents,
+                                             .document_count = count,
+                                             .due_ms = 3600000,
+                                             .on_done = on_registered}};
+    jobs_register(fixture->pg[0], fixture->loop, &call.request);
+    while (!call.is_done)
+        loop_run_once(fixture->loop, 100);
+    xfree(documents);
+    return call;
+}
+
+/* ---- claims ---------------------------------------------------------------------------------- */
+
 static void on_claimed(struct ledger_claim *claim, const struct error *err)
 {
     struct event *event = container_of(claim, struct event, claim);

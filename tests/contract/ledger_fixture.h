@@ -5,6 +5,7 @@
 #ifndef TESTS_CONTRACT_LEDGER_FIXTURE_H
 #define TESTS_CONTRACT_LEDGER_FIXTURE_H
 
+#include "store/jobs.h"
 #include "store/ledger.h"
 #include "tests/contract/pg_cluster.h"
 
@@ -46,6 +47,15 @@ struct ledger_options fixture_options(void);
 struct event upload(const char *user, const char *name, const char *version);
 struct event removal(const char *user, const char *name);
 struct event job_event(const char *user, const char *name, struct uuid job);
+
+struct register_call {
+    struct jobs_register request;
+    bool is_done, has_failed;
+    struct error err;
+};
+/* One job over all these events' objects. */
+struct register_call register_job(struct fixture *fixture, struct uuid job, struct event *events,
+                                  size_t count);
 
 void claim_start(struct fixture *fixture, int worker, struct event *event);
 void claim_wait(struct fixture *fixture, struct event *event);
