@@ -3,8 +3,6 @@
 #include <string.h>
 
 #include "worker/base/json.h"
-#include "worker/base/log.h"
-#include "worker/base/metrics.h"
 
 #define METADATA_BYTES_MAX ((size_t)64 * 1024)
 
@@ -98,21 +96,6 @@ void outcome_fill(struct conclusion *conclusion, const struct object_request *ge
     ret_finish->page_count = result->page_count;
     ret_finish->token_count = result->token_count;
     ret_finish->is_dirty = conclusion->is_dirty;
-}
-
-void outcome_log(const struct conclusion *conclusion, const struct document *document,
-                 const struct tenant *tenant, const struct flow *flow)
-{
-    char id[UUID_TEXT_BYTES], user[UUID_TEXT_BYTES];
-    const struct flow_result *result = flow ? flow_result(flow) : NULL;
-    metric_add(METRIC_DOCUMENTS, conclusion->outcome, 1);
-    LOG_INFO("document_finished", FIELD_STR("document", uuid_format(document->id, id)),
-             FIELD_STR("tenant", uuid_format(tenant->id, user)),
-             FIELD_STR("outcome", outcome_name(conclusion->outcome)),
-             FIELD_STR("effect", effect_name(conclusion->effect)),
-             FIELD_STR("code", conclusion->has_code ? error_name(conclusion->err.code) : "none"),
-             FIELD_U64("pages", result ? result->page_count : 0),
-             FIELD_U64("chunks", result ? result->chunk_count : 0));
 }
 
 void outcome_release(struct conclusion *conclusion)

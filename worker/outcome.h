@@ -23,8 +23,6 @@ struct conclusion {
 /* flow may be NULL: nothing was read. */
 void outcome_fill(struct conclusion *conclusion, const struct object_request *get,
                   const struct flow *flow, struct ledger_finish *ret_finish);
-void outcome_log(const struct conclusion *conclusion, const struct document *document,
-                 const struct tenant *tenant, const struct flow *flow);
 void outcome_release(struct conclusion *conclusion);
 
 #endif

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "worker/base/budget.h"
-#include "worker/base/log.h"
 #include "worker/base/memory.h"
+#include "worker/base/metrics.h"
 #include "worker/judge.h"
 #include "worker/task_private.h"
 
@@ -56,7 +56,9 @@ static void on_claim_go(struct task *task)
 {
     struct judgement judgement = judge_claim(&task->claim, task->arrival);
     struct error err;
+    struct journal journal = task_journal(task);
     lease_start(&task->lease, task->claimed_ms);
+    journal_started(&journal);
     if (task->is_cancelled) {
         task_leave(task, error_of(&err, ERR_SHUTDOWN), (struct retry){0}, false);
         return;
@@ -361,7 +363,10 @@ static void on_finished(struct ledger_finish *finish, const struct error *err)
                 ? task->claim.has_live
                 : task->lease.reserved > 0 || (effect != EFFECT_KEEP && task->claim.has_live);
         budget_refill(task->pipeline->budget, task->tenant.id);
-        outcome_log(&task->conclusion, &task->object->document, &task->tenant, task->flow);
+        metric_add(METRIC_DOCUMENTS, task->conclusion.outcome, 1);
+        struct journal journal = task_journal(task);
+        journal_finished(&journal, &task->conclusion, task->flow,
+                         loop_now_ms(task->pipeline->loop) - task->claimed_ms);
         task_end_final(task, task->conclusion.is_removal_applied ? EVENT_OUTCOME_REMOVAL
                              : task->arrival->is_removal         ? EVENT_OUTCOME_DUPLICATE
                                                                  : EVENT_OUTCOME_ITEM);

@@ -3,10 +3,14 @@
 
 #include "store/ledger.h"
 #include "worker/base/budget.h"
-#include "worker/base/log.h"
 #include "worker/base/memory.h"
 #include "worker/base/metrics.h"
 #include "worker/task_private.h"
+
+struct journal task_journal(const struct task *task)
+{
+    return (struct journal){&task->object->document, &task->claim, task->arrival->parcel};
+}
 
 void task_enter(struct task *task, const struct step *step)
 {
@@ -150,11 +154,8 @@ void task_leave(struct task *task, const struct error *err, struct retry retry, 
         .message = text_from(task->verdict.err.message),
         .on_done = on_released,
     };
-    char id[UUID_TEXT_BYTES];
-    LOG_INFO("task_left", FIELD_STR("document", uuid_format(task->object->document.id, id)),
-             FIELD_STR("stage", stage_name(task->traveller.stage)), FIELD_ERROR(err),
-             FIELD_U64("delay_ms", retry.delay_ms),
-             FIELD_BOOL("is_parked", task->release.is_parked));
+    struct journal journal = task_journal(task);
+    journal_left(&journal, stage_name(task->traveller.stage), &task->release, err);
     metric_add(METRIC_RETRIES, err->code, 1);
     note_trouble(task->pipeline, err);
     if (err->code == ERR_LOST) { /* not ours to give back */

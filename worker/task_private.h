@@ -6,6 +6,7 @@
 
 #include "queue/object.h"
 #include "worker/flow.h"
+#include "worker/journal.h"
 #include "worker/outcome.h"
 #include "worker/retry.h"
 #include "worker/task.h"
@@ -40,6 +41,8 @@ struct task {
     bool is_stopped; /* while it waited or was fetched: stop_code says why */
     enum error_code stop_code;
 };
+
+struct journal task_journal(const struct task *task);
 
 /* A stage ends in one of these ways; the task may be gone after each of them. */
 void task_enter(struct task *task, const struct step *step);

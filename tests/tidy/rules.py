@@ -20,6 +20,7 @@ PIPELINE = {
     "flow": EVERY,
     "flow_batch": ["embed", "store"],
     "outcome": ["queue", "store"],
+    "journal": ["queue", "store"],
     "intake": ["queue", "store"],
     "parcel": ["queue", "store"],
     "pipeline": ["chunker", "extract"],

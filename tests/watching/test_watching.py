@@ -18,6 +18,7 @@ import boards  # noqa: E402
 import harness  # noqa: E402
 import pdf  # noqa: E402
 import psycopg  # noqa: E402
+import topic  # noqa: E402
 from services import common  # noqa: E402
 from services.prometheus import Prometheus  # noqa: E402
 
@@ -102,6 +103,36 @@ class Watching(unittest.TestCase):
                     # All jobs have ended, and nothing is dead.
                     is_empty = panel in ("Jobs under way", "Dead letters by reason")
                     self.assertEqual(is_empty, not rows)
+
+    def journal(self):
+        """[(event, line)] of what happened to documents."""
+        lines = [json.loads(line) for line in self.world.logs[0].read_text().splitlines() if line[:1] == "{"]
+        return [(line["event"], line) for line in lines if line["event"].startswith("document_")]
+
+    def test_each_change_of_state_is_a_line(self):
+        changes = {}
+        for event, line in self.journal():
+            self.assertLessEqual({"document", "tenant", "job", "start"}, set(line), event)
+            self.assertEqual(self.world.tenants[0], line["tenant"])
+            if "trace" not in line:
+                changes.setdefault(line["document"], []).append(event)
+        documents = {str(row[0]) for row in self.world.query("select id from documents")}
+        self.assertEqual({one: ["document_started", "document_finished"] for one in documents}, changes)
+
+    def test_z_a_trace_is_followed_from_the_message(self):
+        if self.world.kind != "real":
+            self.skipTest("`dev` has no topic of others")
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        key = f"users/{self.world.tenants[0]}/0.pdf"
+        etag, size = self.world.objects()[key]
+        self.world.topic.send(
+            topic.message(topic.notification(key, size=size, eTag=etag)),
+            headers=[("traceparent", f"00-{trace}-00f067aa0ba902b7-01".encode())],
+        )
+        self.world.settle(until=lambda: any("trace" in line for _, line in self.journal()[-1:]))
+        (started, finished) = [line for _, line in self.journal() if line.get("trace") == trace]
+        self.assertEqual(started["document"], finished["document"])
+        self.assertEqual("document_finished", finished["event"])
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ void log_write(enum log_level level, const char *event, const struct field *fiel
                size_t field_count)
 {
     struct log_entry entry = {level, clock_ms(CLOCK_REALTIME), event, fields, field_count, 0};
-    if (!log_is_on(level) || !pass(event, &entry.dropped_count))
+    bool is_trouble = level >= LOG_LEVEL_WARN;
+    if (!log_is_on(level) || (is_trouble && !pass(event, &entry.dropped_count)))
         return;
     int errno_before = errno; /* a caller may log between a failure and its errno */
     struct log_line line;

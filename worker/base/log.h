@@ -5,8 +5,9 @@
  *     LOG_INFO("task_done", FIELD_UUID("document", id), FIELD_U64("chunks", n));
  *
  * event = noun_verb in the past; at least one field; units in the keys. Only worker/ logs above
- * debug: services return errors, and one failure is one line. An event that repeats is limited to
- * LOG_REPEATS_MAX lines a second; the next line of that event says how many were dropped.
+ * debug: services return errors, and one failure is one line. Changes of state (info) are all
+ * written; trouble (warn, error) that repeats is limited to LOG_REPEATS_MAX lines a second of an
+ * event, whose next line says how many were dropped.
  * A text value is cut at 1 KiB and a line at 4 KiB; a cut line ends in "cut":true.
  * Thread: any (one write(2) a line).
  */
