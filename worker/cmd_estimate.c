@@ -287,7 +287,7 @@ static int tell_total(struct estimation *estimation)
         append_time(estimation, &out);
     }
     term_write(stdout, buffer_text(&out));
-    if (!estimation->is_json)
+    if (!estimation->is_json && estimation->config.embedder != CONFIG_LOCAL)
         fputs("What is stored already and has not changed costs nothing; a provider's limit of\n"
               "tokens a minute may make it longer.\n",
               stderr);

@@ -144,9 +144,13 @@ static void take_failure(struct look_lane *lane, const struct error *err)
 {
     struct looking *looking = lane->looking;
     const struct source *source = lane->source;
+    struct text remedy = text_from(error_remedy(err->code));
+    size_t promise; /* a worker keeps it, here nothing has been taken yet */
+    if (text_find(remedy, TEXT("; the work "), &promise))
+        remedy = text_slice(remedy, 0, promise);
     if (source->kind == SOURCE_LINK)
-        sources_fault(looking->sources, source->place, "%s: %s. %s", source->name, err->message,
-                      error_remedy(err->code));
+        sources_fault(looking->sources, source->place, "%s: %s. %.*s", source->name, err->message,
+                      TEXT_ARGS(remedy));
     else if (err->code == ERR_GONE)
         sources_fault(looking->sources, source->place, "%s: there is no such object", source->name);
     else if (!looking->has_failed) {
