@@ -18,7 +18,7 @@
 #include "worker/model/document.h"
 #include "worker/model/tenant.h"
 
-enum { BATCH_MAX = 5000, ARRAYS = 26, LINE_BYTES = 512, FINISH_COLUMNS = 19 };
+enum { BATCH_MAX = 5000, ARRAYS = 27, LINE_BYTES = 512, FINISH_COLUMNS = 19 };
 
 #define LEASE "15000"
 /* As long as what the worker writes about a document. */
@@ -40,7 +40,7 @@ struct line {
 struct batch {
     struct pg_array arrays[ARRAYS];
     size_t array_count;
-    struct pg_param claim[4][9], finish[FINISH_COLUMNS + 3];
+    struct pg_param claim[4][10], finish[FINISH_COLUMNS + 3];
     struct pg_statement claiming[4], finishing[2];
     struct pg_request requests[2];
 };
@@ -123,7 +123,8 @@ static void build_claim(struct batch *batch, struct line **lines, size_t count,
     struct pg_array *documents = array_new(batch, PG_UUID), *users = array_new(batch, PG_UUID),
                     *jobs = array_new(batch, PG_UUID), *bare = array_new(batch, PG_BOOL),
                     *fences = array_new(batch, PG_INT8), *uncovers = array_new(batch, PG_BOOL),
-                    *buckets = array_new(batch, PG_TEXT), *keys = array_new(batch, PG_TEXT);
+                    *times = array_new(batch, PG_INT8), *buckets = array_new(batch, PG_TEXT),
+                    *keys = array_new(batch, PG_TEXT);
     for (size_t i = 0; i < count; i++) {
         pg_array_add_uuid(documents, lines[i]->document.id);
         pg_array_add_uuid(users, lines[i]->tenant.id);
@@ -131,6 +132,7 @@ static void build_claim(struct batch *batch, struct line **lines, size_t count,
         pg_array_add_bool(bare, lines[i]->is_bare);
         pg_array_add_i64(fences, (int64_t)(random_u63() | 1));
         pg_array_add_bool(uncovers, false);
+        pg_array_add_i64(times, 1);
         pg_array_add_text(buckets, lines[i]->document.bucket);
         pg_array_add_text(keys, lines[i]->document.key);
     }
@@ -139,17 +141,17 @@ static void build_claim(struct batch *batch, struct line **lines, size_t count,
     for (size_t i = 0; i < IDS; i++)
         ids[i] = pg_array_param(arrays[i]);
     *ret_fences = pg_array_param(fences);
-    struct pg_param params[4][9] = {
-        {ids[0], ids[1], ids[2], ids[3], prefix},
+    struct pg_param params[4][10] = {
+        {ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(times)},
         {ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(buckets), pg_array_param(keys)},
         {ids[0], ids[2]},
         {ids[0], ids[1], ids[2], ids[3], *ret_fences, word("bench", PG_TEXT), prefix,
-         word(LEASE, PG_INT8), pg_array_param(uncovers)}};
+         word(LEASE, PG_INT8), pg_array_param(uncovers), pg_array_param(times)}};
     memcpy(batch->claim, params, sizeof(params));
-    batch->claiming[0] = statement(SQL_CLAIM_JOBS, batch->claim[0], 5);
+    batch->claiming[0] = statement(SQL_CLAIM_JOBS, batch->claim[0], 6);
     batch->claiming[1] = statement(SQL_CLAIM_DOCUMENTS, batch->claim[1], 7);
     batch->claiming[2] = statement(SQL_CLAIM_LOCK, batch->claim[2], 2);
-    batch->claiming[3] = statement(SQL_CLAIM, batch->claim[3], 9);
+    batch->claiming[3] = statement(SQL_CLAIM, batch->claim[3], 10);
     batch->claiming[3].keeps_rows = true;
 }
 

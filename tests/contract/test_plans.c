@@ -72,17 +72,18 @@ static void test_plans__claims_look_up_by_key(void **state)
     sql("delete from job_items where outcome is not null; analyze job_items;"
         "update job_items set outcome = 'success'");
     struct buffer AUTO_BUFFER documents = documents_literal(), arguments = buffer_new(SIZE_MAX / 2);
-    char users[128], jobs[128], bare[64];
+    char users[128], jobs[128], bare[64], times[64];
     filled(users, sizeof(users), "'" ALICE "'::uuid");
     filled(jobs, sizeof(jobs), JOB "::uuid");
     filled(bare, sizeof(bare), "true");
+    filled(times, sizeof(times), "1::int8");
 
     buffer_format(&arguments, "%s, %s", buffer_string(&documents), jobs);
     assert_in_range(rows_removed(SQL_CLAIM_LOCK, buffer_string(&arguments)), 0, REMOVED_MAX);
 
     buffer_clear(&arguments);
-    buffer_format(&arguments, "%s, %s, %s, %s, 'user_'", buffer_string(&documents), users, jobs,
-                  bare);
+    buffer_format(&arguments, "%s, %s, %s, %s, 'user_', %s", buffer_string(&documents), users, jobs,
+                  bare, times);
     assert_in_range(rows_removed(SQL_CLAIM_JOBS, buffer_string(&arguments)), 0, REMOVED_MAX);
 }
 
