@@ -54,7 +54,7 @@ struct config {
 bool config_load(const struct environment *environment, unsigned needs, struct config *ret_config,
                  struct buffer *problems) MUST_CHECK;
 void config_release(struct config *config);
-/* The table: "NAME help [default]" a line, or as Markdown for README.md. */
+/* The table: "NAME help [default]" a line, or as Markdown for docs/configuration.md. */
 void config_describe(struct buffer *out, bool is_markdown);
 
 #endif

@@ -72,7 +72,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else if or (has (printf "%s secret" $name) $options) (has $name $secrets) }}
 {{- fail (printf "config.%s: is a secret; it belongs into the Secret that secret.existingSecret names" $name) }}
 {{- else if not (or (has $name $options) (regexMatch "^(KAFKA_PROP_|AWS_|PG)[A-Z]" $name)) }}
-{{- fail (printf "config.%s: there is no such option; README.md lists them" $name) }}
+{{- fail (printf "config.%s: there is no such option; docs/configuration.md lists them" $name) }}
 {{- end }}
 {{- end }}
 {{- range $name, $value := merge $made .Values.config }}
