@@ -1,0 +1,91 @@
+"""What the pages name exists: links, commands and their options, verbs of `run`, failure codes."""
+
+import re
+import subprocess
+import unittest
+
+import pages
+
+CODE = re.compile(r"```.*?^```$|``[^\n]+?``|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+ERROR = re.compile(r'^X\(\w+, "(\w+)", (\w+),\s*((?:"(?:[^"\\]|\\.)*"\s*)+),\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\)', re.M)
+EVERYWHERE = {"--help", "--version", "--man"}
+
+
+def said(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=pages.SOURCE)
+    return done.stdout
+
+
+def literal(text):
+    """C string literals that stand one after the other."""
+    return "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text)).replace('\\"', '"')
+
+
+def calls(text, program):
+    """What follows a program's name in code, up to the end of that command."""
+    for code in CODE.findall(text):
+        shell = re.sub(r"\\\n\s*", " ", code)
+        for rest in re.findall(rf"(?:^|[`\n|;&] *)(?:build/bin/)?{program}((?: [^\n`|;&#]*)?)", shell):
+            yield rest.split()
+
+
+class Docs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.pages = pages.pages()
+        cls.commands = {
+            name: set(re.findall(r"--[a-z][a-z-]*", said(pages.BINARY, name, "--help")))
+            for name in re.findall(r"^  ([a-z]+)  ", said(pages.BINARY, "--help"), re.MULTILINE)
+        }
+        cls.verbs = set(re.findall(r"^  ([a-z]+)", said("./run", "help"), re.MULTILINE))
+
+    def test_relative_links_lead_somewhere(self):
+        for name, text in self.pages.items():
+            for link in LINK.findall(CODE.sub("", text)):
+                path, _, place = link.partition("#")
+                if "://" in path:
+                    continue
+                target = ((pages.SOURCE / name).parent / path).resolve() if path else pages.SOURCE / name
+                self.assertTrue(target.exists(), f"{name}: {link}")
+                if place:
+                    titles = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+                    anchors = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in titles}
+                    self.assertIn(place, anchors, f"{name}: {link}")
+
+    def test_each_page_is_reached_from_the_first_one(self):
+        linked = set(LINK.findall(self.pages["README.md"]))
+        self.assertLessEqual(set(self.pages) - {"README.md"}, linked)
+
+    def test_commands_and_their_options_exist(self):
+        count = 0
+        for name, text in self.pages.items():
+            for words in calls(text, "millrace"):
+                if not words or not re.fullmatch("[a-z]+|--[a-z]+", words[0]):
+                    continue
+                count += 1
+                if words[0] in EVERYWHERE:
+                    continue
+                self.assertIn(words[0], self.commands, f"{name}: millrace {' '.join(words)}")
+                options = {word for word in words if re.fullmatch("--[a-z][a-z-]*", word)}
+                self.assertLessEqual(options, self.commands[words[0]], f"{name}: millrace {' '.join(words)}")
+        self.assertGreater(count, 50)
+
+    def test_verbs_exist(self):
+        for name, text in self.pages.items():
+            for words in calls(text, r"\./run"):
+                if words:
+                    self.assertIn(words[0], self.verbs, f"{name}: ./run {' '.join(words)}")
+
+    def test_each_failure_code_has_its_row_with_sentence_and_remedy(self):
+        rows = ERROR.findall((pages.SOURCE / "worker/base/error.def").read_text())
+        source = (pages.SOURCE / "worker/base/error.def").read_text()
+        self.assertEqual(len(re.findall(r"^X\(", source, re.MULTILINE)), len(rows))
+        runbook = self.pages["docs/operations.md"]
+        for code, _, sentence, remedy in rows:
+            ends = rf"^\| `{code}` \| [^|]+ \| {re.escape(literal(sentence))} \| {re.escape(literal(remedy))} \|$"
+            self.assertRegex(runbook, re.compile(ends, re.MULTILINE), code)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
