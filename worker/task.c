@@ -251,12 +251,13 @@ static void start_fetch(struct task *task)
     objects_send(task->pipeline->objects, &task->get);
 }
 
-/* An object that is there after its removal: put again, or the deletion of a version has uncovered
- * an older one, which no event of its own will tell. */
+/* An object that is there after its removal: put again, and what became of that is in the row; or
+ * the deletion of a version has uncovered an older one, which no event of its own will tell. */
 static void on_still_there(struct task *task)
 {
-    bool is_live = task_effect_of_failure(task) == EFFECT_KEEP;
-    if (is_live || object_has_newer(task->object, task->arrival, false))
+    bool is_live = task_effect_of_failure(task) == EFFECT_KEEP,
+         is_told = !task->claim.has_live && !task->claim.may_uncover;
+    if (is_live || is_told || object_has_newer(task->object, task->arrival, false))
         conclude_unchanged(task);
     else
         task_enter(task, &UPLOAD[1]);
@@ -268,8 +269,12 @@ static void on_looked(struct object_request *get, const struct error *err)
     task->is_fetching = false;
     bool is_last_try =
         (task->arrival->is_overdue || task->release.is_exhausted) && !task->is_cancelled;
+    /* Without vectors a removal has nothing to lose, and without an item nowhere to wait. */
+    bool is_in_vain = task->arrival->is_removal && !task->claim.has_live;
     if (err && err->code == ERR_GONE)
         on_gone(task, err);
+    else if (err && err->code == ERR_DENIED && is_in_vain)
+        conclude_unchanged(task);
     else if (err && !is_last_try)
         task_fail(task, err);
     else if (!err && task->arrival->is_removal)

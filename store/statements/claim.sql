@@ -28,7 +28,7 @@ v as materialized (
                 when not r.bare and r.job is not null and (i.job_id is null or j.user_id <> r.uid) then 'no_item'
                 when r.job is not null and (d.id is null or i.job_id is null) then 'again' -- it was settled just now
                 when i.outcome is not null or d.id is null
-                     or (r.job is null and d.gen is null and d.leased_until is null and not r.uncovers) then 'done'
+                     or (r.job is null and d.deleted_at is not null and d.leased_until is null and not r.uncovers) then 'done'
                 when d.fence <> r.fence and d.leased_until > now() then 'busy'
                 when i.parked_until > now() then 'parked'
                 else 'go' end as verdict
@@ -40,7 +40,9 @@ v as materialized (
 t as (
     update documents d
        set fence = v.fence, leased_until = now() + $8 * interval '1 millisecond', starts = d.starts + v.is_new_attempt::int,
-           status = 'processing', job_id = coalesce(v.item_job, d.job_id), updated_at = now()
+           -- A removal that changes nothing must leave what it found.
+           status = case when v.job is null then d.status else 'processing' end,
+           job_id = coalesce(v.item_job, d.job_id), updated_at = now()
       from v where d.id = v.doc and v.verdict = 'go'),
 p as (
     update processing_jobs set status = 'processing', started_at = coalesce(started_at, now()), updated_at = now()

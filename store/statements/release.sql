@@ -12,7 +12,7 @@ h as materialized (
 d as (
     update documents d
        set leased_until = null, starts = greatest(d.starts - 1, 0), updated_at = now(),
-           status = case when d.gen is null then 'pending' else 'success' end
+           status = case when d.gen is not null then 'success' when d.status = 'processing' then 'pending' else d.status end
       from h where d.id = h.doc and d.fence = h.fence and d.leased_until is not null and not h.is_exhausted
     returning d.id, d.fence),
 l as (update litter l set quiet_at = now() + interval '2 minutes' from d where l.document_id = d.id and l.gen = d.fence),

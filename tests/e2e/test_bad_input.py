@@ -80,7 +80,15 @@ class Files(unittest.TestCase):
                 "select error_message from documents where status in ('failed', 'skipped')"
             ):
                 self.assertRegex(message, r"^.{10,}$")
+            self.assert_gone_without_a_trace(world)
             world.check_workers()
+
+    def assert_gone_without_a_trace(self, world):
+        """What could not be read is deleted like anything else."""
+        for name in FILES:
+            world.delete(world.key(0, name))
+        world.settle(until=lambda: set(world.documents().values()) == {("skipped", "gone")})
+        self.assertEqual([], world.faults())
 
 
     def test_a_bad_page_is_left_out_and_named(self):

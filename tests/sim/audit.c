@@ -259,6 +259,8 @@ static void check_row(struct world *world, struct place *place)
         world_fail(world, "%s: live of %s, the bucket holds %s", place->key, row->etag, etag);
     if (!row->has_gen && row->chunks.count)
         world_fail(world, "%s: rows without a live generation", place->key);
+    if (!version && !row->is_deleted && !place->is_denied && is_known)
+        world_fail(world, "%s: status %d, the bucket holds nothing", place->key, (int)row->status);
     if (!version || row->has_gen)
         return;
     bool is_fine = row->status == ROW_CANCELLED

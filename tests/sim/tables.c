@@ -69,7 +69,7 @@ static enum claim_verdict judge(struct world *world, const struct ledger_claim *
     if (!is_removal && !item)
         return CLAIM_NO_ITEM;
     if ((item && item->is_closed) || !row->exists ||
-        (is_removal && !row->has_gen && !row->has_lease && !claim->may_uncover))
+        (is_removal && row->is_deleted && !row->has_lease && !claim->may_uncover))
         return CLAIM_DONE;
     bool is_leased = row->has_lease && row->leased_until_ms > world->now_ms;
     if (row->fence != claim->fence && is_leased && world->sabotage != SABOTAGE_NEVER_BUSY)
@@ -123,9 +123,10 @@ void table_claim(struct world *world, struct ledger_claim *claim)
     row->has_lease = true;
     row->leased_until_ms = world->now_ms + LEASE_MS;
     row->claimed_ms = world->now_ms;
-    row->status = ROW_PROCESSING;
-    if (item)
+    if (item) {
+        row->status = ROW_PROCESSING;
         row->job = item->job;
+    }
     claim->starts = row->starts;
 }
 
@@ -267,9 +268,11 @@ static void apply(struct world *world, struct document_row *row, const struct le
     row->has_lease = false;
     row->starts = 0;
     row->finished_claimed_ms = row->claimed_ms;
-    row->status = is_live || is_keep ? ROW_SUCCESS : status_of(finish->outcome);
-    if (is_keep)
+    if (is_keep) {
+        row->status = row->has_gen ? ROW_SUCCESS : row->status;
         return;
+    }
+    row->status = status_of(is_live ? OUTCOME_SUCCESS : finish->outcome);
     row->has_gen = is_live;
     row->gen = is_live ? finish->fence : 0;
     row->chunk_count = is_live ? finish->chunk_count : 0;
@@ -349,7 +352,9 @@ void table_release(struct world *world, struct ledger_release *release)
     if (row->fence == release->fence && row->has_lease) {
         row->has_lease = false;
         row->starts -= row->starts > 0;
-        row->status = row->has_gen ? ROW_SUCCESS : ROW_PENDING;
+        row->status = row->has_gen                    ? ROW_SUCCESS
+                      : row->status == ROW_PROCESSING ? ROW_PENDING
+                                                      : row->status;
         struct litter_row *litter = litter_find(world, number, release->fence);
         if (litter)
             litter->quiet_ms = world->now_ms + DIRTY_MS;
