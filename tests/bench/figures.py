@@ -1,5 +1,6 @@
 """What the benchmarks share: lines with floors, processor time of a family of processes, memory."""
 
+import collections
 import glob
 import os
 import pathlib
@@ -29,6 +30,15 @@ def memory_mib(pid, field):
         if line.startswith(field + ":"):
             return int(line.split()[1]) / 1024
     raise AssertionError(f"process {pid} tells no {field}")
+
+
+def smaps_mib(pid, field):
+    """Of all mappings together; nothing, when the process has ended meanwhile."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith(field + ":")) / 1024
 
 
 def family(pid):
@@ -67,8 +77,16 @@ def port_of(worker):
     return found and (found[1] or found[2])
 
 
-def metric(worker, name):
+def metrics(worker):
+    """{name: sum over its labels} of everything that the worker tells."""
     url = f"http://127.0.0.1:{port_of(worker)}/metrics"
     with urllib.request.urlopen(url, timeout=10) as reply:
         text = reply.read().decode()
-    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M))
+    found = collections.Counter()
+    for name, value in re.findall(r"^(\w+)(?:{.*})? (\S+)$", text, re.M):
+        found[name] += float(value)
+    return found
+
+
+def metric(worker, name):
+    return metrics(worker)[name]
