@@ -204,7 +204,8 @@ static void mark_outlived(const struct object *object, const struct arrival *rem
         struct arrival *older = container_of(node, struct arrival, node);
         if (older == removal)
             return;
-        older->is_outlived = true;
+        /* Events come twice and late: an old removal says nothing of a later put. */
+        older->is_outlived |= older->time_ms < removal->time_ms;
     }
 }
 

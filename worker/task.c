@@ -19,6 +19,7 @@
 #include "worker/task_private.h"
 
 #define BUSY_JITTER_MS 500
+#define VAIN_LOOKS_MAX 10
 
 static void start_claim(struct task *task);
 static void start_seat(struct task *task);
@@ -270,7 +271,8 @@ static void on_looked(struct object_request *get, const struct error *err)
     bool is_last_try =
         (task->arrival->is_overdue || task->release.is_exhausted) && !task->is_cancelled;
     /* Without vectors a removal has nothing to lose, and without an item nowhere to wait. */
-    bool is_in_vain = task->arrival->is_removal && !task->claim.has_live;
+    bool is_in_vain = task->arrival->is_removal && !task->claim.has_live &&
+                      task->object->attempts >= VAIN_LOOKS_MAX;
     if (err && err->code == ERR_GONE)
         on_gone(task, err);
     else if (err && err->code == ERR_DENIED && is_in_vain)

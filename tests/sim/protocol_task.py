@@ -136,7 +136,8 @@ class Task:
             world.put(self.user, key)  # overwritten just after it was read
         if got is None:
             return (yield from self.finish("gone", "skipped", "gone"))
-        if self.live and got == self.live[1]:
+        is_told = self.event["kind"] == "removed" and not world.is_versioned and not self.live
+        if is_told or (self.live and got == self.live[1]):
             return (yield from self.finish("keep", "skipped", "unchanged"))
         if got.startswith("bad"):
             return (yield from self.finish("drop", "failed", "bad", got))
