@@ -120,7 +120,10 @@ class Chaos:
             time.sleep(self.source.uniform(0.1, 0.5))
 
     def stop(self, number):
-        self.check_drain(self.world.workers.pop(number).stop(signal.SIGTERM, 60))
+        """Not before its first word: until then it is the loader that SIGTERM ends, on a busy machine."""
+        worker = self.world.workers.pop(number)
+        harness.common.wait_until(worker.tail, worker, 60, "a worker")
+        self.check_drain(worker.stop(signal.SIGTERM, 60))
 
     def check_drain(self, code):
         """Drained; or past the deadline, where a connection is dead and does not know it yet."""
