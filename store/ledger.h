@@ -73,6 +73,8 @@ struct ledger_claim {
     bool is_tenant_active;
     bool is_over_quota;
     uint64_t busy_ms;         /* CLAIM_BUSY: how long the other lease still runs */
+    uint32_t weight_permille; /* the tenant's share, 1000 is one; 0: like everybody */
+    uint32_t in_flight_max;   /* of the tenant's events; 0: like everybody */
     struct buffer link;       /* where the document is fetched from, when that is no bucket: the
                                  caller wipes and releases it */
     struct list_node waiting; /* private from here */

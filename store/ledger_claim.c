@@ -117,6 +117,8 @@ static bool take(struct list_node *node, const struct pg_result *result, size_t 
     claim->is_tenant_active = number_or_0(result, row, 9) == 1;
     claim->is_over_quota = number_or_0(result, row, 10) == 1;
     claim->busy_ms = number_or_0(result, row, 11);
+    claim->weight_permille = (uint32_t)number_or_0(result, row, 13);
+    claim->in_flight_max = (uint32_t)number_or_0(result, row, 14);
     buffer_clear(&claim->link);
     buffer_append_text(&claim->link, pg_value(result, row, 12));
     return true;

@@ -18,7 +18,8 @@ extern const char SQL_CLAIM_LOCK[];      /* $1 documents, $2 jobs */
 /* ... $5 fences int8[], $6 pipeline text, $7 schema prefix text, $8 lease in ms int8, $9
  * may uncover a version bool[] (a removal of it), $10 event times in ms int8[] (0: not known)
  * answers: at, verdict, item's job, gen, etag, gen is of this pipeline 0/1, chunk count, starts,
- * control, is active 0/1, over quota 0/1, busy for ms, link */
+ * control, is active 0/1, over quota 0/1, busy for ms, link, weight in thousandths, in flight at
+ * most (both null: like everybody) */
 extern const char SQL_CLAIM[];
 
 /* {chunks} in it stands for the tenant's table. $1 documents (one), $2 gen int8, $3 content hashes

@@ -195,6 +195,13 @@ struct object *intake_take(struct intake *intake)
     return object;
 }
 
+void intake_weigh(struct object *object, uint32_t weight_permille, uint32_t in_flight_max)
+{
+    _Static_assert(FAIR_WEIGHT_ONE == 1000, "weights are thousandths on both sides");
+    fair_configure(object->intake->fair, object->turn.flow,
+                   weight_permille ? weight_permille : FAIR_WEIGHT_ONE, in_flight_max);
+}
+
 /* The newest is worked on first: what a removal has taken, or found nothing of, the puts before it
  * need not wait for. */
 static void mark_outlived(const struct object *object, const struct arrival *removal)
@@ -404,9 +411,8 @@ struct intake *intake_new(struct pipeline *pipeline, struct intake_events events
     struct intake *intake = xcalloc(1, sizeof(*intake));
     intake->pipeline = pipeline;
     intake->events = events;
-    /* One tenant may hold all seats but one while others are quiet; fair share does the rest. */
-    uint32_t in_flight_max = CLAIMS_MAX;
-    intake->fair = fair_new(QUANTUM_BYTES, in_flight_max);
+    /* While others are quiet a tenant may have everything, but for what its settings say. */
+    intake->fair = fair_new(QUANTUM_BYTES, CLAIMS_MAX);
     parcels_init(&intake->parcels, pipeline, credit_soon, intake);
     metric_set(METRIC_EVENTS_WAITING_MAX, 0, pipeline->limits.waiting_max);
     return intake;

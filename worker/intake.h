@@ -65,6 +65,9 @@ struct object *intake_take(struct intake *intake);
 /* A removal (or a put) of the same object has arrived after this arrival. */
 bool object_has_newer(const struct object *object, const struct arrival *arrival, bool is_removal);
 
+/* What the object's tenant is told to get of the turns; 0 each: like everybody. */
+void intake_weigh(struct object *object, uint32_t weight_permille, uint32_t in_flight_max);
+
 /* How the work on object->worked ended. Each takes the object out of work. */
 void intake_final(struct intake *intake, struct arrival *arrival, enum event_outcome outcome);
 void intake_again(struct intake *intake, struct object *object, uint64_t delay_ms, bool is_failure);

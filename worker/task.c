@@ -112,6 +112,7 @@ static void on_claimed(struct ledger_claim *claim, const struct error *err)
                        true);
         return;
     }
+    intake_weigh(task->object, claim->weight_permille, claim->in_flight_max);
     switch (claim->verdict) {
     case CLAIM_GO:
         on_claim_go(task);

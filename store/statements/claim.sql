@@ -22,6 +22,8 @@ v as materialized (
            coalesce(u.total_documents - (d.gen is not null)::int >= s.documents_max
                     or u.total_storage_bytes - case when d.gen is null then 0 else d.file_size end >= s.storage_bytes_max,
                     false) as is_over_quota,
+           case when s.weight > 0 then (least(greatest(s.weight, 0.001), 1000) * 1000)::int8 end as weight_permille,
+           s.in_flight_max,
            greatest(ceil(extract(epoch from d.leased_until - now()) * 1000), 0)::int8 as busy_ms,
            case when u.id is null then 'no_tenant'
                 when not millrace_tenant_fits(u, $7) or d.user_id <> r.uid then 'mismatch'
@@ -55,5 +57,5 @@ a as (
      where bare and item_job <> job and (verdict in ('go', 'parked') or (verdict = 'done' and outcome = 'cancelled')) order by job
         on conflict do nothing)
 select at, verdict, item_job, gen, etag, (gen_pipeline = $6)::int, chunk_count, starts + is_new_attempt::int, control,
-       is_active::int, is_over_quota::int, busy_ms, link
+       is_active::int, is_over_quota::int, busy_ms, link, weight_permille, in_flight_max
   from v

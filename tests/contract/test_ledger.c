@@ -465,6 +465,21 @@ static void test_claim__tells_of_a_used_up_quota(void **state)
     assert_false(again.claim.is_over_quota); /* it replaces what is counted already */
 }
 
+static void test_claim__tells_the_share_of_its_tenant(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event first = upload(ALICE, "a.pdf", "v1"), other = upload(ALICE, "b.pdf", "v1");
+    claim_of(fixture, 0, &first);
+    assert_int_equal(first.claim.weight_permille, 0);
+    assert_int_equal(first.claim.in_flight_max, 0);
+
+    sql("insert into tenant_settings (user_id, weight, in_flight_max) values ('" ALICE
+        "', 2.5, 7)");
+    claim_of(fixture, 0, &other);
+    assert_int_equal(other.claim.weight_permille, 2500);
+    assert_int_equal(other.claim.in_flight_max, 7);
+}
+
 /* ---- other modes ----------------------------------------------------------------------------- */
 
 static void test_shared__keeps_tenants_apart_in_one_table_with_vectors(void **state)
@@ -510,6 +525,7 @@ int main(void)
         T(test_claim__knows_its_tenants),
         T(test_claim__refuses_jobs_that_do_not_have_the_document),
         T(test_claim__tells_of_a_used_up_quota),
+        T(test_claim__tells_the_share_of_its_tenant),
 #undef T
         cmocka_unit_test_setup_teardown(test_shared__keeps_tenants_apart_in_one_table_with_vectors,
                                         fixture_set_up_shared, fixture_tear_down),

@@ -97,14 +97,29 @@ static void test_fair__weights_share_in_proportion(void **state)
 {
     (void)state;
     static struct fair_item items[4000];
-    fair_configure(fair, flow_id(1), 3, 0);
+    fair_configure(fair, flow_id(1), 3 * FAIR_WEIGHT_ONE, 0);
     for (unsigned i = 0; i < 4000; i++)
         push(&items[i], 1 + i % 2, 500);
     unsigned count[3] = {0};
     for (unsigned i = 0; i < 800; i++)
         count[pop_done(0)]++;
     assert_in_range(count[1], 595, 605);
-    fair_configure(fair, flow_id(1), 1, 0);
+    fair_configure(fair, flow_id(1), FAIR_WEIGHT_ONE, 0);
+    drain();
+}
+
+static void test_fair__a_weight_below_one_is_a_smaller_share(void **state)
+{
+    (void)state;
+    static struct fair_item items[4000];
+    fair_configure(fair, flow_id(1), FAIR_WEIGHT_ONE / 4, 0);
+    for (unsigned i = 0; i < 4000; i++)
+        push(&items[i], 1 + i % 2, 500);
+    unsigned count[3] = {0};
+    for (unsigned i = 0; i < 1000; i++)
+        count[pop_done(0)]++;
+    assert_in_range(count[1], 195, 205);
+    fair_configure(fair, flow_id(1), FAIR_WEIGHT_ONE, 0);
     drain();
 }
 
@@ -237,7 +252,7 @@ static void test_fair__the_cap_holds_and_others_go_on(void **state)
 {
     (void)state;
     struct fair_item noisy[10], quiet;
-    fair_configure(fair, flow_id(1), 1, 2);
+    fair_configure(fair, flow_id(1), FAIR_WEIGHT_ONE, 2);
     for (unsigned i = 0; i < 10; i++)
         push(&noisy[i], 1, 1);
     assert_int_equal(flow_number(fair_pop(fair, 0)), 1);
@@ -251,7 +266,7 @@ static void test_fair__the_cap_holds_and_others_go_on(void **state)
     assert_null(fair_pop(fair, 0));
     done(&noisy[1]);
     done(&noisy[2]);
-    fair_configure(fair, flow_id(1), 1, 0);
+    fair_configure(fair, flow_id(1), FAIR_WEIGHT_ONE, 0);
     drain();
 }
 
@@ -365,7 +380,8 @@ static void run_model(uint64_t seed)
     memset(&model, 0, sizeof(model));
     for (unsigned i = 0; i < FLOWS; i++) {
         model.cap[i] = 1 + (unsigned)rng_below(&rng, 5);
-        fair_configure(fair, flow_id(i), 1 + (uint32_t)rng_below(&rng, 4), model.cap[i]);
+        fair_configure(fair, flow_id(i), 1 + (uint32_t)rng_below(&rng, 4 * FAIR_WEIGHT_ONE),
+                       model.cap[i]);
     }
     while (pushed < ITEMS || fair_waiting_count(fair) || model.flying_count) {
         unsigned flow = (unsigned)rng_below(&rng, FLOWS);
@@ -386,7 +402,7 @@ static void run_model(uint64_t seed)
         }
     }
     for (unsigned i = 0; i < FLOWS; i++)
-        fair_configure(fair, flow_id(i), 1, 0);
+        fair_configure(fair, flow_id(i), FAIR_WEIGHT_ONE, 0);
     assert_null(fair_pop(fair, UINT64_MAX));
     assert_int_equal(fair_flow_count(fair), 0);
 }
@@ -406,6 +422,7 @@ int main(void)
         TEST(test_fair__one_flow_is_a_queue),
         TEST(test_fair__flows_take_turns_by_cost),
         TEST(test_fair__weights_share_in_proportion),
+        TEST(test_fair__a_weight_below_one_is_a_smaller_share),
         TEST(test_fair__a_hundred_thousand_items_do_not_delay_a_quiet_flow),
         TEST(test_fair__many_noisy_flows_delay_a_quiet_one_by_one_round),
         TEST(test_fair__a_huge_item_starts_at_once_and_is_paid_off_afterwards),

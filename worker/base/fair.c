@@ -305,8 +305,9 @@ void fair_configure(struct fair *fair, struct uuid flow_id, uint32_t weight, uin
 {
     struct flow *flow = flow_of(fair, flow_id);
     assert(weight > 0);
-    flow->is_configured = weight != 1 || in_flight_max != 0;
-    flow->grant = fair->quantum * (int64_t)weight;
+    flow->is_configured = weight != FAIR_WEIGHT_ONE || in_flight_max != 0;
+    flow->grant = fair->quantum * (int64_t)weight / FAIR_WEIGHT_ONE;
+    flow->grant += flow->grant == 0; /* every turn pays something off */
     flow->in_flight_max = in_flight_max ? in_flight_max : fair->in_flight_max_default;
     settle(fair, flow);
 }

@@ -43,7 +43,8 @@ struct fair_item *fair_pop(struct fair *fair, uint64_t now_ms);
 void fair_done(struct fair *fair, struct uuid flow_id, uint64_t cost_charged, uint64_t cost_real);
 /* Gives nothing of this flow out before until_ms; a later end that was given before stays. */
 void fair_park(struct fair *fair, struct uuid flow_id, uint64_t until_ms);
-/* Stays for good; weight 1 and in_flight_max 0 mean like everybody. */
+#define FAIR_WEIGHT_ONE 1000 /* weights are thousandths */
+/* Stays for good; FAIR_WEIGHT_ONE and in_flight_max 0 mean like everybody. */
 void fair_configure(struct fair *fair, struct uuid flow_id, uint32_t weight,
                     uint32_t in_flight_max);
 size_t fair_waiting_count(const struct fair *fair);
