@@ -319,6 +319,28 @@ static void take_back(struct queue *queue, struct message *message)
     queue_wake(queue);
 }
 
+static struct message *replace(struct queue *queue, struct message *old, struct message *fresh)
+{
+    if (!fresh)
+        return old;
+    struct list *unsettled = &old->partition->unsettled;
+    list_insert_before(unsettled, &old->node, &fresh->node);
+    list_remove(unsettled, &old->node);
+    queue->unsettled_bytes += fresh->bytes - old->bytes;
+    xfree(old);
+    return fresh;
+}
+
+struct message *queue_pack(struct queue *queue, struct message *message, struct packer *packer)
+{
+    return replace(queue, message, message_packed(message, packer));
+}
+
+struct message *queue_unpack(struct queue *queue, struct message *message, struct packer *packer)
+{
+    return replace(queue, message, message_unpacked(message, packer));
+}
+
 void queue_settle(struct queue *queue, struct message *message)
 {
     struct partition *partition = message->partition;

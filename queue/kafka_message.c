@@ -1,9 +1,13 @@
 #include "queue/kafka_message.h"
 
+#include <assert.h>
 #include <librdkafka/rdkafka.h>
 #include <string.h>
 
+#include "worker/base/gzip.h"
 #include "worker/base/memory.h"
+
+#define PACK_BYTES_MAX 4096 /* larger values are rare, and stay as they are */
 
 /* NULL stays NULL: a null value and an empty one are different things. */
 static struct text keep(char **at, const void *data, size_t bytes)
@@ -99,7 +103,67 @@ struct message *message_unreadable(struct text topic, int32_t partition, int64_t
     return message;
 }
 
+/* ---- packing --------------------------------------------------------------------------------- */
+
+/* Everything but the value, for which there is room. */
+static struct message *remade(const struct message *old, size_t value_bytes, char **ret_value)
+{
+    const struct message_view *view = &old->view;
+    size_t bytes = view->key.bytes + value_bytes + 2;
+    for (size_t i = 0; i < view->header_count; i++)
+        bytes += view->headers[i].name.bytes + view->headers[i].value.bytes + 2;
+    char *at;
+    struct message *fresh = message_new(view->header_count, bytes, &at);
+    fresh->view = *view;
+    fresh->partition = old->partition;
+    fresh->tracker_epoch = old->tracker_epoch;
+    fresh->again_ms = old->again_ms;
+    fresh->is_tracked = old->is_tracked;
+    fresh->view.headers = fresh->headers;
+    for (size_t i = 0; i < view->header_count; i++)
+        fresh->headers[i] = (struct header){
+            .name = keep(&at, view->headers[i].name.start, view->headers[i].name.bytes),
+            .value = keep(&at, view->headers[i].value.start, view->headers[i].value.bytes),
+        };
+    fresh->view.key = keep(&at, view->key.start, view->key.bytes);
+    fresh->view.value = (struct text){at, value_bytes};
+    at[value_bytes] = '\0';
+    *ret_value = at;
+    return fresh;
+}
+
+struct message *message_packed(const struct message *message, struct packer *packer)
+{
+    char packed[PACK_BYTES_MAX], *value;
+    struct text plain = message->view.value;
+    if (message->plain_bytes || plain.bytes == 0 || plain.bytes > sizeof(packed))
+        return NULL;
+    size_t bytes = packer_pack(packer, plain, packed, plain.bytes);
+    if (bytes == 0)
+        return NULL;
+    struct message *fresh = remade(message, bytes, &value);
+    memcpy(value, packed, bytes);
+    fresh->plain_bytes = plain.bytes;
+    return fresh;
+}
+
+struct message *message_unpacked(const struct message *message, struct packer *packer)
+{
+    char *value;
+    if (!message->plain_bytes)
+        return NULL;
+    struct message *fresh = remade(message, message->plain_bytes, &value);
+    packer_unpack(packer, message->view.value, value, message->plain_bytes);
+    return fresh;
+}
+
+size_t message_bytes(const struct message *message)
+{
+    return message->view.key.bytes + message->view.value.bytes;
+}
+
 const struct message_view *message_view(const struct message *message)
 {
+    assert(!message->plain_bytes);
     return &message->view;
 }

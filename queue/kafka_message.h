@@ -11,6 +11,7 @@
 
 #include "queue/queue.h"
 
+struct packer;
 struct rd_kafka_message_s;
 struct partition;
 
@@ -21,6 +22,7 @@ struct message {
     uint64_t tracker_epoch; /* struct offsets' */
     uint64_t again_ms;      /* abandoned: not to be delivered before */
     size_t bytes;           /* of this allocation */
+    size_t plain_bytes;     /* packed: of its value as it came; 0: it is not packed */
     bool is_tracked;        /* known to the tracker: it is delivered for the second time */
     struct header headers[];
 };
@@ -29,5 +31,8 @@ struct message {
 struct message *message_copy(const struct rd_kafka_message_s *vendor, struct text topic);
 struct message *message_unreadable(struct text topic, int32_t partition, int64_t offset,
                                    struct text reason);
+/* The same with another form of the value, in no list yet. NULL: packing does not pay; it is plain. */
+struct message *message_packed(const struct message *message, struct packer *packer);
+struct message *message_unpacked(const struct message *message, struct packer *packer);
 
 #endif

@@ -345,7 +345,7 @@ static void on_message(void *arg, struct message *message)
 {
     struct intake *intake = arg;
     struct parcel *parcel = parcel_open(&intake->parcels, message);
-    const struct message_view *view = message_view(message);
+    const struct message_view *view = message_view(parcel->message);
     struct arena arena = arena_new(PARSE_BYTES_MAX);
     struct event *events;
     size_t event_count;
@@ -472,8 +472,9 @@ void intake_free(struct intake *intake)
 {
     if (!intake)
         return;
-    assert(intake->objects.count == 0 && intake->parcels.open.count == 0);
+    assert(intake->objects.count == 0);
     later_cancel(intake->pipeline->loop, &intake->crediting);
+    parcels_release(&intake->parcels);
     uuid_map_release(&intake->objects);
     fair_free(intake->fair);
     xfree(intake);

@@ -5,12 +5,40 @@
 #include "queue/dead_letter.h"
 #include "queue/topic.h"
 #include "store/ledger.h"
+#include "worker/base/gzip.h"
 #include "worker/base/json.h"
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
 #include "worker/retry.h"
 
 #define HEADERS_BYTES_MAX ((size_t)256 * 1024)
+/* What waits longer than a moment is packed, so that fair share can look far: when much waits. */
+#define PACK_SHARE 4 /* of the bytes that may wait, one in so many may be plain */
+#define PACK_AGE_MS 1000
+#define PACK_TICK_MS 20
+#define PACKED_PER_TICK 200 /* about 3 ms */
+
+/* What events are made of, for the packer. */
+static const char USUAL_EVENT[] =
+    "x-amz-id-2x-minio-deployment-idx-minio-origin-endpointversionIdtextplainimagepngdocx.txt.html"
+    "\"userMetadata\":{\"content-type\":\"application/pdf\"},\"source\":{\"host\":\"127.0.0.1\","
+    "\"port\":\"\",\"userAgent\":\"MinIO (linux; amd64) minio-go/v7.0.0\"}}]}"
+    "ObjectRemoved:Delete\"},\"contentType\":\"ObjectCreated:CompleteMultipartUpload"
+    "{\"EventName\":\"s3:ObjectCreated:Put\",\"Key\":\"docs/users/"
+    "\",\"Records\":[{\"eventVersion\":"
+    "\"2.0\",\"eventSource\":\"minio:s3\",\"awsRegion\":\"\",\"eventTime\":\"2026-01-01T00:00:00."
+    "000Z\","
+    "{\"Records\": [{\"eventVersion\": \"2.1\", \"eventSource\": \"aws:s3\", \"awsRegion\": "
+    "\"us-east-1\", \"eventName\": \"ObjectCreated:Put\", \"eventTime\": \""
+    "{\"Records\":[{\"eventVersion\":\"2.1\",\"eventSource\":\"aws:s3\",\"awsRegion\":\"us-east-"
+    "1\","
+    "\"eventTime\":\"2026-01-01T00:00:00.000Z\",\"eventName\":\"ObjectCreated:Put\","
+    "\"userIdentity\":"
+    "{\"principalId\":\"AWS:AIDA\"},\"requestParameters\":{\"sourceIPAddress\":\"10.0.0.1\"},"
+    "\"responseElements\":{\"x-amz-request-id\":\"\",\"x-amz-id-2\":\"\"},\"s3\":{"
+    "\"s3SchemaVersion\":\"1.0\",\"configurationId\":\"uploads\",\"bucket\":{\"name\":\"docs\","
+    "\"ownerIdentity\":{\"principalId\":\"\"},\"arn\":\"arn:aws:s3:::docs\"},\"object\":{\"key\":"
+    "\"users/-4.pdf\",\"size\":1024,\"eTag\":\"\",\"sequencer\":\"00\"}}}]}";
 
 struct burying {
     struct parcels *parcels;
@@ -32,26 +60,83 @@ void parcels_init(struct parcels *parcels, struct pipeline *pipeline, void (*on_
                   void *arg)
 {
     *parcels = (struct parcels){.pipeline = pipeline, .on_room = on_room, .arg = arg};
-    list_init(&parcels->open);
+    parcels->packer = packer_new(text_from(USUAL_EVENT));
+    list_init(&parcels->fresh);
+    list_init(&parcels->packed);
     list_init(&parcels->burials);
 }
 
+void parcels_release(struct parcels *parcels)
+{
+    assert(parcels->fresh.count == 0 && parcels->packed.count == 0);
+    timer_stop(parcels->pipeline->loop, &parcels->packing);
+    packer_free(parcels->packer);
+}
+
+/* ---- packing --------------------------------------------------------------------------------- */
+
+static bool is_worth_packing(const struct parcels *parcels)
+{
+    return parcels->fresh.count &&
+           parcels->message_bytes > parcels->pipeline->limits.waiting_bytes_max / PACK_SHARE;
+}
+
+static void pack(struct parcels *parcels, struct parcel *parcel)
+{
+    list_remove(&parcels->fresh, &parcel->node);
+    list_push_back(&parcels->packed, &parcel->node);
+    parcel->is_packed = true;
+    if (parcel->has_burial)
+        return;
+    parcel->message = queue_pack(parcels->pipeline->queue, parcel->message, parcels->packer);
+    size_t bytes = message_bytes(parcel->message);
+    parcels->message_bytes -= parcel->message_bytes - bytes;
+    parcel->message_bytes = bytes;
+}
+
+static void pack_soon(struct parcels *parcels);
+
+static void on_packing(struct timer *timer)
+{
+    struct parcels *parcels = container_of(timer, struct parcels, packing);
+    uint64_t now_ms = loop_now_ms(parcels->pipeline->loop);
+    for (unsigned i = 0; i < PACKED_PER_TICK && is_worth_packing(parcels); i++) {
+        struct parcel *oldest = container_of(list_first(&parcels->fresh), struct parcel, node);
+        if (oldest->opened_ms + PACK_AGE_MS > now_ms)
+            break;
+        pack(parcels, oldest);
+    }
+    pack_soon(parcels);
+    parcels->on_room(parcels->arg);
+}
+
+static void pack_soon(struct parcels *parcels)
+{
+    if (is_worth_packing(parcels) && !timer_is_waiting(&parcels->packing))
+        timer_start(parcels->pipeline->loop, &parcels->packing, PACK_TICK_MS, on_packing);
+}
+
+/* ---- open and closed ------------------------------------------------------------------------- */
+
 struct parcel *parcel_open(struct parcels *parcels, struct message *message)
 {
-    const struct message_view *view = message_view(message);
     struct parcel *parcel = xcalloc(1, sizeof(*parcel));
-    parcel->message = message;
-    parcel->epoch = view->epoch;
-    parcel->message_bytes = view->key.bytes + view->value.bytes;
+    /* It may have been here before. */
+    parcel->message = queue_unpack(parcels->pipeline->queue, message, parcels->packer);
+    parcel->epoch = message_view(parcel->message)->epoch;
+    parcel->opened_ms = loop_now_ms(parcels->pipeline->loop);
+    parcel->message_bytes = message_bytes(parcel->message);
     parcel->open_count = 1;
     parcels->message_bytes += parcel->message_bytes;
-    list_push_back(&parcels->open, &parcel->node);
+    list_push_back(&parcels->fresh, &parcel->node);
+    pack_soon(parcels);
     return parcel;
 }
 
 static void end_parcel(struct parcels *parcels, struct parcel *parcel)
 {
-    list_remove(&parcels->open, &parcel->node);
+    struct list *list = parcel->is_packed ? &parcels->packed : &parcels->fresh;
+    list_remove(list, &parcel->node);
     parcels->message_bytes -= parcel->message_bytes;
     if (parcel->is_given_back)
         queue_abandon(parcels->pipeline->queue, parcel->message);
@@ -86,13 +171,19 @@ void parcel_give_back_one(struct parcels *parcels, struct parcel *parcel)
     drop_one(parcels, parcel);
 }
 
-void parcels_revoke(struct parcels *parcels, uint64_t epoch)
+static void revoke(struct list *list, uint64_t epoch)
 {
-    LIST_FOR_EACH(&parcels->open, node)
+    LIST_FOR_EACH(list, node)
     {
         struct parcel *parcel = container_of(node, struct parcel, node);
         parcel->is_revoked |= parcel->epoch == epoch;
     }
+}
+
+void parcels_revoke(struct parcels *parcels, uint64_t epoch)
+{
+    revoke(&parcels->fresh, epoch);
+    revoke(&parcels->packed, epoch);
 }
 
 /* ---- dead letters ---------------------------------------------------------------------------- */
@@ -201,6 +292,8 @@ static void write_headers(struct buffer *out, const struct message_view *view)
 void parcel_bury(struct parcels *parcels, struct parcel *parcel, uint32_t event_no,
                  const struct uuid *user, const struct error *err)
 {
+    parcel->has_burial = true;
+    parcel->message = queue_unpack(parcels->pipeline->queue, parcel->message, parcels->packer);
     const struct message_view *view = message_view(parcel->message);
     struct burying *burying = xcalloc(1, sizeof(*burying));
     burying->parcels = parcels;

@@ -13,19 +13,25 @@
 #include "worker/base/metrics.h"
 #include "worker/pipeline.h"
 
+struct packer;
+
 struct parcel {
     struct message *message;
-    uint64_t epoch;
+    uint64_t epoch, opened_ms;
     size_t message_bytes;
     uint32_t open_count; /* events, and one for whoever is still taking it apart */
     bool is_given_back;  /* some event of it ended unfinished */
     bool is_revoked;
-    struct list_node node; /* of parcels.open */
+    bool is_packed;        /* it is in that list */
+    bool has_burial;       /* its bytes are lent: it stays as it is */
+    struct list_node node; /* of parcels.fresh or parcels.packed */
 };
 
 struct parcels {
     struct pipeline *pipeline;
-    struct list open;
+    struct list fresh, packed; /* the open ones, the oldest first; fresh: as they came */
+    struct packer *packer;
+    struct timer packing;
     struct list burials;
     size_t message_bytes; /* of all open ones */
     bool is_closing;      /* burials are not tried again */
@@ -35,6 +41,7 @@ struct parcels {
 
 void parcels_init(struct parcels *parcels, struct pipeline *pipeline, void (*on_room)(void *arg),
                   void *arg);
+void parcels_release(struct parcels *parcels); /* none is open */
 struct parcel *parcel_open(struct parcels *parcels, struct message *message);
 /* All its events are known: it may end from now on. */
 void parcel_taken_apart(struct parcels *parcels, struct parcel *parcel);

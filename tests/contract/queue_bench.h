@@ -7,6 +7,7 @@
 #include "queue/topic.h"
 #include "tests/unit/test.h"
 #include "worker/base/crypto.h"
+#include "worker/base/gzip.h"
 
 #define MESSAGES_MAX 40000
 
@@ -210,6 +211,32 @@ static inline unsigned number_at(const struct reader *reader, size_t at)
 
 /* ---- scenarios ------------------------------------------------------------------------------- */
 
+static inline void check_first(const struct bench *bench, const struct message_view *view)
+{
+    assert_text(view->topic, bench->topic);
+    assert_text(view->key, "k");
+    assert_text(view->value, "a value");
+    assert_int_equal(view->header_count, 3);
+    assert_text(view->headers[0].name, "millrace-job");
+    assert_text(view->headers[0].value, "42");
+    assert_non_null(view->headers[1].value.start);
+    assert_null(view->headers[2].value.start);
+    assert_true(view->time_ms > 1700000000000u && view->epoch != 0 && !view->is_unreadable);
+}
+
+static inline void check_packing(const struct bench *bench, struct reader *reader)
+{
+    struct packer *packer = packer_new(TEXT("has a value"));
+    size_t bytes = message_bytes(reader->messages[0]);
+    for (size_t i = 0; i < reader->count; i++)
+        reader->messages[i] = queue_pack(reader->queue, reader->messages[i], packer);
+    assert_true(message_bytes(reader->messages[0]) < bytes);
+    for (size_t i = 0; i < reader->count; i++)
+        reader->messages[i] = queue_unpack(reader->queue, reader->messages[i], packer);
+    check_first(bench, message_view(reader->messages[0]));
+    packer_free(packer);
+}
+
 static inline void check_content(struct bench *bench)
 {
     const struct header headers[] = {
@@ -222,16 +249,8 @@ static inline void check_content(struct bench *bench)
     struct reader *reader = reader_open(bench, 10);
     WAIT(bench, reader->count == 3);
 
-    const struct message_view *view = message_view(reader->messages[0]);
-    assert_text(view->topic, bench->topic);
-    assert_text(view->key, "k");
-    assert_text(view->value, "a value");
-    assert_int_equal(view->header_count, 3);
-    assert_text(view->headers[0].name, "millrace-job");
-    assert_text(view->headers[0].value, "42");
-    assert_non_null(view->headers[1].value.start);
-    assert_null(view->headers[2].value.start);
-    assert_true(view->time_ms > 1700000000000u && view->epoch != 0 && !view->is_unreadable);
+    check_first(bench, message_view(reader->messages[0]));
+    check_packing(bench, reader);
     assert_null(message_view(reader->messages[1])->value.start);
     assert_non_null(message_view(reader->messages[2])->value.start);
     assert_int_equal(message_view(reader->messages[2])->value.bytes, 0);
