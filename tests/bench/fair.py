@@ -1,5 +1,6 @@
-"""What a tenant with very many waiting events costs a tenant that uploads now and then: from the event to the end of
-the quiet tenant's documents, alone, beside the noise and alone again. And what weights do.
+"""What a tenant with very many waiting events costs one that uploads now and then: from the event to
+the end of the quiet tenant's documents, alone, beside noise with a short queue, and beside the same
+noise with a hundred thousand waiting. And what weights do to two tenants that both have very many.
 
     fair.py [--smoke] [--events N]     smoke: little noise; judges nothing
 """
@@ -8,71 +9,103 @@ import argparse
 import json
 import pathlib
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE)]
 import harness  # noqa: E402
 import psycopg  # noqa: E402
-from figures import metrics, missed, port_of, report  # noqa: E402
+from figures import memory_mib, metrics, missed, port_of, report  # noqa: E402
 
 NOISE = "noise"  # a bucket that tells nobody: the events are ours, to the millisecond
-SHARE_MAX, PACE_S, FILES = 1.2, 0.25, 2000
-FULL = dict(events=100_000, files=FILES, uploads=100)
-SMOKE = dict(events=500, files=50, uploads=4)
+SHARE_MAX, WEIGHT, SLACK, MIB_MAX = 1.2, 3, 0.25, 256
+PACE_S, LOOK_S, SHORT = 0.25, 0.05, 100
+QUIET, LOUD, LIGHT, HEAVY = range(4)  # tenants
+FULL = dict(events=100_000, files=500, uploads=150, weighed=6000)
+SMOKE = dict(events=300, files=20, uploads=3, weighed=200)
 
 
 class World(harness.RealWorld):
     def prepare(self):
         self.settings = {"S3_BUCKET": f"{harness.BUCKET},{NOISE}", **self.settings}
         super().prepare()
-        self.noise = self.stack.minio.client(NOISE)
-        self.noise.create_bucket()
+        self.silent, self.told = self.stack.minio.client(NOISE), 0
+        self.silent.create_bucket()
+        for _ in (QUIET, LOUD, LIGHT, HEAVY):
+            self.add_tenant()
+
+    def lay_down(self, tenant, count, text):
+        """Objects that nobody is told of yet: (key, eTag, bytes) of each."""
+        found = []
+        for _ in range(count):
+            self.told += 1
+            key, body = self.key(tenant, f"{self.told}.txt"), f"{text} Number {self.told}. ".encode() * 4
+            found.append((key, self.silent.put(key, body, "text/plain"), len(body)))
+        return found
 
     def tell(self, key, etag, size):
-        """An event of an object that lies there. Goes out with the others: flush."""
         record = self.topic_module.notification(key, bucket=NOISE, eTag=etag, size=size)
-        self.topic.producer.produce(
-            self.topic.name, json.dumps(self.topic_module.message(record)), f"{NOISE}/{key}"
-        )
+        body = json.dumps(self.topic_module.message(record))
+        self.topic.producer.produce(self.topic.name, body, f"{NOISE}/{key}")
 
-    def flush(self):
+    def tell_often(self, files, count):
+        """Events of files that are read once; each later one takes a claim, a look and a finish."""
+        for number in range(count):
+            self.tell(*files[number % len(files)])
+            if number % 5000 == 4999:
+                self.topic.producer.flush(60)
         self.topic.producer.flush(60)
 
+    def waiting(self):
+        return metrics(self.workers[0])["millrace_events_waiting"]
 
-def put_quiet(world, count):
-    """Documents of the quiet tenant that nobody was told of yet: (key, eTag, bytes)."""
-    found = []
-    for number in range(count):
-        key = world.key(0, f"quiet {len(world.told) + number}.txt")
-        body = f"What the quiet tenant wrote, number {number} at {time.time()}. ".encode() * 5
-        found.append((key, world.noise.put(key, body, "text/plain"), len(body)))
-    return found
+    def is_at_rest(self):
+        return self.waiting() == 0 and self.topic.lag() == 0
+
+
+class ShortQueue(threading.Thread):
+    """Noise that never lets up and never has much waiting."""
+
+    def __init__(self, world, files):
+        super().__init__(daemon=True)
+        self.world, self.files, self.is_over = world, files, threading.Event()
+
+    def run(self):
+        while not self.is_over.wait(LOOK_S):
+            if self.world.waiting() < SHORT:
+                self.world.tell_often(self.files, SHORT)
+
+    def __enter__(self):
+        self.start()
+        time.sleep(1)
+
+    def __exit__(self, *exc):
+        self.is_over.set()
+        self.join()
 
 
 def latencies(world, count):
-    """Milliseconds from the event to the end of each."""
-    documents, told = put_quiet(world, count), {}
-    for document in documents:
+    """Milliseconds from the event to the end of each document, the shortest first."""
+    told = {}
+    for document in world.lay_down(QUIET, count, "What the quiet tenant wrote."):
         told[document[0]] = time.time()
         world.tell(*document)
-        world.flush()
+        world.topic.producer.flush(10)
         time.sleep(PACE_S)
-    world.told.update(told)
     ended = {}
-    world.wait_for(lambda: ended.update(ends(world, told)) or len(ended) == count, 120)
+    world.wait_for(lambda: ended.update(ends(world, list(told))) or len(ended) == count, 120)
     return sorted(1000 * (ended[key] - at) for key, at in told.items())
 
 
-def ends(world, told):
-    return {
-        key: at
-        for key, at in world.query(
+def ends(world, keys):
+    return dict(
+        world.query(
             "select object_key, extract(epoch from processed_at)::float8 from documents "
             "where status = 'success' and object_key = any(%s)",
-            list(told),
+            keys,
         )
-    }
+    )
 
 
 def part(values, share):
@@ -80,61 +113,76 @@ def part(values, share):
 
 
 def tell_spread(name, values):
-    report(
-        name,
-        f"p50 {part(values, 0.5):.0f}, p90 {part(values, 0.9):.0f}, p99 {part(values, 0.99):.0f} ms",
-    )
+    parts = ", ".join(f"p{100 * share:.0f} {part(values, share):.0f}" for share in (0.5, 0.9, 0.99))
+    report(name, parts + " ms")
 
 
-def make_noise(world, sizes):
-    """Events of files that are read once; afterwards each is found unchanged, which takes a claim, a look and a finish."""
-    files = []
-    for number in range(sizes["files"]):
-        key, body = world.key(1, f"noise {number}.txt"), f"Noise, number {number}.".encode() * 4
-        files.append((key, world.noise.put(key, body, "text/plain"), len(body)))
-    for number in range(sizes["events"]):
-        world.tell(*files[number % len(files)])
-        if number % 5000 == 0:
-            world.flush()
-    world.flush()
+def measure_noise(world, sizes):
+    files = world.lay_down(LOUD, sizes["files"], "Noise.")
+    latencies(world, 5)
+    alone = latencies(world, sizes["uploads"])
+    tell_spread("a quiet tenant alone", alone)
+    with ShortQueue(world, files):
+        short = latencies(world, sizes["uploads"])
+    tell_spread("beside noise with a short queue", short)
+    world.wait_for(world.is_at_rest, 300)
+    world.tell_often(files, sizes["events"])
+    most, start = world.waiting(), time.monotonic()
+    done = metrics(world.workers[0])["millrace_messages_total"]
+    long = latencies(world, sizes["uploads"])
+    rate = (metrics(world.workers[0])["millrace_messages_total"] - done) / (time.monotonic() - start)
+    tell_spread(f"beside {most:.0f} waiting events", long)
+    report("    of the noise", f"{rate:.0f} events/s, {world.waiting():.0f} wait at the end")
+    peak = memory_mib(world.workers[0].pid, "VmHWM")
+    report("    memory of the worker", f"{peak:.0f} MiB", (peak < MIB_MAX, f"below {MIB_MAX}"))
+    ratio = part(long, 0.99) / part(short, 0.99)
+    report("p99, long queue to short", f"{ratio:.2f}", (ratio <= SHARE_MAX, f"at most {SHARE_MAX}"))
+    report("p50, long queue to short", f"{part(long, 0.5) / part(short, 0.5):.2f}")
+    report("p99, long queue to alone", f"{part(long, 0.99) / part(alone, 0.99):.2f}")
 
 
-def waiting(worker):
-    return metrics(worker)["millrace_events_waiting"]
+def finished(world, tenant):
+    return world.query(
+        "select count(*) from job_items i join processing_jobs j on j.id = i.job_id "
+        "where j.user_id = %s and i.outcome is not null",
+        world.tenants[tenant],
+    )[0][0]
+
+
+def measure_weights(world, sizes):
+    """Two tenants with very many; one has three times the weight of the other."""
+    with psycopg.connect(world.database()) as connection:
+        connection.execute(
+            "insert into tenant_settings (user_id, weight) values (%s, %s)",
+            (world.tenants[HEAVY], WEIGHT),
+        )
+    pairs = zip(*(world.lay_down(one, sizes["files"] // 5, "Weighed.") for one in (LIGHT, HEAVY)))
+    world.wait_for(world.is_at_rest, 600)
+    world.tell_often([file for pair in pairs for file in pair], sizes["weighed"])
+    warm, end = sizes["weighed"] // 20, sizes["weighed"] // 4
+    world.wait_for(lambda: finished(world, HEAVY) >= warm, 120)
+    before = [finished(world, one) for one in (LIGHT, HEAVY)]
+    world.wait_for(lambda: finished(world, HEAVY) >= end, 300)
+    light, heavy = (finished(world, one) - count for one, count in zip((LIGHT, HEAVY), before))
+    ratio = heavy / max(light, 1)
+    is_fair = abs(ratio / WEIGHT - 1) <= SLACK
+    report(f"finished with weight {WEIGHT} and 1", f"{heavy} and {light}", (is_fair, f"{WEIGHT} to 1"))
 
 
 def measure(sizes):
     with World(dimension=256) as world:
-        world.told = {}
-        world.add_tenant()
-        world.add_tenant()
-        world.put(world.key(0, "first.txt"), b"It makes the topic and the schema.")
+        world.put(world.key(QUIET, "first.txt"), b"It makes the topic and a schema.")
         worker = world.start_worker()
         harness.common.wait_until(lambda: port_of(worker), worker, 60, "the worker")
         world.settle(60, until=lambda: len(world.documents()) == 1)
-        latencies(world, 5)
-        before = latencies(world, sizes["uploads"])
-        make_noise(world, sizes)
-        most, start = waiting(worker), time.monotonic()
-        done = metrics(worker)["millrace_messages_total"]
-        beside = latencies(world, sizes["uploads"])
-        left, seconds = waiting(worker), time.monotonic() - start
-        rate = (metrics(worker)["millrace_messages_total"] - done) / seconds
-        tell_spread("quiet tenant alone", before)
-        tell_spread("beside the noise", beside)
-        report("    noise", f"{most:.0f} events waiting, then {left:.0f}, {rate:.0f} done each second")
-        world.wait_for(lambda: waiting(worker) == 0 and world.topic.lag() == 0, 600)
-        after = latencies(world, sizes["uploads"])
-        tell_spread("alone again", after)
-        alone = max(part(before, 0.99), part(after, 0.99))
-        share = part(beside, 0.99) / alone
-        report("p99 beside the noise to p99 alone", f"{share:.2f}", (share <= SHARE_MAX, f"at most {SHARE_MAX}"))
+        measure_noise(world, sizes)
+        measure_weights(world, sizes)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--events", type=int)
+    parser.add_argument("--events", type=int, help="of the loud tenant, instead of 100,000")
     options = parser.parse_args()
     sizes = dict(SMOKE if options.smoke else FULL)
     sizes["events"] = options.events or sizes["events"]
