@@ -130,83 +130,6 @@ static void test_put__a_failure_drops_what_was_live_and_keep_keeps_it(void **sta
     assert_reconciled();
 }
 
-/* ---- removals -------------------------------------------------------------------------------- */
-
-static void test_removal__of_nothing_is_done(void **state)
-{
-    struct fixture *fixture = *state;
-    struct event event = removal(ALICE, "a.pdf");
-    assert_int_equal(claim_of(fixture, 0, &event), CLAIM_DONE);
-    assert_string_equal(sql("select count(*) from documents"), "0");
-}
-
-static void test_removal__of_a_live_document_leaves_a_tombstone(void **state)
-{
-    struct fixture *fixture = *state;
-    struct event event = upload(ALICE, "a.pdf", "v1"), gone = removal(ALICE, "a.pdf"),
-                 again = removal(ALICE, "a.pdf");
-    process(fixture, &event, "e1", 3);
-
-    assert_int_equal(claim_of(fixture, 0, &gone), CLAIM_GO);
-    assert_int_equal(finish(fixture, &gone, EFFECT_GONE, OUTCOME_SKIPPED), FINISH_OK);
-
-    assert_string_equal(sql("select status || (deleted_at is not null) || chunk_count || "
-                            "(gen is null) || error_code from documents"),
-                        "skippedtrue0truegone");
-    assert_string_equal(
-        sql("select total_documents + total_storage_bytes + total_vectors from users where id = "
-            "'" ALICE "'"),
-        "0");
-    assert_string_equal(sql("select n from litter"), "3");
-    assert_int_equal(claim_of(fixture, 0, &again), CLAIM_DONE);
-    assert_reconciled();
-
-    struct event back = upload(ALICE, "a.pdf", "v2"); /* created again */
-    process(fixture, &back, "e2", 1);
-    assert_string_equal(sql("select status || (deleted_at is null) from documents"), "successtrue");
-    assert_reconciled();
-}
-
-static void test_removal__of_a_failed_document_leaves_a_tombstone(void **state)
-{
-    struct fixture *fixture = *state;
-    struct event event = upload(ALICE, "a.pdf", "v1"), gone = removal(ALICE, "a.pdf"),
-                 again = removal(ALICE, "a.pdf");
-    claim_of(fixture, 0, &event);
-    finish(fixture, &event, EFFECT_DROP, OUTCOME_FAILED);
-
-    assert_int_equal(claim_of(fixture, 0, &gone), CLAIM_GO);
-    assert_int_equal(finish(fixture, &gone, EFFECT_GONE, OUTCOME_SKIPPED), FINISH_OK);
-
-    assert_string_equal(sql("select status || (deleted_at is not null) || error_code "
-                            "from documents"),
-                        "skippedtruegone");
-    assert_int_equal(claim_of(fixture, 0, &again), CLAIM_DONE);
-    assert_reconciled();
-}
-
-/* The object was put again: its own event has told of it, or will. */
-static void test_removal__that_changes_nothing_leaves_what_it_found(void **state)
-{
-    static const char ROW[] = "select status || error_code || error_message || processed_at || "
-                              "(leased_until is null) from documents";
-    struct fixture *fixture = *state;
-    struct event event = upload(ALICE, "a.pdf", "v1"), gone = removal(ALICE, "a.pdf");
-    claim_of(fixture, 0, &event);
-    finish(fixture, &event, EFFECT_DROP, OUTCOME_FAILED);
-    char before[256];
-    (void)text_format(before, sizeof(before), "%s", sql(ROW));
-
-    claim_of(fixture, 0, &gone);
-    assert_int_equal(finish(fixture, &gone, EFFECT_KEEP, OUTCOME_SKIPPED), FINISH_OK);
-    assert_string_equal(sql(ROW), before);
-
-    claim_of(fixture, 0, &gone);
-    release(fixture, &gone, false);
-    assert_string_equal(sql(ROW), before);
-    assert_reconciled();
-}
-
 /* ---- leases ---------------------------------------------------------------------------------- */
 
 static void test_lease__keeps_others_out_until_it_ends(void **state)
@@ -508,10 +431,6 @@ int main(void)
         T(test_put__an_overwrite_flips_the_generation_and_leaves_litter),
         T(test_put__the_same_bytes_again_are_skipped),
         T(test_put__a_failure_drops_what_was_live_and_keep_keeps_it),
-        T(test_removal__of_nothing_is_done),
-        T(test_removal__of_a_live_document_leaves_a_tombstone),
-        T(test_removal__of_a_failed_document_leaves_a_tombstone),
-        T(test_removal__that_changes_nothing_leaves_what_it_found),
         T(test_lease__keeps_others_out_until_it_ends),
         T(test_lease__a_claim_asked_again_with_its_fence_goes_on),
         T(test_finish__asked_again_is_ok_and_changes_nothing),
