@@ -131,8 +131,8 @@ class World:
                 "select object_key, status, etag, file_size, deleted_at from documents"
             )
         }
-        missing = []
-        for key, (etag, size) in self.objects().items():
+        missing, objects = [], self.objects()
+        for key, (etag, size) in objects.items():
             owner = TENANT_KEY.fullmatch(key)
             if not owner or uuid.UUID(owner[1]) not in users:
                 continue
@@ -145,7 +145,7 @@ class World:
             if not is_current:
                 missing.append(key)
         return missing + [
-            key for key, row in rows.items() if key not in self.objects() and not row[3]
+            key for key, row in rows.items() if key not in objects and not row[3]
         ]
 
     def backlog(self):
