@@ -1,6 +1,7 @@
 #include "worker/job_show.h"
 
 #include "worker/base/signals.h"
+#include "worker/job_wait_show.h"
 #include "worker/rows.h"
 #include "worker/standing_rows.h"
 
@@ -70,6 +71,25 @@ static void append_indent(struct buffer *out)
         buffer_append_char(out, ' ');
 }
 
+static struct job_progress progress_of(const struct pg_result *rows)
+{
+    struct job_progress progress = {.figures = {.documents = row_number(rows, 0, JOB_TOTAL),
+                                                .processed = row_number(rows, 0, JOB_PROCESSED),
+                                                .failed = row_number(rows, 0, JOB_FAILED),
+                                                .cancelled = row_number(rows, 0, JOB_CANCELLED),
+                                                .bytes_done = row_number(rows, 0, JOB_BYTES_DONE),
+                                                .bytes_total = row_number(rows, 0, JOB_BYTES_TOTAL),
+                                                .pages = row_number(rows, 0, JOB_PAGES),
+                                                .chunks = row_number(rows, 0, JOB_CHUNKS),
+                                                .is_final = job_is_final(rows, 0)}};
+    double seconds;
+    progress.has_range = !progress.figures.is_final &&
+                         text_parse_double(pg_value(rows, 0, JOB_SECONDS_LEFT), &seconds);
+    if (progress.has_range)
+        progress.range.seconds_min = progress.range.seconds_max = (uint64_t)seconds + 1;
+    return progress;
+}
+
 static void append_head(struct showing *showing, const struct pg_result *rows)
 {
     struct buffer *out = &showing->out;
@@ -87,8 +107,8 @@ static void append_head(struct showing *showing, const struct pg_result *rows)
         term_append_foreign(out, message, 400);
     }
     buffer_append_char(out, '\n');
-    job_append_progress(out, &showing->term, rows, 0);
-    buffer_append_char(out, '\n');
+    struct job_progress progress = progress_of(rows);
+    job_progress_draw(out, &showing->term, &progress);
 }
 
 static void on_job(void *arg, const struct pg_result *rows)
@@ -139,9 +159,11 @@ static void append_failure(struct showing *showing, const struct pg_result *rows
     term_append_foreign(out, file_of_key(pg_value(rows, row, ITEM_KEY)), TENANT_KEY_BYTES_MAX);
     buffer_append_char(out, '\n');
     append_indent(out);
-    /* sentence, particulars and remedy, as the worker wrote them */
-    term_append_foreign(out, pg_value(rows, row, ITEM_MESSAGE), 1000);
-    buffer_append_char(out, '\n');
+    /* sentence, particulars and remedy, as the worker wrote them; in a pipe one line */
+    AUTO_BUFFER struct buffer message = buffer_new(4096);
+    term_append_foreign(&message, pg_value(rows, row, ITEM_MESSAGE), 1000);
+    size_t columns = showing->term.is_terminal ? term_columns(&showing->term) : SIZE_MAX;
+    term_append_folded(out, buffer_text(&message), (struct term_fold){columns, INDENT, INDENT});
 }
 
 static void on_items(void *arg, const struct pg_result *rows)
