@@ -206,6 +206,7 @@ void help_append_manual(struct buffer *out, const struct command *const *command
 {
     buffer_format(out, ".TH MILLRACE 1 \"" MANUAL_DATE "\" \"millrace " MILLRACE_VERSION
                        "\" \"User Commands\"\n"
+                       ".nh\n.ad l\n" /* names of options stay in one piece */
                        ".SH NAME\nmillrace \\- " ABOUT "\n"
                        ".SH SYNOPSIS\n.B millrace\n.I COMMAND\n[\\fIARGUMENTS\\fR]\n"
                        "[\\fB\\-\\-env\\-file\\fR \\fIFILE\\fR]\n[\\fB\\-\\-json\\fR]\n"
