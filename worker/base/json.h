@@ -20,8 +20,8 @@ struct json; /* opaque value */
 #define JSON_NUMBER_BYTES_MAX 32 /* with a NUL */
 
 /* err gets ERR_PROTOCOL with line and reason, never with the content. Any value may be the root.
- * Depth is at most JSON_DEPTH_MAX; duplicate members: the last one counts; NUL in strings and
- * integers beyond 64 bits (signed) are refused. */
+ * Depth is at most JSON_DEPTH_MAX; duplicate members: the last one is found, json_each() visits all;
+ * NUL in strings and integers beyond 64 bits (signed) are refused. */
 struct json *json_parse(struct text text, struct error *err) MUST_CHECK;
 void json_free(struct json *root); /* NULL is allowed */
 
