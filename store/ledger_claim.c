@@ -1,5 +1,6 @@
 #include "store/ledger_internal.h"
 
+#define CLAIM_BATCH_MAX 2048
 #define TRIES_MAX 20 /* of a claim whose item was settled between its statements */
 
 static struct ledger_claim *claim_of(struct list_node *node)
@@ -138,8 +139,8 @@ static void answer(struct ledger *ledger, struct list_node *node, const struct e
 }
 
 const struct lane_kind CLAIM_KIND = {
-    .rows_max = LEDGER_BATCH_MAX,
-    .batches_max = 1,
+    .rows_max = CLAIM_BATCH_MAX,
+    .batches_max = 2, /* one is answered here while the server works on the other */
     .answers_row_by_row = true,
     .document_of = claim_document,
     .build = build,

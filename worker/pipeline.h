@@ -14,7 +14,7 @@
 #include "worker/base/loop.h"
 
 #define TASKS_MAX_DEFAULT 64
-#define CLAIMS_MAX 2048 /* claims under way at once, when nearly all of them answer "done" */
+#define CLAIMS_MAX 4096 /* claims under way at once, when nearly all of them answer "done" */
 #define SLAB_CHUNKS_MAX 64
 
 struct budget;
