@@ -138,9 +138,9 @@ struct ledger_finish {
     struct text message;                          /* for people: sentence, detail */
     struct text etag, title, mime_type, metadata; /* metadata: a JSON object */
     struct text extracted_text;                   /* start NULL: not kept */
-    uint64_t size_bytes;
+    struct text price; /* of tokens_billed, a decimal number; start NULL: none */
+    uint64_t size_bytes, token_count, tokens_billed;
     uint32_t chunk_count, page_count;
-    uint64_t token_count;
     bool is_dirty; /* a store request of this attempt ended ambiguously */
     void (*on_done)(struct ledger_finish *finish, const struct error *err);
     enum finish_answer answer; /* out */

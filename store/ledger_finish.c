@@ -23,6 +23,8 @@ enum column {
     BODY,
     BODY_STAGED,
     BODY_DROPPED,
+    BILLED,
+    PRICE,
     COLUMN_COUNT
 };
 static const uint32_t TYPES[COLUMN_COUNT] = {
@@ -30,7 +32,8 @@ static const uint32_t TYPES[COLUMN_COUNT] = {
     [OUTCOME] = PG_TEXT,  [CODE] = PG_TEXT,        [MESSAGE] = PG_TEXT,      [ETAG] = PG_TEXT,
     [SIZE] = PG_INT8,     [CHUNKS] = PG_INT4,      [PAGES] = PG_INT4,        [TOKENS] = PG_INT8,
     [DIRTY] = PG_BOOL,    [TITLE] = PG_TEXT,       [MIME] = PG_TEXT,         [METADATA] = PG_TEXT,
-    [BODY] = PG_TEXT,     [BODY_STAGED] = PG_BOOL, [BODY_DROPPED] = PG_BOOL,
+    [BODY] = PG_TEXT,     [BODY_STAGED] = PG_BOOL, [BODY_DROPPED] = PG_BOOL, [BILLED] = PG_INT8,
+    [PRICE] = PG_TEXT,
 };
 
 static struct ledger_finish *finish_of(const struct list_node *node)
@@ -82,6 +85,8 @@ static void add_row(struct pg_array *const *columns, const struct ledger_finish 
     pg_array_add_text(columns[BODY], is_inline ? finish->extracted_text : TEXT_NONE);
     pg_array_add_bool(columns[BODY_STAGED], is_live && finish->is_text_staged);
     pg_array_add_bool(columns[BODY_DROPPED], is_live && finish->is_text_dropped);
+    pg_array_add_i64(columns[BILLED], (int64_t)finish->tokens_billed);
+    pg_array_add_text(columns[PRICE], text_or_none(finish->price));
 }
 
 static void build(struct batch *batch)

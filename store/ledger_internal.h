@@ -16,7 +16,7 @@
 #include "store/sql.h"
 
 #define BATCH_BYTES_MAX ((size_t)8 * 1024 * 1024) /* of texts in one statement or COPY */
-#define BATCH_ARRAYS_MAX 20
+#define BATCH_ARRAYS_MAX 24
 #define BATCH_STATEMENTS_MAX 4
 #define BATCH_PARAMS_MAX 40
 #define BATCH_DEADLINE_MS 60000 /* an outage longer than that is answered */

@@ -39,8 +39,9 @@ extern const char SQL_INTEND[];
  * text[], $7 messages text[], $8 eTags text[], $9 sizes int8[], $10 chunk counts int4[], $11 page
  * counts int4[], $12 token counts int8[], $13 dirty bool[], $14 titles text[], $15 MIME types
  * text[], $16 metadata text[] (JSON), $17 extracted texts text[], $18 extracted text is staged
- * bool[], $19 extracted text is too large to be kept bool[], $20 pipeline text, $21 chunks live in
- * the shared table bool, $22 vectors live elsewhere (litter is needed) bool
+ * bool[], $19 extracted text is too large to be kept bool[], $20 tokens billed int8[], $21 their
+ * prices text[], $22 pipeline text, $23 chunks live in the shared table bool, $24 vectors live
+ * elsewhere (litter is needed) bool
  * answers: at, ok | lost | restage */
 extern const char SQL_FINISH[];
 

@@ -31,6 +31,12 @@ static void write_page_flags(struct json_writer *writer, const struct flow_resul
     json_write_bool(writer, "needs_ocr", unread * 2 > result->page_count);
 }
 
+/* Of all tokens billed, in the currency of the price; 0: not known. */
+static double price_of(const struct flow_result *result)
+{
+    return (double)result->tokens_billed * result->token_price / 1e6;
+}
+
 static void write_metadata(struct buffer *out, const struct object_request *get,
                            const struct flow_result *result)
 {
@@ -52,8 +58,7 @@ static void write_metadata(struct buffer *out, const struct object_request *get,
     json_write_u64(&writer, "tokens", result->token_count);
     json_write_u64(&writer, "tokens_billed", result->tokens_billed);
     if (result->token_price > 0)
-        json_write_number(&writer, "price",
-                          (double)result->tokens_billed * result->token_price / 1e6);
+        json_write_number(&writer, "price", price_of(result));
     json_write_u64(&writer, "extract_cpu_us", result->cpu_us);
     json_write_bool(&writer, "is_encrypted", result->is_encrypted);
     json_write_bool(&writer, "is_text_kept", result->text.start != NULL);
@@ -95,6 +100,9 @@ void outcome_fill(struct conclusion *conclusion, const struct object_request *ge
     ret_finish->chunk_count = is_live ? result->chunk_count : 0;
     ret_finish->page_count = result->page_count;
     ret_finish->token_count = result->token_count;
+    ret_finish->tokens_billed = result->tokens_billed;
+    if (result->token_price > 0)
+        ret_finish->price = text_from(json_format_number(price_of(result), conclusion->price));
     ret_finish->is_dirty = conclusion->is_dirty;
 }
 

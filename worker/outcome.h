@@ -9,6 +9,7 @@
 
 #include "queue/object.h"
 #include "store/ledger.h"
+#include "worker/base/json.h"
 #include "worker/flow.h"
 
 struct conclusion {
@@ -18,6 +19,7 @@ struct conclusion {
     struct error err;
     char message[640]; /* sentence, detail, remedy: documents.error_message */
     struct buffer metadata;
+    char price[JSON_NUMBER_BYTES_MAX]; /* of the tokens billed; empty: not known */
 };
 
 /* flow may be NULL: nothing was read. */

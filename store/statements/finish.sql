@@ -9,13 +9,13 @@ with h as materialized ( -- o...: what the document counted for before
            not e.is_body_staged or exists (select from staged_texts s where s.document_id = e.doc and s.gen = e.fence) as has_body
       from unnest($1::uuid[], $2::int8[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                   $9::int8[], $10::int4[], $11::int4[], $12::int8[], $13::bool[], $14::text[], $15::text[], $16::text[],
-                  $17::text[], $18::bool[], $19::bool[]) with ordinality
+                  $17::text[], $18::bool[], $19::bool[], $20::int8[], $21::text[]) with ordinality
              e(doc, fence, job, effect, outcome, code, msg, etag, size, n, pages, tokens, dirty, title, mime, metadata,
-               body, is_body_staged, is_body_dropped, at)
+               body, is_body_staged, is_body_dropped, billed, price, at)
       left join documents d on d.id = e.doc),
 k as materialized ( -- aggregated, so that every tenant's rows are moved
     select coalesce(array_agg(bad), '{}') as bad
-      from (select millrace_move_chunks(user_id, $21, docs, gens, counts) as bad
+      from (select millrace_move_chunks(user_id, $23, docs, gens, counts) as bad
               from (select user_id, array_agg(doc order by doc) as docs, array_agg(fence order by doc) as gens,
                            array_agg(case effect when 'live' then n else 0 end order by doc) as counts
                       from h where is_held and has_body and effect <> 'keep' and (og is not null or n > 0)
@@ -25,13 +25,13 @@ x as materialized ( -- n...: what it counts for from now on
            case effect when 'live' then 1 when 'keep' then od else 0 end as nd,
            case effect when 'live' then size when 'keep' then ob else 0 end as nb,
            case effect when 'live' then n when 'keep' then ov else 0 end as nv,
-           coalesce((metadata::jsonb ->> 'tokens_billed')::bigint, 0) as billed, coalesce((metadata::jsonb ->> 'price')::numeric, 0) as cost
+           coalesce(price::numeric, 0) as cost
       from h, k where is_held and has_body and doc <> all(k.bad)),
 d as (
     update documents d
        set leased_until = null, starts = 0, gen = x.ng, chunk_count = x.nv,
            status = case when x.ng is not null then 'success' when x.effect = 'keep' then d.status else x.outcome end,
-           gen_pipeline = case x.effect when 'live' then $20 when 'keep' then d.gen_pipeline end,
+           gen_pipeline = case x.effect when 'live' then $22 when 'keep' then d.gen_pipeline end,
            etag = case x.effect when 'keep' then d.etag else x.etag end,
            file_size = case x.effect when 'keep' then d.file_size else x.size end,
            mime_type = case x.effect when 'keep' then d.mime_type else coalesce(x.mime, d.mime_type) end,
@@ -62,7 +62,7 @@ l2 as (
 l3 as (
     insert into litter (document_id, gen, user_id, n, quiet_at)
     select doc, og, user_id, ov, greatest(now(), op + interval '2 minutes') from x
-     where $22 and og is not null and effect <> 'keep' and ov > 0),
+     where $24 and og is not null and effect <> 'keep' and ov > 0),
 i as (
     update job_items i
        set outcome = x.outcome, error_code = x.code, error_message = x.msg, due = null, parked_until = null, finished_at = now(),

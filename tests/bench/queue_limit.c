@@ -18,7 +18,7 @@
 #include "worker/model/document.h"
 #include "worker/model/tenant.h"
 
-enum { BATCH_MAX = 5000, ARRAYS = 27, LINE_BYTES = 512, FINISH_COLUMNS = 19 };
+enum { BATCH_MAX = 5000, ARRAYS = 29, LINE_BYTES = 512, FINISH_COLUMNS = 21 };
 
 #define LEASE "15000"
 /* As long as what the worker writes about a document. */
@@ -156,7 +156,7 @@ static void build_claim(struct batch *batch, struct line **lines, size_t count,
 }
 
 enum { EFFECT = 3, OUTCOME, CODE, MESSAGE, ETAG, SIZE, CHUNKS, PAGES, TOKENS, DIRTY, TITLE, MIME };
-enum { ABOUT = MIME + 1, BODY, BODY_STAGED, BODY_DROPPED };
+enum { ABOUT = MIME + 1, BODY, BODY_STAGED, BODY_DROPPED, BILLED, PRICE };
 
 static void fill_column(struct pg_array *array, int column)
 {
@@ -175,6 +175,7 @@ static void fill_column(struct pg_array *array, int column)
         break;
     case SIZE:
     case TOKENS:
+    case BILLED:
         pg_array_add_i64(array, column == SIZE ? 1000 : 0);
         break;
     case CHUNKS:
@@ -198,7 +199,8 @@ static void build_finish(struct batch *batch, size_t count, const struct pg_para
         [EFFECT] = PG_TEXT, [OUTCOME] = PG_TEXT, [CODE] = PG_TEXT,        [MESSAGE] = PG_TEXT,
         [ETAG] = PG_TEXT,   [SIZE] = PG_INT8,    [CHUNKS] = PG_INT4,      [PAGES] = PG_INT4,
         [TOKENS] = PG_INT8, [DIRTY] = PG_BOOL,   [TITLE] = PG_TEXT,       [MIME] = PG_TEXT,
-        [ABOUT] = PG_TEXT,  [BODY] = PG_TEXT,    [BODY_STAGED] = PG_BOOL, [BODY_DROPPED] = PG_BOOL};
+        [ABOUT] = PG_TEXT,  [BODY] = PG_TEXT,    [BODY_STAGED] = PG_BOOL, [BODY_DROPPED] = PG_BOOL,
+        [BILLED] = PG_INT8, [PRICE] = PG_TEXT};
     struct pg_param *params = batch->finish;
     params[0] = ids[0];
     params[1] = fences;

@@ -97,7 +97,8 @@ static void test_finish__adds_up_what_was_paid(void **state)
         struct event event = upload(ALICE, i ? "a.pdf" : "b.pdf", "1");
         claim_of(fixture, 0, &event);
         struct ledger_finish request = finish_with(&event, EFFECT_DROP, OUTCOME_FAILED);
-        request.metadata = TEXT("{\"tokens_billed\": 1500000, \"price\": 0.195}");
+        request.tokens_billed = 1500000;
+        request.price = TEXT("0.195");
         finish_run(fixture, &request);
     }
     assert_string_equal(sql("select distinct tokens_billed, price from job_progress"),

@@ -175,7 +175,8 @@ static void fail_with_costs(struct fixture *fixture, struct event *event)
     struct ledger_finish request = finish_with(event, EFFECT_DROP, OUTCOME_FAILED);
     request.page_count = 7;
     request.token_count = 5;
-    request.metadata = TEXT("{\"tokens_billed\": 11, \"price\": 0.5}");
+    request.tokens_billed = 11;
+    request.price = TEXT("0.5");
     assert_int_equal(finish_run(fixture, &request), FINISH_OK);
 }
 

@@ -74,6 +74,8 @@ static void test_outcome__the_metadata_is_json_also_when_nothing_was_read(void *
     assert_int_equal(bytes, 99);
     assert_text(finish.etag, "abc");
     assert_false(finish.has_code);
+    assert_int_equal(finish.tokens_billed, 0);
+    assert_null(finish.price.start);
     assert_int_equal(finish.message.bytes, 0);
     assert_null(finish.extracted_text.start);
     outcome_release(&conclusion);
