@@ -279,9 +279,8 @@ int main(int argc, char **argv)
                                  .statement_timeout_ms = 60000,
                                  .lock_timeout_ms = 10000,
                                  .transactions_max = 3}; /* the server never waits for us */
-    if (!(loop = loop_new(&err)))
-        die(err.message);
-    struct pg *pg = pg_open(loop, &options, &err);
+    loop = loop_new(&err);
+    struct pg *pg = loop ? pg_open(loop, &options, &err) : NULL;
     if (!pg)
         die(err.message);
     size_t batch_count = 0;

@@ -210,9 +210,9 @@ static struct ledger *open_ledger(struct loop *loop, const char *url, struct pg 
                                      .dimension_count = 256,
                                      .pipeline = TEXT("bench"),
                                      .extracted_text_bytes_max = 1024};
-    struct ledger *ledger;
-    if (!(*ret_pg = pg_open(loop, &database, &err)) ||
-        !(ledger = ledger_open(loop, *ret_pg, &options, &err)))
+    *ret_pg = pg_open(loop, &database, &err);
+    struct ledger *ledger = *ret_pg ? ledger_open(loop, *ret_pg, &options, &err) : NULL;
+    if (!ledger)
         die(&err);
     return ledger;
 }

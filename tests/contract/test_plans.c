@@ -93,10 +93,10 @@ static void test_plans__finish_looks_up_by_key(void **state)
     given_old_statistics();
     struct buffer AUTO_BUFFER documents = documents_literal(), arguments = buffer_new(SIZE_MAX / 2);
     static const char *const VALUES[] = {
-        "7::int8",    JOB "::uuid", "'live'::text", "'success'::text", "null::text",
-        "null::text", "'e'::text",  "100::int8",    "0::int4",         "1::int4",
-        "0::int8",    "false",      "null::text",   "null::text",      "'{}'::text",
-        "null::text", "false",      "false",        "0::int8",         "null::text",
+        "7::int8",    "" JOB "::uuid", "'live'::text", "'success'::text", "null::text",
+        "null::text", "'e'::text",     "100::int8",    "0::int4",         "1::int4",
+        "0::int8",    "false",         "null::text",   "null::text",      "'{}'::text",
+        "null::text", "false",         "false",        "0::int8",         "null::text",
     };
     buffer_append_text(&arguments, buffer_text(&documents));
     for (size_t i = 0; i < COUNT_OF(VALUES); i++) {

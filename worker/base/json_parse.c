@@ -323,11 +323,11 @@ struct json *json_parse(struct text text, struct error *err)
     return NULL;
 }
 
-void json_free(struct json *value)
+void json_free(struct json *root)
 {
-    if (!value)
+    if (!root)
         return;
-    struct root *root = container_of(value, struct root, value);
-    arena_release(&root->arena);
-    xfree(root);
+    struct root *whole = container_of(root, struct root, value);
+    arena_release(&whole->arena);
+    xfree(whole);
 }
