@@ -1,6 +1,6 @@
 #include "store/inspect.h"
 
-#include "worker/base/memory.h"
+#include "store/query.h"
 
 /* A document that is settled shows what its object was when it was read last. What was cancelled
  * before that shows nothing: its object may never have been uploaded. */
@@ -38,59 +38,26 @@ static const char *const STATEMENTS[] = {
     [INSPECT_USERS] = "select id from users where id = any($5::uuid[])",
 };
 
-struct run {
-    struct inspect *inspect;
-    struct loop *loop;
-    char row_max[16];
-    struct pg_array names;
-    struct pg_param params[6];
-    struct pg_statement statement;
-    struct pg_request request;
-};
-
-static void on_rows(struct pg_request *request, const struct pg_result *result,
-                    const struct error *err)
+static void on_rows(void *owner, const struct pg_result *rows, const struct error *err)
 {
-    struct run *run = container_of(request, struct run, request);
-    pg_array_release(&run->names);
-    loop_bury(run->loop, run);
-    run->inspect->private_state = NULL;
-    run->inspect->on_done(run->inspect, result, err);
-}
-
-static struct pg_param text_param(struct text text)
-{
-    return (struct pg_param){.data = text.bytes ? text.start : NULL,
-                             .bytes = (int)text.bytes,
-                             .type = PG_TEXT,
-                             .is_binary = true};
+    struct inspect *inspect = owner;
+    inspect->on_done(inspect, rows, err);
 }
 
 void inspect_run(struct pg *pg, struct loop *loop, struct inspect *inspect)
 {
-    struct run *run = xcalloc(1, sizeof(*run));
-    run->inspect = inspect;
-    run->loop = loop;
-    inspect->private_state = run;
-    (void)text_format(run->row_max, sizeof(run->row_max), "%d", INSPECT_ROWS_MAX);
-    run->names = pg_array_new(PG_TEXT);
+    struct query *query = query_new(loop, PG_TEXT, inspect, on_rows);
     for (size_t i = 0; i < inspect->name_count; i++)
-        pg_array_add_text(&run->names, inspect->names[i]);
-    run->params[0] = (struct pg_param){.data = (const char *)inspect->tenant.bytes,
-                                       .bytes = sizeof(inspect->tenant.bytes),
-                                       .type = PG_UUID,
-                                       .is_binary = true};
-    run->params[1] = text_param(inspect->after);
-    run->params[2] = (struct pg_param){.data = run->row_max, .type = PG_INT8};
-    run->params[3] = text_param(inspect->bucket);
-    run->params[4] = pg_array_param(&run->names);
-    run->params[5] =
+        pg_array_add_text(&query->array, inspect->names[i]);
+    query->params[0] = (struct pg_param){.data = (const char *)inspect->tenant.bytes,
+                                         .bytes = sizeof(inspect->tenant.bytes),
+                                         .type = PG_UUID,
+                                         .is_binary = true};
+    query->params[1] = query_text(inspect->after);
+    query->params[2] = query_number(query, INSPECT_ROWS_MAX);
+    query->params[3] = query_text(inspect->bucket);
+    query->params[4] = pg_array_param(&query->array);
+    query->params[5] =
         (struct pg_param){.data = inspect->are_vectors_rows ? "t" : "f", .type = PG_BOOL};
-    run->statement = (struct pg_statement){.sql = STATEMENTS[inspect->kind],
-                                           .params = run->params,
-                                           .param_count = COUNT_OF(run->params),
-                                           .keeps_rows = true};
-    run->request = (struct pg_request){
-        .statements = &run->statement, .statement_count = 1, .on_done = on_rows};
-    pg_run(pg, &run->request);
+    query_run(pg, query, STATEMENTS[inspect->kind]);
 }

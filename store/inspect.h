@@ -48,7 +48,6 @@ struct inspect {
     /* rows: valid for the call; at most INSPECT_ROWS_MAX, then there may be more. */
     void (*on_done)(struct inspect *inspect, const struct pg_result *rows, const struct error *err);
     void *arg; /* the caller's own */
-    void *private_state;
 };
 void inspect_run(struct pg *pg, struct loop *loop, struct inspect *inspect);
 

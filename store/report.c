@@ -1,6 +1,6 @@
 #include "store/report.h"
 
-#include "worker/base/memory.h"
+#include "store/query.h"
 
 #define ROWS_MAX 100000
 /* Times as RFC 3339 in UTC, whatever the server's settings are. */
@@ -286,64 +286,35 @@ static const char *const STATEMENTS[] = {
 };
 /* clang-format on */
 
-struct run {
-    struct report *report;
-    struct loop *loop;
-    char row_max[16];
-    struct pg_array documents;
-    char older_ms[24], newer_ms[24];
-    struct pg_param params[6];
-    struct pg_statement statement;
-    struct pg_request request;
-};
-
-static void on_rows(struct pg_request *request, const struct pg_result *result,
-                    const struct error *err)
+static void on_rows(void *owner, const struct pg_result *rows, const struct error *err)
 {
-    struct run *run = container_of(request, struct run, request);
-    pg_array_release(&run->documents);
-    loop_bury(run->loop, run);
-    run->report->private_state = NULL;
-    run->report->on_done(run->report, result, err);
+    struct report *report = owner;
+    report->on_done(report, rows, err);
 }
 
-static struct pg_param age_param(char *buffer, size_t buffer_bytes, uint64_t age_ms)
+/* Of 0: null. */
+static struct pg_param age_param(struct query *query, uint64_t age_ms)
 {
-    (void)text_format(buffer, buffer_bytes, "%llu", (unsigned long long)age_ms);
-    return (struct pg_param){.data = age_ms ? buffer : NULL, .type = PG_INT8};
+    return age_ms ? query_number(query, age_ms) : (struct pg_param){.type = PG_INT8};
 }
 
 void report_run(struct pg *pg, struct loop *loop, struct report *report)
 {
-    struct run *run = xcalloc(1, sizeof(*run));
     uint32_t row_max = report->row_max && report->row_max < ROWS_MAX ? report->row_max : ROWS_MAX;
-    run->report = report;
-    run->loop = loop;
-    report->private_state = run;
-    (void)text_format(run->row_max, sizeof(run->row_max), "%u", row_max);
-    run->params[0] = (struct pg_param){.type = PG_UUID, .is_binary = true};
-    if (report->has_id) {
-        run->params[0].data = (const char *)report->id.bytes;
-        run->params[0].bytes = sizeof(report->id.bytes);
-    }
-    run->params[1] = (struct pg_param){.data = run->row_max, .type = PG_INT8};
-    run->documents = pg_array_new(PG_UUID);
+    struct query *query = query_new(loop, PG_UUID, report, on_rows);
     for (size_t i = 0; i < report->document_count; i++)
-        pg_array_add_uuid(&run->documents, report->documents[i]);
-    run->params[2] = pg_array_param(&run->documents);
+        pg_array_add_uuid(&query->array, report->documents[i]);
+    query->params[0] = (struct pg_param){.type = PG_UUID, .is_binary = true};
+    if (report->has_id) {
+        query->params[0].data = (const char *)report->id.bytes;
+        query->params[0].bytes = sizeof(report->id.bytes);
+    }
+    query->params[1] = query_number(query, row_max);
+    query->params[2] = pg_array_param(&query->array);
     if (report->kind != REPORT_LIVE)
-        run->params[2].data = NULL;
-    run->params[3] = (struct pg_param){.data = report->state.bytes ? report->state.start : NULL,
-                                       .bytes = (int)report->state.bytes,
-                                       .type = PG_TEXT,
-                                       .is_binary = true};
-    run->params[4] = age_param(run->older_ms, sizeof(run->older_ms), report->older_ms);
-    run->params[5] = age_param(run->newer_ms, sizeof(run->newer_ms), report->newer_ms);
-    run->statement = (struct pg_statement){.sql = STATEMENTS[report->kind],
-                                           .params = run->params,
-                                           .param_count = COUNT_OF(run->params),
-                                           .keeps_rows = true};
-    run->request = (struct pg_request){
-        .statements = &run->statement, .statement_count = 1, .on_done = on_rows};
-    pg_run(pg, &run->request);
+        query->params[2].data = NULL;
+    query->params[3] = query_text(report->state);
+    query->params[4] = age_param(query, report->older_ms);
+    query->params[5] = age_param(query, report->newer_ms);
+    query_run(pg, query, STATEMENTS[report->kind]);
 }

@@ -54,7 +54,6 @@ struct report {
     uint64_t older_ms, newer_ms; /* REPORT_JOBS: made so long ago at least, at most; 0: any */
     /* result: valid for the call. */
     void (*on_done)(struct report *report, const struct pg_result *result, const struct error *err);
-    void *private_state;
 };
 void report_run(struct pg *pg, struct loop *loop, struct report *report);
 

@@ -89,7 +89,7 @@ alter table documents
 comment on table documents is 'One row per object of a bucket: the object as it is now. A removed object keeps its row as a tombstone.';
 comment on column documents.status is 'pending, processing, success, failed, skipped, cancelled';
 comment on column documents.gen is 'The live generation: part of the ids of its vectors. Null: no vectors.';
-comment on column documents.gen_pipeline is 'Fingerprint of the pipeline (chunker, model, dimensions) that made the live generation.';
+comment on column documents.gen_pipeline is 'Fingerprint of the pipeline (how texts are read: text2, chunker, model, dimensions) that made the live generation.';
 comment on column documents.fence is 'The latest attempt: random per claim.';
 comment on column documents.leased_until is 'Until when that attempt may write; null: it has ended.';
 comment on column documents.starts is 'Attempts since the last one that ended in order: grows when workers die.';

@@ -1,116 +1,7 @@
-/* pg.h against a real server: pipelining, timeouts, lost connections, lost names, COPY, scripts. */
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "store/pg.h"
+/* pg.h against a real server: pipelining, timeouts, lost connections, lost names. */
+#include "tests/contract/pg_calls.h"
 #include "tests/contract/pg_closing.h"
-#include "tests/contract/pg_cluster.h"
 #include "worker/base/memory.h"
-
-#define WAIT_MS_MAX 20000
-
-static struct pg_cluster *cluster;
-
-struct fixture {
-    struct loop *loop;
-    struct pg *pg;
-    bool is_closed;
-};
-
-struct call {
-    struct pg_request request;
-    struct pg_statement statement;
-    struct pg_param params[4];
-    bool is_done, has_failed;
-    struct error err;
-    size_t row_count;
-    char value[64]; /* first row, first column */
-    struct pg *pg;
-    struct call *next; /* run from inside on_done */
-};
-
-static void on_call_done(struct pg_request *request, const struct pg_result *result,
-                         const struct error *err)
-{
-    struct call *call = container_of(request, struct call, request);
-    assert_false(call->is_done);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
-    call->row_count = pg_row_count(result);
-    if (call->row_count)
-        (void)text_format(call->value, sizeof(call->value), "%.*s",
-                          TEXT_ARGS(pg_value(result, 0, 0)));
-    if (call->next)
-        pg_run(call->pg, &call->next->request);
-}
-
-static void call_init(struct call *call, const char *sql)
-{
-    *call = (struct call){.statement = {.sql = sql, .params = call->params, .keeps_rows = true}};
-    call->request = (struct pg_request){
-        .statements = &call->statement, .statement_count = 1, .on_done = on_call_done};
-}
-
-static void wait_for_call(struct fixture *fixture, const struct call *call)
-{
-    uint64_t start_ms = loop_now_ms(fixture->loop);
-    while (!call->is_done && loop_now_ms(fixture->loop) - start_ms < WAIT_MS_MAX)
-        loop_run_once(fixture->loop, 100);
-    assert_true(call->is_done);
-}
-
-static void run_call(struct fixture *fixture, struct call *call, const char *sql)
-{
-    call_init(call, sql);
-    pg_run(fixture->pg, &call->request);
-    wait_for_call(fixture, call);
-}
-
-static struct pg *open_pg(struct loop *loop, struct text url)
-{
-    struct pg_options options = {
-        .url = url,
-        .application_name = TEXT("millrace-test"),
-        .connect_timeout_ms = 5000,
-        .statement_timeout_ms = 5000,
-        .lock_timeout_ms = 1000,
-        .transactions_max = 8,
-    };
-    struct error err;
-    struct pg *pg = pg_open(loop, &options, &err);
-    assert_non_null(pg);
-    return pg;
-}
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-    struct error err;
-    fixture->loop = loop_new(&err);
-    fixture->pg = open_pg(fixture->loop, text_from(pg_cluster_url(cluster)));
-    *state = fixture;
-    return 0;
-}
-
-static void on_closed(void *arg)
-{
-    struct fixture *fixture = arg;
-    fixture->is_closed = true;
-    fixture->pg = NULL;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-    pg_close_and_wait(fixture->loop, fixture->pg);
-    loop_free(fixture->loop);
-    xfree(fixture);
-    return 0;
-}
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
@@ -248,7 +139,7 @@ static void test_pg__a_lock_that_is_held_is_a_conflict(void **state)
 {
     struct fixture *fixture = *state;
     struct call call, holder;
-    struct pg *other = open_pg(fixture->loop, text_from(pg_cluster_url(cluster)));
+    struct pg *other = pg_calls_open(fixture->loop, text_from(pg_cluster_url(cluster)));
     const struct pg_statement statements[] = {{.sql = "select pg_advisory_xact_lock(5)"},
                                               {.sql = "select pg_sleep(2)"}};
     call_init(&holder, "");
@@ -386,7 +277,7 @@ static void test_pg__finds_its_server_by_name(void **state)
     struct call call;
     (void)text_format(url, sizeof(url), "postgresql://postgres@localhost:%d/postgres",
                       pg_cluster_port(cluster));
-    struct pg *named = open_pg(fixture->loop, text_from(url));
+    struct pg *named = pg_calls_open(fixture->loop, text_from(url));
     call_init(&call, "select 'by name'");
     pg_run(named, &call.request);
     wait_for_call(fixture, &call);
@@ -397,7 +288,7 @@ static void test_pg__finds_its_server_by_name(void **state)
                       "host=nowhere.invalid,127.0.0.1 port=%d user=postgres "
                       "dbname=postgres",
                       pg_cluster_port(cluster));
-    named = open_pg(fixture->loop, text_from(url));
+    named = pg_calls_open(fixture->loop, text_from(url));
     call_init(&call, "select 'the second'");
     pg_run(named, &call.request);
     wait_for_call(fixture, &call);
@@ -409,7 +300,7 @@ static void test_pg__tells_why_it_cannot_connect(void **state)
 {
     struct fixture *fixture = *state;
     struct call call;
-    struct pg *other = open_pg(fixture->loop, TEXT("postgresql://x@nowhere.invalid/x"));
+    struct pg *other = pg_calls_open(fixture->loop, TEXT("postgresql://x@nowhere.invalid/x"));
     call_init(&call, "select 1");
     pg_run(other, &call.request);
     wait_for_call(fixture, &call);
@@ -419,7 +310,7 @@ static void test_pg__tells_why_it_cannot_connect(void **state)
 
     char url[200];
     (void)text_format(url, sizeof(url), "%s", pg_cluster_database_url(cluster, "no_such"));
-    other = open_pg(fixture->loop, text_from(url));
+    other = pg_calls_open(fixture->loop, text_from(url));
     call_init(&call, "select 1");
     pg_run(other, &call.request);
     wait_for_call(fixture, &call);
@@ -452,165 +343,17 @@ static void test_pg__closing_answers_everybody(void **state)
     pg_run(fixture->pg, &second.request);
     loop_run_once(fixture->loop, 50);
 
-    pg_close(fixture->pg, on_closed, fixture);
-    wait_for_call(fixture, &second);
-    while (!fixture->is_closed)
-        loop_run_once(fixture->loop, 100);
+    pg_close_and_wait(fixture->loop, fixture->pg);
+    fixture->pg = NULL;
 
     assert_int_equal(first.err.code, ERR_SHUTDOWN);
     assert_int_equal(second.err.code, ERR_SHUTDOWN);
 }
 
-/* ---- COPY and scripts ------------------------------------------------------------------------ */
-
-struct copy_call {
-    struct pg_copy copy;
-    bool is_done, has_failed;
-    struct error err;
-};
-
-static void on_copied(struct pg_copy *copy, const struct error *err)
-{
-    struct copy_call *call = container_of(copy, struct copy_call, copy);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
-}
-
-static void wait_for_copy(struct fixture *fixture, const struct copy_call *call)
-{
-    uint64_t start_ms = loop_now_ms(fixture->loop);
-    while (!call->is_done && loop_now_ms(fixture->loop) - start_ms < WAIT_MS_MAX)
-        loop_run_once(fixture->loop, 100);
-    assert_true(call->is_done);
-}
-
-static void run_copy(struct fixture *fixture, struct copy_call *call, struct text data)
-{
-    *call = (struct copy_call){.copy = {.sql = "copy pile from stdin",
-                                        .sql_before = "delete from pile",
-                                        .data = data,
-                                        .on_done = on_copied}};
-    pg_run_copy(fixture->pg, &call->copy);
-    wait_for_copy(fixture, call);
-}
-
-static void test_pg__copies_large_data_in_one_transaction(void **state)
-{
-    struct fixture *fixture = *state;
-    struct call call;
-    struct copy_call copy, second;
-    run_call(fixture, &call, "create table pile (n bigint check (n >= 0))");
-    struct buffer AUTO_BUFFER rows = buffer_new(64 << 20);
-    for (uint64_t i = 0; i < 1000000; i++)
-        buffer_format(&rows, "%llu\n", (unsigned long long)i);
-
-    run_copy(fixture, &copy, buffer_text(&rows));
-    assert_string_equal(copy.err.message, "");
-    run_call(fixture, &call, "select count(*) from pile");
-    assert_string_equal(call.value, "1000000");
-
-    buffer_append_text(&rows, TEXT("-1\n")); /* fails at the end: the delete is undone, too */
-    run_copy(fixture, &copy, buffer_text(&rows));
-    assert_true(copy.has_failed);
-    assert_int_equal(copy.err.code, ERR_DATABASE);
-    run_copy(fixture, &second, TEXT("5\n"));
-    assert_false(second.has_failed);
-    run_call(fixture, &call, "select count(*) from pile");
-    assert_string_equal(call.value, "1");
-    run_copy(fixture, &second, TEXT(""));
-    assert_false(second.has_failed);
-}
-
-/* Takes a core from everybody else until it is killed. */
-static pid_t start_noise(void)
-{
-    pid_t parent = getpid(), noise = fork();
-    assert_true(noise >= 0);
-    if (noise > 0)
-        return noise;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    while (getppid() == parent)
-        continue;
-    _exit(0);
-}
-
-static void
-test_pg__no_copy_stalls_when_the_server_catches_up_while_we_wait_for_a_core(void **state)
-{
-    struct fixture *fixture = *state;
-    struct call call;
-    pid_t noises[3];
-    run_call(fixture, &call, "create unlogged table sack (n text)");
-    struct buffer AUTO_BUFFER rows = buffer_new(4 << 20); /* far more than a socket holds */
-    buffer_format(&rows, "%0850000d\n%0850000d\n%0850000d\n%0850000d\n", 1, 2, 3, 4);
-
-    for (size_t i = 0; i < COUNT_OF(noises); i++)
-        noises[i] = start_noise();
-    for (int i = 0; i < 100; i++) {
-        struct copy_call copy = {.copy = {.sql = "copy sack from stdin",
-                                          .sql_before = "truncate sack",
-                                          .data = buffer_text(&rows),
-                                          .on_done = on_copied}};
-        pg_run_copy(fixture->pg, &copy.copy);
-        wait_for_copy(fixture, &copy);
-        assert_string_equal(copy.err.message, "");
-    }
-    for (size_t i = 0; i < COUNT_OF(noises); i++) {
-        kill(noises[i], SIGKILL);
-        waitpid(noises[i], NULL, 0);
-    }
-}
-
-static void test_pg__a_script_is_one_transaction(void **state)
-{
-    struct fixture *fixture = *state;
-    struct copy_call script = {
-        .copy = {.sql = "create table s1 (n int); insert into s1 values (1); select 1/0",
-                 .on_done = on_copied}};
-    pg_run_script(fixture->pg, &script.copy);
-    wait_for_copy(fixture, &script);
-    assert_true(script.has_failed);
-    assert_string_equal(pg_cluster_sql(cluster, "postgres", "select to_regclass('s1') is null"),
-                        "t");
-
-    script =
-        (struct copy_call){.copy = {.sql = "create table s1 (n int); insert into s1 values (1)",
-                                    .on_done = on_copied}};
-    pg_run_script(fixture->pg, &script.copy);
-    wait_for_copy(fixture, &script);
-    assert_false(script.has_failed);
-    assert_string_equal(pg_cluster_sql(cluster, "postgres", "select n from s1"), "1");
-}
-
-static void test_pg__a_copy_whose_connection_breaks_is_unreachable(void **state)
-{
-    struct fixture *fixture = *state;
-    struct copy_call script = {.copy = {.sql = "select pg_sleep(10)", .on_done = on_copied}};
-    pg_run_script(fixture->pg, &script.copy);
-    while (strcmp(pg_cluster_sql(cluster, "postgres",
-                                 "select count(*) from pg_stat_activity where query like 'set "
-                                 "local%pg_sleep(10)' and state = 'active'"),
-                  "0") == 0)
-        loop_run_once(fixture->loop, 10);
-    pg_cluster_sql(cluster, "postgres",
-                   "select pg_terminate_backend(pid) from pg_stat_activity where query like 'set "
-                   "local%pg_sleep(10)'");
-    wait_for_copy(fixture, &script);
-    assert_true(script.has_failed);
-    assert_int_equal(error_disposition(script.err.code), DISPOSITION_RETRY);
-
-    script = (struct copy_call){.copy = {.sql = "select 1", .on_done = on_copied}};
-    pg_run_script(fixture->pg, &script.copy);
-    wait_for_copy(fixture, &script);
-    assert_false(script.has_failed);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, pg_calls_set_up, pg_calls_tear_down)
         T(test_pg__answers_rows_with_parameters),
         T(test_pg__binary_arrays_arrive_whole),
         T(test_pg__pipelines_many_in_order_and_from_inside_on_done),
@@ -627,10 +370,6 @@ int main(void)
         T(test_pg__tells_why_it_cannot_connect),
         T(test_pg__refuses_a_url_without_repeating_its_password),
         T(test_pg__closing_answers_everybody),
-        T(test_pg__copies_large_data_in_one_transaction),
-        T(test_pg__no_copy_stalls_when_the_server_catches_up_while_we_wait_for_a_core),
-        T(test_pg__a_script_is_one_transaction),
-        T(test_pg__a_copy_whose_connection_breaks_is_unreachable),
 #undef T
     };
     cluster = pg_cluster_start();
