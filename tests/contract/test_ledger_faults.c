@@ -10,7 +10,7 @@
 
 /* Statements of one transaction on the second worker's connection. */
 struct other {
-    struct pg_statement statements[3];
+    struct pg_statement statements[4];
     struct pg_request request;
     bool is_done, has_failed;
 };
@@ -29,15 +29,20 @@ static void on_other(struct pg_request *request, const struct pg_result *result,
     "do $$ begin while not exists (select from pg_locks where not granted) loop perform" \
     " pg_sleep(0.01); end loop; end $$"
 
+/* Whoever looks for a deadlock first is its victim: not this one. */
+#define PATIENCE "set local deadlock_timeout = '1min'"
+
 /* Runs the first one, and MEET is running then. */
 static void other_start(struct fixture *fixture, struct other *other, const char *first,
                         const char *last)
 {
-    *other = (struct other){.statements = {{.sql = first, .is_dynamic = true},
+    sql("grant set on parameter deadlock_timeout to " WORKER_ROLE);
+    *other = (struct other){.statements = {{.sql = PATIENCE, .is_dynamic = true},
+                                           {.sql = first, .is_dynamic = true},
                                            {.sql = MEET, .is_dynamic = true},
                                            {.sql = last, .is_dynamic = true}}};
     other->request = (struct pg_request){
-        .statements = other->statements, .statement_count = 3, .on_done = on_other};
+        .statements = other->statements, .statement_count = 4, .on_done = on_other};
     pg_run(fixture->pg[1], &other->request);
     uint64_t start_ms = loop_now_ms(fixture->loop);
     do {
@@ -89,7 +94,7 @@ static void test_conflict__a_deadlock_is_run_again(void **state)
     struct event events[2];
     struct other other;
     given_two_documents(fixture, events);
-    /* It holds the second document and wants the first when we have that: we have waited longer. */
+    /* It holds the second document and wants the first when we have that. */
     other_start(fixture, &other, TOUCH HIGH, TOUCH LOW);
     claim_start(fixture, 0, &events[0]);
     claim_start(fixture, 0, &events[1]);
