@@ -52,19 +52,19 @@ struct ledger_claim {
     /* in */
     const struct tenant *tenant;
     const struct document *document;
-    struct uuid job;  /* nil: a removal */
-    bool is_bare;     /* make the job unless open items of other jobs take the event */
-    bool may_uncover; /* a removal that is worth a look at a document without vectors, too */
-    uint64_t fence;   /* 1 .. 2^63-1, random */
+    struct uuid job;        /* nil: a removal */
+    bool is_bare;           /* make the job unless open items of other jobs take the event */
+    bool may_uncover;       /* a removal that is worth a look at a document without vectors, too */
+    uint64_t fence;         /* 1 .. 2^63-1, random */
+    struct text event_etag; /* with its time: whether a job has done already what it tells of */
     uint64_t event_time_ms;
     void (*on_done)(struct ledger_claim *claim, const struct error *err);
     /* out */
     enum claim_verdict verdict;
-    struct uuid
-        item_job;  /* the job whose item this attempt runs: of a bare event perhaps an older one */
-    bool has_live; /* gen below is live */
+    struct uuid item_job; /* whose item this attempt runs: of a bare event perhaps an older one */
+    bool has_live;        /* gen below is live */
     uint64_t live_gen;
-    char live_etag[256];
+    char live_etag[256];  /* without a live one: of what was decided last */
     bool is_live_current; /* it was made by this very pipeline */
     uint32_t live_chunk_count;
     uint32_t starts; /* this one included */

@@ -29,6 +29,7 @@ static void build(struct batch *batch)
                     *bare = ledger_batch_array(batch, PG_BOOL),
                     *fences = ledger_batch_array(batch, PG_INT8),
                     *uncovers = ledger_batch_array(batch, PG_BOOL),
+                    *etags = ledger_batch_array(batch, PG_TEXT),
                     *times = ledger_batch_array(batch, PG_INT8),
                     *buckets = ledger_batch_array(batch, PG_TEXT),
                     *keys = ledger_batch_array(batch, PG_TEXT);
@@ -40,6 +41,7 @@ static void build(struct batch *batch)
         pg_array_add_bool(bare, claim->is_bare);
         pg_array_add_i64(fences, (int64_t)claim->fence);
         pg_array_add_bool(uncovers, claim->may_uncover);
+        pg_array_add_text(etags, claim->event_etag.bytes ? claim->event_etag : TEXT_NONE);
         pg_array_add_i64(times, (int64_t)claim->event_time_ms);
         pg_array_add_text(buckets, claim->document->bucket);
         pg_array_add_text(keys, claim->document->key);
@@ -47,7 +49,10 @@ static void build(struct batch *batch)
     struct pg_param prefix = ledger_batch_text(schema_prefix(claim_of(batch->nodes[0])->tenant));
     struct pg_param ids[] = {pg_array_param(documents), pg_array_param(users), pg_array_param(jobs),
                              pg_array_param(bare)};
-    struct pg_param jobs_params[] = {ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(times)};
+    struct pg_param pipeline = ledger_batch_text(batch->ledger->options.pipeline);
+    struct pg_param times_param = pg_array_param(times), etags_param = pg_array_param(etags);
+    struct pg_param jobs_params[] = {ids[0], ids[1],      ids[2],      ids[3],
+                                     prefix, times_param, etags_param, pipeline};
     struct pg_param document_params[] = {
         ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(buckets), pg_array_param(keys)};
     struct pg_param lock_params[] = {ids[0], ids[2]};
@@ -56,11 +61,12 @@ static void build(struct batch *batch)
                                       ids[2],
                                       ids[3],
                                       pg_array_param(fences),
-                                      ledger_batch_text(batch->ledger->options.pipeline),
+                                      pipeline,
                                       prefix,
                                       batch_i64(batch, LEASE_MS),
                                       pg_array_param(uncovers),
-                                      pg_array_param(times)};
+                                      times_param,
+                                      etags_param};
     ledger_batch_statement(batch, SQL_CLAIM_JOBS, jobs_params, COUNT_OF(jobs_params));
     ledger_batch_statement(batch, SQL_CLAIM_DOCUMENTS, document_params, COUNT_OF(document_params));
     ledger_batch_statement(batch, SQL_CLAIM_LOCK, lock_params, COUNT_OF(lock_params));

@@ -150,6 +150,7 @@ static void start_claim(struct task *task)
         .is_bare = arrival->is_bare,
         .may_uncover = arrival->may_uncover,
         .fence = task->lease.fence,
+        .event_etag = arrival->etag,
         .event_time_ms = arrival->time_ms,
         .on_done = on_claimed,
     };
@@ -253,14 +254,24 @@ static void start_fetch(struct task *task)
     objects_send(task->pipeline->objects, &task->get);
 }
 
+/* Of a document without vectors: it failed, or was cancelled, and that holds for these bytes. */
+static bool is_decided(const struct task *task)
+{
+    return !task->claim.has_live && task->get.etag[0] &&
+           text_equal(text_from(task->get.etag), text_from(task->claim.live_etag));
+}
+
 /* An object that is there after its removal: put again, and what became of that is in the row; or
  * the deletion of a version has uncovered an older one, which no event of its own will tell. */
 static void on_still_there(struct task *task)
 {
+    struct error err;
     bool is_live = task_effect_of_failure(task) == EFFECT_KEEP,
-         is_told = !task->claim.has_live && !task->claim.may_uncover;
+         is_told = !task->claim.has_live && (!task->claim.may_uncover || is_decided(task));
     if (is_live || is_told || object_has_newer(task->object, task->arrival, false))
         conclude_unchanged(task);
+    else if (!task->claim.is_tenant_active)
+        task_fail(task, error_of(&err, ERR_INACTIVE));
     else
         task_enter(task, &UPLOAD[1]);
 }

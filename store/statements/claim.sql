@@ -1,6 +1,6 @@
 with e as materialized (
-    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[], $9::bool[], $10::int8[]) with ordinality
-             e(doc, uid, job, bare, fence, uncovers, time_ms, at)),
+    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[], $9::bool[], $10::int8[], $11::text[])
+                  with ordinality e(doc, uid, job, bare, fence, uncovers, time_ms, etag, at)),
 r as materialized ( -- which item this event runs
     select e.*, case when e.bare then coalesce(
                (select i.job_id from job_items i where i.job_id = e.job and i.document_id = e.doc),
@@ -12,12 +12,17 @@ r as materialized ( -- which item this event runs
                   join job_items i on i.job_id = j.id and i.document_id = d.id
                  where d.id = e.doc and d.gen is null and j.control = 'cancel' and j.user_id = e.uid
                    and coalesce(i.outcome, 'cancelled') = 'cancelled'
-                   and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at))
+                   and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at),
+               -- A late notice of what a job has done already: the bytes are live, and nobody is at work who may have read others.
+               (select i.job_id from documents d join job_items i on i.job_id = d.job_id and i.document_id = d.id
+                 where d.id = e.doc and d.user_id = e.uid and d.gen is not null and d.leased_until is null
+                   and d.etag = e.etag and d.gen_pipeline = $6 and i.outcome in ('success', 'skipped')
+                   and to_timestamp(e.time_ms / 1000.0) between i.created_at and i.finished_at))
            else e.job end as item_job
       from e),
 v as materialized (
-    select r.*, d.gen, d.etag, d.gen_pipeline, d.chunk_count, d.starts, d.fence is distinct from r.fence as is_new_attempt,
-           coalesce(j.control, 'none') as control, u.is_active, i.outcome,
+    select r.*, d.gen, d.etag as live_etag, d.gen_pipeline, d.chunk_count, d.starts, d.fence is distinct from r.fence as is_new_attempt,
+           coalesce(j.control, 'none') as control, u.is_active,
            case when d.file_source_type = 'url' then d.file_path end as link,
            coalesce(u.total_documents - (d.gen is not null)::int >= s.documents_max
                     or u.total_storage_bytes - case when d.gen is null then 0 else d.file_size end >= s.storage_bytes_max,
@@ -51,11 +56,11 @@ p as (
      where status = 'pending' and id in (select id from processing_jobs
             where status = 'pending' and id in (select item_job from v where verdict = 'go') order by id for no key update)),
 a as (
-    -- From here on the item's outcome is this event's, too: every later attempt of it was claimed after the event.
+    -- From here on the item's outcome is this event's, too: every later attempt of it was claimed after the event, and what
+    -- was done already must be so for a replay, whatever is live then.
     insert into absorbed_events (bare_job, document_id, job_id)
-    select job, doc, item_job from v
-     where bare and item_job <> job and (verdict in ('go', 'parked') or (verdict = 'done' and outcome = 'cancelled')) order by job
+    select job, doc, item_job from v where bare and item_job <> job and verdict in ('go', 'parked', 'done') order by job
         on conflict do nothing)
-select at, verdict, item_job, gen, etag, (gen_pipeline = $6)::int, chunk_count, starts + is_new_attempt::int, control,
+select at, verdict, item_job, gen, live_etag, (gen_pipeline = $6)::int, chunk_count, starts + is_new_attempt::int, control,
        is_active::int, is_over_quota::int, busy_ms, link, weight_permille, in_flight_max
   from v

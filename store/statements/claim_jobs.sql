@@ -1,11 +1,12 @@
--- A bare event makes a job of one, unless an open item of its document takes it (or has taken it before), or a cancelled one that
--- was open when the event happened: who cancels a job means the events of its uploads, too. With vectors in place only the bucket
--- can tell whether they are still the object's, so that the event is worth a look.
+-- A bare event makes a job of one, unless an open item of its document takes it (or has taken it before), a job has done what it
+-- tells of already (as claim.sql will find), or a cancelled item was open when it happened: who cancels a job means the events of
+-- its uploads, too. With vectors in place only the bucket can tell whether they are still the object's, so that the event is worth
+-- a look.
 -- offset 0: looked up for each event. As a join the planner might walk through all open items for each of them, where old
 -- statistics say that there is hardly one.
 with e as (
     select e.*
-      from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $6::int8[]) e(doc, uid, job, bare, time_ms)
+      from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $6::int8[], $7::text[]) e(doc, uid, job, bare, time_ms, etag)
       join users u on u.id = e.uid
      where e.bare and millrace_tenant_fits(u, $5)
        and not exists (select from absorbed_events a where a.bare_job = e.job offset 0)
@@ -16,7 +17,11 @@ with e as (
                          join job_items i on i.job_id = j.id and i.document_id = d.id
                         where d.id = e.doc and d.gen is null and j.control = 'cancel' and j.user_id = e.uid
                           and coalesce(i.outcome, 'cancelled') = 'cancelled'
-                          and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at offset 0)),
+                          and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at offset 0)
+       and not exists (select from documents d join job_items i on i.job_id = d.job_id and i.document_id = d.id
+                        where d.id = e.doc and d.user_id = e.uid and d.gen is not null and d.leased_until is null
+                          and d.etag = e.etag and d.gen_pipeline = $8 and i.outcome in ('success', 'skipped')
+                          and to_timestamp(e.time_ms / 1000.0) between i.created_at and i.finished_at offset 0)),
 n as (
     insert into processing_jobs (id, user_id, job_type, status, total_documents, processed_count, failed_count, config,
                                  created_at, updated_at)

@@ -40,7 +40,7 @@ struct line {
 struct batch {
     struct pg_array arrays[ARRAYS];
     size_t array_count;
-    struct pg_param claim[4][10], finish[FINISH_COLUMNS + 3];
+    struct pg_param claim[4][11], finish[FINISH_COLUMNS + 3];
     struct pg_statement claiming[4], finishing[2];
     struct pg_request requests[2];
 };
@@ -123,8 +123,8 @@ static void build_claim(struct batch *batch, struct line **lines, size_t count,
     struct pg_array *documents = array_new(batch, PG_UUID), *users = array_new(batch, PG_UUID),
                     *jobs = array_new(batch, PG_UUID), *bare = array_new(batch, PG_BOOL),
                     *fences = array_new(batch, PG_INT8), *uncovers = array_new(batch, PG_BOOL),
-                    *times = array_new(batch, PG_INT8), *buckets = array_new(batch, PG_TEXT),
-                    *keys = array_new(batch, PG_TEXT);
+                    *times = array_new(batch, PG_INT8), *etags = array_new(batch, PG_TEXT),
+                    *buckets = array_new(batch, PG_TEXT), *keys = array_new(batch, PG_TEXT);
     for (size_t i = 0; i < count; i++) {
         pg_array_add_uuid(documents, lines[i]->document.id);
         pg_array_add_uuid(users, lines[i]->tenant.id);
@@ -135,23 +135,25 @@ static void build_claim(struct batch *batch, struct line **lines, size_t count,
         pg_array_add_i64(times, 1);
         pg_array_add_text(buckets, lines[i]->document.bucket);
         pg_array_add_text(keys, lines[i]->document.key);
+        pg_array_add_text(etags, TEXT("e"));
     }
     struct pg_array *arrays[IDS] = {documents, users, jobs, bare};
-    struct pg_param prefix = word("user_", PG_TEXT);
+    struct pg_param prefix = word("user_", PG_TEXT), pipeline = word("bench", PG_TEXT);
+    struct pg_param told[] = {pg_array_param(times), pg_array_param(etags)};
     for (size_t i = 0; i < IDS; i++)
         ids[i] = pg_array_param(arrays[i]);
     *ret_fences = pg_array_param(fences);
-    struct pg_param params[4][10] = {
-        {ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(times)},
+    struct pg_param params[4][11] = {
+        {ids[0], ids[1], ids[2], ids[3], prefix, told[0], told[1], pipeline},
         {ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(buckets), pg_array_param(keys)},
         {ids[0], ids[2]},
-        {ids[0], ids[1], ids[2], ids[3], *ret_fences, word("bench", PG_TEXT), prefix,
-         word(LEASE, PG_INT8), pg_array_param(uncovers), pg_array_param(times)}};
+        {ids[0], ids[1], ids[2], ids[3], *ret_fences, pipeline, prefix, word(LEASE, PG_INT8),
+         pg_array_param(uncovers), told[0], told[1]}};
     memcpy(batch->claim, params, sizeof(params));
-    batch->claiming[0] = statement(SQL_CLAIM_JOBS, batch->claim[0], 6);
+    batch->claiming[0] = statement(SQL_CLAIM_JOBS, batch->claim[0], 8);
     batch->claiming[1] = statement(SQL_CLAIM_DOCUMENTS, batch->claim[1], 7);
     batch->claiming[2] = statement(SQL_CLAIM_LOCK, batch->claim[2], 2);
-    batch->claiming[3] = statement(SQL_CLAIM, batch->claim[3], 10);
+    batch->claiming[3] = statement(SQL_CLAIM, batch->claim[3], 11);
     batch->claiming[3].keeps_rows = true;
 }
 

@@ -82,8 +82,10 @@ static void test_plans__claims_look_up_by_key(void **state)
     assert_in_range(rows_removed(SQL_CLAIM_LOCK, buffer_string(&arguments)), 0, REMOVED_MAX);
 
     buffer_clear(&arguments);
-    buffer_format(&arguments, "%s, %s, %s, %s, 'user_', %s", buffer_string(&documents), users, jobs,
-                  bare, times);
+    char etags[64];
+    filled(etags, sizeof(etags), "'e'::text");
+    buffer_format(&arguments, "%s, %s, %s, %s, 'user_', %s, %s, 'p1'", buffer_string(&documents),
+                  users, jobs, bare, times, etags);
     assert_in_range(rows_removed(SQL_CLAIM_JOBS, buffer_string(&arguments)), 0, REMOVED_MAX);
 }
 

@@ -32,6 +32,9 @@ from protocol_sql import Database, Refused
 from protocol_world import STEPS, World
 
 
+BLOCK = 100  # seeds on one fresh database
+
+
 def changes(before, after):
     pairs = [(x, y) for a, b in zip(before, after) for x, y in zip(a, b) if x != y]
     return pairs[:1] or [len(a) - len(b) for a, b in zip(before, after)]
@@ -86,7 +89,7 @@ def database_url():
 
 
 def run_seeds(seeds):
-    return simulate(Database(database_url()), seeds, False)
+    return len(seeds), *simulate(Database(database_url()), seeds, False)
 
 
 def run_sabotage(task):
@@ -103,6 +106,18 @@ def sabotage(pool, names, seeds):
     return missed
 
 
+def plain(pool, blocks):
+    wrong, seeds, total = 0, 0, collections.Counter()
+    for count, lines, stats in pool.imap_unordered(run_seeds, blocks):
+        for line in lines:
+            print(line)
+        wrong, seeds, total = wrong + len(lines), seeds + count, total + stats
+        if seeds % (10 * BLOCK) == 0:
+            print(f"{wrong} wrong of {seeds} seeds so far", flush=True)
+    print(f"{wrong} wrong of {seeds} seeds", dict(total))
+    return wrong
+
+
 def main():
     first, end = int(sys.argv[1]), int(sys.argv[2])
     names = list(SABOTAGE) if sys.argv[3:] == ["all"] else sys.argv[3:]
@@ -110,11 +125,7 @@ def main():
     with multiprocessing.Pool(count) as pool:
         if names:
             return bool(sabotage(pool, names, range(first, end)))
-        parts = pool.map(run_seeds, [range(first + no, end, count) for no in range(count)], 1)
-    wrong = [line for lines, _ in parts for line in lines]
-    print("\n".join(wrong[:20]))
-    print(f"{len(wrong)} wrong of {end - first} seeds", dict(sum((total for _, total in parts), collections.Counter())))
-    return bool(wrong)
+        return bool(plain(pool, [range(at, min(at + BLOCK, end)) for at in range(first, end, BLOCK)]))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,21 @@
 """Rules broken on purpose, each of which some seed must find."""
 
-# name -> (statement or migration, text, replacement)
+# name -> (statements or migrations, text, replacement)
 SABOTAGE = {
     "busy_is_done": ("claim", "then 'busy'", "then 'done'"),
-    "absorb_at_busy": ("claim", "verdict in ('go', 'parked')", "verdict in ('go', 'parked', 'busy')"),
-    "absorb_nothing": ("claim", "verdict in ('go', 'parked')", "verdict = 'never'"),
+    "absorb_at_busy": ("claim", "in ('go', 'parked', 'done')", "in ('go', 'parked', 'done', 'busy')"),
+    "absorb_nothing": ("claim", "verdict in ('go', 'parked', 'done')", "verdict = 'never'"),
+    "done_but_not_noted": ("claim", "in ('go', 'parked', 'done')", "in ('go', 'parked')"),
+    "done_while_others_work": ("claim claim_jobs", "and d.leased_until is null\n", "\n"),
+    "done_whatever_is_live": ("claim claim_jobs", "and d.etag = e.etag", ""),
     "no_lease_check": ("claim", "d.leased_until > now()", "false"),
     "removal_of_nothing_is_done": ("claim", "and not r.uncovers", ""),
     "jobs_of_others": ("claim", "(i.job_id is null or j.user_id <> r.uid)", "false"),
     "parked_is_done": ("claim", "i.outcome is not null", "i.outcome is not null or i.parked_at is not null"),
-    "finish_any_fence": ("finish", "and d.fence = e.fence and d.leased_until is not null)", ")"),
+    "finish_any_fence": ("finish", "d.fence = e.fence and d.leased_until is not null, false) as is_held", "true) as is_held"),
     "no_litter_of_old": ("finish", "where $22 and og is not null", "where false and $22 and og is not null"),
     "own_litter_stays": ("finish", "using x where x.effect = 'live' and l.document_id", "using x where false and l.document_id"),
     "counters_twice": ("finish", "processed_count = processed_count + p,", "processed_count = processed_count + 2 * p,"),
-    "item_counted_again": ("finish", "and i.document_id = x.doc and i.outcome is null", "and i.document_id = x.doc"),
     "usage_by_counts": ("finish", "sum(nv - ov) dv", "sum(nv) dv"),
     "keep_clears": ("finish", "when 'keep' then og end as ng", "end as ng"),
     "tombstone_counts": ("finish", "case effect when 'live' then 1 when 'keep' then od else 0 end as nd", "1 as nd"),
@@ -23,7 +25,11 @@ SABOTAGE = {
     "litter_kept_short": ("intend", "greatest(litter.n, excluded.n)", "least(litter.n, excluded.n)"),
     "no_litter_ahead": ("intend", "where is_mine and n > 0", "where false and is_mine and n > 0"),
     "lease_for_anybody": ("intend", "coalesce(d.fence = e.fence and d.leased_until is not null, false)", "true"),
-    "known_of_any_document": ("known", "c.document_id = ($1::uuid[])[1]", "($1::uuid[])[1] is not null"),
+    "known_of_any_document": (
+        "known",
+        "c.document_id = ($1::uuid[])[1] and c.content_hash = h.hash\n  join documents d on d.id = c.document_id and d.gen = $2",
+        "($1::uuid[])[1] is not null and $2::int8 > 0 and c.content_hash = h.hash",
+    ),
     "parked_for_good": ("release", "set due = now() + h.due_ms * interval '1 millisecond',", "set due = null,"),
     "release_any_fence": ("release", "and d.fence = h.fence and d.leased_until is not null", "and d.leased_until is not null"),
     "cancel_the_living": ("job_cancel_items", "and d.gen is null and", "and"),
@@ -31,7 +37,6 @@ SABOTAGE = {
     "retry_counts_on": ("job_retry", "failed_count = failed_count - n", "failed_count = failed_count"),
     "retry_the_good": ("job_retry", "i.outcome = 'failed'", "i.outcome in ('failed', 'success')"),
     "sweep_at_once": ("swept", "l.quiet_at <=", "true or l.quiet_at <="),
-    "sweep_the_living": ("dead", "and not (d.fence = l.gen and d.leased_until is not null)", ""),
+    "sweep_the_living": ("dead dead_any", "and not (d.fence = l.gen and d.leased_until is not null)", ""),
     "staged_rows_stay": ("sweep_staged", "delete from staged_chunks s\n where", "delete from staged_chunks s\n where false and"),
-    "due_while_leased": ("due", "and (d.leased_until is null or d.leased_until < now())", ""),
 }

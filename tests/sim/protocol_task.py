@@ -21,6 +21,10 @@ class Abandon(Exception):
     """The lease may have ended: nothing more may be sent to the store."""
 
 
+class Leave(Exception):
+    """A service is in trouble: the lease goes back, to come again."""
+
+
 class Attempt:
     def __init__(self, document, fence, lease, job):
         self.document, self.fence, self.lease, self.job = document, fence, lease, job
@@ -54,6 +58,9 @@ class Task:
                     return
             except Abandon:
                 self.world.stats["abandon"] += 1
+            except Leave:
+                self.world.stats["leave"] += 1
+                yield from self.give_back()
             finally:
                 if self.attempt:
                     self.worker.attempts.pop(self.document, None)
@@ -74,19 +81,21 @@ class Task:
         event, world = self.event, self.world
         fence, sent = world.random.getrandbits(62) + 1, world.time
         uncovers = event["kind"] == "removed" and world.is_versioned
-        row = (self.document, self.user, event["job"], event["bare"], fence, uncovers, wall_ms(event["time"]),
+        row = (self.document, self.user, event["job"], event["bare"], fence, uncovers, wall_ms(event["time"]), event["etag"],
                event["key"])
         answer = yield from self.ask("claim", row)
         verdict, job, gen, etag, _, _, starts, control, is_active, is_over_quota = answer[:10]
         world.stats[verdict] += 1
+        world.stats["done by another"] += verdict == "done" and event["bare"] and job != str(event["job"])
+        self.is_active = is_active == "1"
         if verdict in ("busy", "again"):
             yield from self.wait(5)
             return False
         if verdict in ("no_tenant", "no_item"):
-            return (yield from self.bury(verdict))
+            return (yield from self.bury(verdict, sent))
         if verdict != "go":
             return True
-        self.live = (int(gen), etag) if gen is not None else None
+        self.live, self.decided = (int(gen), etag) if gen is not None else None, etag
         self.attempt = Attempt(self.document, fence, sent + LEASE_S, job)
         self.worker.attempts[self.document] = self.attempt
         is_removal = event["kind"] == "removed"
@@ -94,7 +103,7 @@ class Task:
             answer = yield from self.dismiss("failed", "poisoned")
         elif control == "cancel" and not is_removal:
             answer = yield from self.dismiss("cancelled", "cancelled")
-        elif is_active == "0" and not is_removal:
+        elif not self.is_active and not is_removal:
             answer = yield from self.dismiss("failed", "inactive")
         elif job and (control == "pause" or is_over_quota == "1" or (not world.is_calm and world.random.random() < 0.05)):
             return (yield from self.park())
@@ -103,10 +112,10 @@ class Task:
         yield from sweep(world, self.document)
         return answer == "ok"
 
-    def bury(self, verdict):
+    def bury(self, verdict, sent):
         """A user who has just signed up may not be there yet."""
         event, world = self.event, self.world
-        if verdict == "no_tenant" and world.time < event["time"] + SIGN_UP_S:
+        if verdict == "no_tenant" and sent < event["time"] + SIGN_UP_S:
             yield from self.wait(40)
             return False
         row = ("topic", 0, event["no"], 0, verdict, "because", "\\x00", "\\x00", "{}", None, wall_ms(event["time"]))
@@ -118,6 +127,11 @@ class Task:
         answer = yield from self.ask("release", row)
         self.world.stats[f"park {answer[0]}"] += 1
         return answer[0] == "1"
+
+    def give_back(self):
+        row = (self.document, self.attempt.fence, self.attempt.job, False, 0, None, None)
+        yield from self.ask("release", row)
+        return "ok"
 
     def dismiss(self, outcome, code):
         yield
@@ -139,6 +153,10 @@ class Task:
         is_told = self.event["kind"] == "removed" and not world.is_versioned and not self.live
         if is_told or (self.live and got == self.live[1]):
             return (yield from self.finish("keep", "skipped", "unchanged"))
+        if self.event["kind"] == "removed" and not self.live and got == self.decided:
+            return (yield from self.give_back())  # it failed or was cancelled, and that holds for these bytes
+        if not self.is_active:  # a removal has uncovered an older version
+            return (yield from self.finish("drop", "failed", "inactive", got))
         if got.startswith("bad"):
             return (yield from self.finish("drop", "failed", "bad", got))
         texts = world.contents[got]
@@ -216,6 +234,8 @@ def send(world, attempt, operation):
             attempt.is_dirty = True
         if choice < 0.82:
             world.apply(operation)
+        elif attempt and choice < 0.84:
+            raise Leave
         elif choice < 0.92:
             world.late.append((world.time + world.random.random() * 30, operation))
 

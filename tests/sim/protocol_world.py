@@ -39,7 +39,7 @@ class World:
     def __init__(self, seed, database):
         self.random, self.sql = random.Random(seed), database
         self.is_shared, self.has_rows, self.is_hot = seed % 2 == 0, seed // 2 % 4 == 0, seed // 8 % 2 == 0
-        self.is_versioned = self.random.random() < 0.3
+        self.is_versioned = self.random.random() < 0.5
         self.time = database.time = 0.0
         self.is_calm, self.is_changed, self.last_puts = False, False, 4
         self.tenants = (SHARED if self.is_shared else APART)[:3]
@@ -80,7 +80,7 @@ class World:
         count = self.random.choice([0, 1, 2, 3, 5, 8, 12])
         choice = self.random.random()
         etag = f"v{self.put_count}" if choice < 0.5 else f"c{self.random.randrange(4)}"
-        if choice < 0.1:
+        if choice < 0.15:
             etag, count = f"bad{self.put_count}", 0
         self.contents.setdefault(etag, [self.random.choice(WORDS) if self.random.random() < 0.6 else f"{etag} {no}"
                                         for no in range(count)])
@@ -241,12 +241,12 @@ class World:
             return self.sql.ask("finish", *columns, "p1", self.is_shared, not self.has_rows)
         return self.sql.ask("release", *columns)
 
-    def run_claim(self, documents, users, jobs, bare, fences, uncovers, times, keys):
+    def run_claim(self, documents, users, jobs, bare, fences, uncovers, times, etags, keys):
         ids = (documents, users, jobs, bare)
-        self.sql.ask("claim_jobs", *ids, SCHEMA_PREFIX, times)
+        self.sql.ask("claim_jobs", *ids, SCHEMA_PREFIX, times, etags, "p1")
         self.sql.ask("claim_documents", *ids, SCHEMA_PREFIX, ["b"] * len(keys), keys)
         self.sql.ask("claim_lock", documents, jobs)
-        return self.sql.ask("claim", *ids, fences, "p1", SCHEMA_PREFIX, LEASE_S * 1000, uncovers, times)
+        return self.sql.ask("claim", *ids, fences, "p1", SCHEMA_PREFIX, LEASE_S * 1000, uncovers, times, etags)
 
     def known(self, document, user, gen, texts):
         """Number of the live generation's chunk with the same text, by number of ours."""

@@ -54,7 +54,8 @@ struct item *item_add(struct world *world, struct uuid job, unsigned place, uint
 {
     assert(world->item_count < JOBS_MAX);
     struct item *item = &world->items[world->item_count++];
-    *item = (struct item){.job = job, .place = place, .due_ms = due_ms};
+    *item = (struct item){
+        .job = job, .place = place, .due_ms = due_ms, .made_wall_ms = loop_wall_ms(world->loop)};
     return item;
 }
 

@@ -31,7 +31,7 @@ struct chunk_rows {
 };
 
 struct document_row {
-    bool exists, has_gen, has_lease, is_deleted, has_code;
+    bool exists, has_gen, has_lease, is_deleted, has_code, is_claimed_inactive;
     enum error_code code;
     enum status status;
     uint64_t gen, size_bytes, fence, leased_until_ms, processed_ms;
@@ -70,6 +70,7 @@ struct item {
     bool is_closed;
     enum document_outcome outcome;
     uint64_t due_ms, parked_ms, parked_until_ms; /* 0: null */
+    uint64_t made_wall_ms, closed_wall_ms;
 };
 
 struct job {
@@ -101,7 +102,6 @@ struct stored { /* the vectors of a generation; also rows staged in the database
     struct chunk_rows chunks;
 };
 
-/* The place counts as touched: what may have changed there is looked at after this turn. */
 struct place *place_find(struct world *world, struct uuid document);
 void place_touch(struct world *world, unsigned place);
 struct job *job_find(struct world *world, struct uuid id);

@@ -31,13 +31,28 @@ static struct item *open_item(struct world *world, unsigned place)
     return NULL;
 }
 
+/* A late notice of what a job has done already. */
+static struct item *covering_item(struct world *world, const struct ledger_claim *claim,
+                                  const struct place *place)
+{
+    const struct document_row *row = &place->row;
+    if (!row->has_gen || row->has_lease || !text_equal(claim->event_etag, text_from(row->etag)))
+        return NULL;
+    struct item *item = item_find(world, row->job, place_number(world, place));
+    bool is_covering = item && item->is_closed &&
+                       (item->outcome == OUTCOME_SUCCESS || item->outcome == OUTCOME_SKIPPED) &&
+                       item->made_wall_ms <= claim->event_time_ms &&
+                       claim->event_time_ms <= item->closed_wall_ms;
+    return is_covering ? item : NULL;
+}
+
 /* claim_jobs, claim_documents */
 static void make_bare_rows(struct world *world, const struct ledger_claim *claim,
                            struct place *place)
 {
     unsigned number = place_number(world, place);
     if (!absorbed_find(world, claim->job) && !open_item(world, number) &&
-        !job_find(world, claim->job)) {
+        !covering_item(world, claim, place) && !job_find(world, claim->job)) {
         job_add(world, claim->job, place->tenant)->total = 1;
         item_add(world, claim->job, number, world->now_ms + BARE_DUE_MS);
     }
@@ -48,13 +63,17 @@ static void make_bare_rows(struct world *world, const struct ledger_claim *claim
 }
 
 static struct item *item_of_claim(struct world *world, const struct ledger_claim *claim,
-                                  unsigned place)
+                                  const struct place *place)
 {
-    struct item *item = item_find(world, claim->job, place);
+    unsigned number = place_number(world, place);
+    struct item *item = item_find(world, claim->job, number);
     if (item || !claim->is_bare)
         return item;
     struct absorbed *absorbed = absorbed_find(world, claim->job);
-    return absorbed ? item_find(world, absorbed->job, place) : open_item(world, place);
+    if (absorbed)
+        return item_find(world, absorbed->job, number);
+    item = open_item(world, number);
+    return item ? item : covering_item(world, claim, place);
 }
 
 static enum claim_verdict judge(struct world *world, const struct ledger_claim *claim,
@@ -87,8 +106,7 @@ static void tell(struct world *world, struct ledger_claim *claim, const struct p
     claim->item_job = item ? item->job : UUID_NIL;
     claim->has_live = row->has_gen;
     claim->live_gen = row->has_gen ? row->gen : 0;
-    (void)text_format(claim->live_etag, sizeof(claim->live_etag), "%s",
-                      row->has_gen ? row->etag : "");
+    (void)text_format(claim->live_etag, sizeof(claim->live_etag), "%s", row->etag);
     claim->is_live_current = row->has_gen;
     claim->live_chunk_count = row->chunk_count;
     claim->is_stopped = job && job->is_cancelled;
@@ -106,16 +124,17 @@ void table_claim(struct world *world, struct ledger_claim *claim)
     struct document_row *row = &place->row;
     if (claim->is_bare && is_admitted(world, &world->tenants[place->tenant]))
         make_bare_rows(world, claim, place);
-    struct item *item = uuid_is_nil(claim->job) ? NULL : item_of_claim(world, claim, number);
+    struct item *item = uuid_is_nil(claim->job) ? NULL : item_of_claim(world, claim, place);
     claim->verdict = judge(world, claim, place, item);
     tell(world, claim, place, item);
     world_trace(world, "claim of place %u by %llx: verdict %d, starts %u", number,
                 (unsigned long long)claim->fence, (int)claim->verdict, row->starts);
-    if (claim->verdict != CLAIM_GO && claim->verdict != CLAIM_PARKED)
+    if (claim->verdict != CLAIM_GO && claim->verdict != CLAIM_PARKED &&
+        claim->verdict != CLAIM_DONE)
         return;
     if (claim->is_bare && !uuid_equal(item->job, claim->job) && !absorbed_find(world, claim->job))
         world->absorbed[world->absorbed_count++] = (struct absorbed){claim->job, item->job};
-    if (claim->verdict == CLAIM_PARKED)
+    if (claim->verdict != CLAIM_GO)
         return;
     row->starts += row->fence != claim->fence;
     row->starts_most = row->starts > row->starts_most ? row->starts : row->starts_most;
@@ -123,6 +142,7 @@ void table_claim(struct world *world, struct ledger_claim *claim)
     row->has_lease = true;
     row->leased_until_ms = world->now_ms + LEASE_MS;
     row->claimed_ms = world->now_ms;
+    row->is_claimed_inactive = !claim->is_tenant_active;
     if (item) {
         row->status = ROW_PROCESSING;
         row->job = item->job;
@@ -291,6 +311,7 @@ static void close_item(struct world *world, const struct ledger_finish *finish, 
         return;
     struct job *job = job_find(world, item->job);
     item->is_closed = true;
+    item->closed_wall_ms = loop_wall_ms(world->loop);
     item->outcome = finish->outcome;
     item->due_ms = item->parked_until_ms = 0;
     job->processed += finish->outcome == OUTCOME_SUCCESS || finish->outcome == OUTCOME_SKIPPED;
@@ -318,6 +339,8 @@ void table_finish(struct world *world, struct ledger_finish *finish)
         return;
     }
     finish->answer = FINISH_OK;
+    if (finish->effect == EFFECT_LIVE && row->is_claimed_inactive)
+        world_fail(world, "%s: work for a tenant who was inactive before it began", place->key);
     world_trace(world, "finish of place %u by %llx: %s %s, etag %.*s", number,
                 (unsigned long long)finish->fence, effect_name(finish->effect),
                 outcome_name(finish->outcome), TEXT_ARGS(finish->etag));

@@ -39,7 +39,7 @@ struct world {
     unsigned version_count;
     struct place places[PLACES_MAX];
     unsigned place_count;
-    uint32_t touched; /* bit i: what is known of place i may have changed in this turn */
+    uint32_t touched; /* bit i: place i was looked up, and may have changed, in this turn */
     struct sim_tenant tenants[TENANTS_MAX];
     unsigned tenant_count;
     struct job jobs[JOBS_MAX];
