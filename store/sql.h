@@ -11,9 +11,8 @@
 
 /* CLAIM is these four, in this order.
  * $1 documents uuid[], $2 users uuid[], $3 jobs uuid[] (null: a removal), $4 bare bool[] */
-extern const char
-    SQL_CLAIM_JOBS[]; /* ... $5 schema prefix text, $6 event times in ms int8[], $7 the
-                                       events' eTags text[], $8 pipeline text */
+/* ... $5 schema prefix text, $6 event times in ms int8[], $7 their eTags text[], $8 pipeline text */
+extern const char SQL_CLAIM_JOBS[];
 extern const char SQL_CLAIM_DOCUMENTS[]; /* ... $5 schema prefix text, $6 buckets text[],
                                             $7 keys text[] */
 extern const char SQL_CLAIM_LOCK[];      /* $1 documents, $2 jobs */
