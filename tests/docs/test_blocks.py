@@ -14,11 +14,17 @@ import pages
 TESTS = pages.SOURCE / "tests"
 sys.path.insert(0, str(TESTS / "e2e"))
 import harness  # noqa: E402
+import pdf  # noqa: E402
 
 DEMO = TESTS / "fixtures" / "demo" / "users"
 SECONDS = 120  # of a page; all of them take less on a quiet machine
 TENANT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"  # the one of docs/getting-started.md
-SHELL = "set -euo pipefail\nstop() { for job in $(jobs -p); do kill $job; done; wait; }\ntrap stop EXIT\n"
+TABLES_OF_TENANTS = """select table_name from information_schema.columns
+    where table_schema = 'public' and column_name = 'user_id'"""
+SHELL = """set -euo pipefail
+stop() { for job in $(jobs -p); do kill $job; done; wait; }
+trap stop EXIT
+"""
 
 
 class EmptyWorld(harness.RealWorld):
@@ -29,12 +35,10 @@ class EmptyWorld(harness.RealWorld):
         return subprocess.CompletedProcess([], 0, "", "")
 
     def shell_environment(self):
-        settings = {key: value for key, value in self.environment().items() if key != "NO_COLOR"}
         return {
-            **settings,
+            **self.environment(),
             "PATH": f"{pathlib.Path(harness.BINARY).parent}:{os.environ['PATH']}",
             "HOME": str(self.run_dir),
-            "NO_COLOR": "1",
             "TENANT": TENANT,
             "OWNER_URL": self.database(),
         }
@@ -43,6 +47,10 @@ class EmptyWorld(harness.RealWorld):
 def script(blocks):
     """Each block after a line that says where it stands, for the one that fails."""
     return SHELL + "\n".join(f"echo '--- {one.where}'\n{one.text}" for one in blocks)
+
+
+def section(text, title):
+    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
 class Blocks(unittest.TestCase):
@@ -54,16 +62,16 @@ class Blocks(unittest.TestCase):
         cls.folder = pathlib.Path(cls.world.run_dir) / "page"
         shutil.copytree(DEMO / "a1f6c2d0-5b7e-4c1a-9d3f-2e8b7a640c11", cls.folder)
         cls.environment = cls.world.shell_environment()
-        lines = (f"{key}={value}\n" for key, value in cls.environment.items() if key in cls.world.settings)
+        lines = (f"{key}={value}\n" for key, value in cls.world.settings.items())
         (cls.folder / ".env").write_text("".join(lines))
 
-    def run_page(self, name, runnable):
+    def run_page(self, name, runnable, **more):
         log = pathlib.Path(self.world.run_dir) / "page.log"
         with open(log, "wb") as output:
             shell = subprocess.Popen(
                 ["bash", "-c", script(runnable)],
                 cwd=self.folder,
-                env=self.environment,
+                env={**self.environment, **more},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -89,6 +97,26 @@ class Blocks(unittest.TestCase):
             print(f"not run: {block.where}: {block.why_not}")
         print(f"{count} blocks run, {len(left_out)} not run", flush=True)
         self.assertGreater(count, 15)
+
+    def test_what_is_forgotten_leaves_no_row(self):
+        """After the pages, which make the tables: the runbook's steps for a tenant with a document."""
+        world, page = self.world, "docs/operations.md"
+        tenant = world.add_tenant()
+        key, ask = world.key(-1, "secret.pdf"), "select 1 from documents where user_id = %s and "
+        world.start_worker()
+        world.put(key, pdf.document([["# Secret", "Nobody shall know. " * 40]]))
+        world.wait_for(lambda: world.query(ask + "status = 'success'", tenant), SECONDS)
+        steps = pages.blocks(page, section(pages.pages()[page], "Forgetting a tenant"))
+        deactivate, rest = steps[:1], [block for block in steps[1:] if not block.why_not]
+        self.run_page(page, deactivate, TENANT=tenant)
+        world.delete(key)
+        world.wait_for(lambda: world.query(ask + "deleted_at is not null", tenant), SECONDS)
+        name = harness.namespace_of(tenant)
+        world.wait_for(lambda: name not in world.store.load(None)[1], SECONDS)
+        self.run_page(page, rest, TENANT=tenant)
+        for (table,) in world.query(TABLES_OF_TENANTS):
+            left = world.query(f"select count(*) from {table} where user_id = %s", tenant)
+            self.assertEqual([(0,)], left, table)
 
 
 if __name__ == "__main__":

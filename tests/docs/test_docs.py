@@ -8,7 +8,8 @@ import pages
 
 CODE = re.compile(r"```.*?^```$|``[^\n]+?``|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-ERROR = re.compile(r'^X\(\w+, "(\w+)", (\w+),\s*((?:"(?:[^"\\]|\\.)*"\s*)+),\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\)', re.M)
+LITERALS = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
+ERROR = re.compile(rf'^X\(\w+, "(\w+)", (\w+),\s*{LITERALS},\s*{LITERALS}\)', re.MULTILINE)
 EVERYWHERE = {"--help", "--version", "--man"}
 
 
@@ -26,8 +27,15 @@ def calls(text, program):
     """What follows a program's name in code, up to the end of that command."""
     for code in CODE.findall(text):
         shell = re.sub(r"\\\n\s*", " ", code)
-        for rest in re.findall(rf"(?:^|[`\n|;&] *)(?:build/bin/)?{program}((?: [^\n`|;&#]*)?)", shell):
+        before = r"(?:^|[`\n|;&] *)(?:build/bin/)?"
+        for rest in re.findall(rf"{before}{program}((?: [^\n`|;&#]*)?)", shell):
             yield rest.split()
+
+
+def anchors(text):
+    """What links may name of a page: its headings, as they are spelt there."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 class Docs(unittest.TestCase):
@@ -46,12 +54,11 @@ class Docs(unittest.TestCase):
                 path, _, place = link.partition("#")
                 if "://" in path:
                     continue
-                target = ((pages.SOURCE / name).parent / path).resolve() if path else pages.SOURCE / name
+                page = pages.SOURCE / name
+                target = (page.parent / path).resolve() if path else page
                 self.assertTrue(target.exists(), f"{name}: {link}")
                 if place:
-                    titles = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
-                    anchors = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in titles}
-                    self.assertIn(place, anchors, f"{name}: {link}")
+                    self.assertIn(place, anchors(target.read_text()), f"{name}: {link}")
 
     def test_each_page_is_reached_from_the_first_one(self):
         linked = set(LINK.findall(self.pages["README.md"]))
@@ -66,9 +73,10 @@ class Docs(unittest.TestCase):
                 count += 1
                 if words[0] in EVERYWHERE:
                     continue
-                self.assertIn(words[0], self.commands, f"{name}: millrace {' '.join(words)}")
+                where = f"{name}: millrace {' '.join(words)}"
+                self.assertIn(words[0], self.commands, where)
                 options = {word for word in words if re.fullmatch("--[a-z][a-z-]*", word)}
-                self.assertLessEqual(options, self.commands[words[0]], f"{name}: millrace {' '.join(words)}")
+                self.assertLessEqual(options, self.commands[words[0]], where)
         self.assertGreater(count, 50)
 
     def test_verbs_exist(self):
@@ -83,8 +91,9 @@ class Docs(unittest.TestCase):
         self.assertEqual(len(re.findall(r"^X\(", source, re.MULTILINE)), len(rows))
         runbook = self.pages["docs/operations.md"]
         for code, _, sentence, remedy in rows:
-            ends = rf"^\| `{code}` \| [^|]+ \| {re.escape(literal(sentence))} \| {re.escape(literal(remedy))} \|$"
-            self.assertRegex(runbook, re.compile(ends, re.MULTILINE), code)
+            told = re.escape(f" | {literal(sentence)} | {literal(remedy)} |")
+            row = re.compile(rf"^\| `{code}` \| [^|]+{told}$", re.MULTILINE)
+            self.assertRegex(runbook, row, code)
 
 
 if __name__ == "__main__":
