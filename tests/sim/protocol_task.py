@@ -203,7 +203,7 @@ class Task:
         world, attempt, count, is_staged = self.world, self.attempt, len(texts), False
         row = (
             self.document, attempt.fence, attempt.job, effect, outcome, code, code and "because", etag, count * 100, count, 1,
-            count, attempt.is_dirty, None, None, None, None, False, False,
+            count, attempt.is_dirty, None, None, None, None, False, False, count, str(count / 8),
         )
         while True:
             yield
