@@ -1,6 +1,5 @@
 #include "queue/kafka_message.h"
 
-#include <assert.h>
 #include <librdkafka/rdkafka.h>
 #include <string.h>
 
@@ -115,18 +114,18 @@ static struct message *remade(const struct message *old, size_t value_bytes, cha
     char *at;
     struct message *fresh = message_new(view->header_count, bytes, &at);
     fresh->view = *view;
+    fresh->view.headers = fresh->headers;
+    fresh->view.value = TEXT_NONE;
     fresh->partition = old->partition;
     fresh->tracker_epoch = old->tracker_epoch;
     fresh->again_ms = old->again_ms;
     fresh->is_tracked = old->is_tracked;
-    fresh->view.headers = fresh->headers;
     for (size_t i = 0; i < view->header_count; i++)
         fresh->headers[i] = (struct header){
             .name = keep(&at, view->headers[i].name.start, view->headers[i].name.bytes),
             .value = keep(&at, view->headers[i].value.start, view->headers[i].value.bytes),
         };
     fresh->view.key = keep(&at, view->key.start, view->key.bytes);
-    fresh->view.value = (struct text){at, value_bytes};
     at[value_bytes] = '\0';
     *ret_value = at;
     return fresh;
@@ -136,13 +135,14 @@ struct message *message_packed(const struct message *message, struct packer *pac
 {
     char packed[PACK_BYTES_MAX], *value;
     struct text plain = message->view.value;
-    if (message->plain_bytes || plain.bytes == 0 || plain.bytes > sizeof(packed))
+    if (plain.bytes == 0 || plain.bytes > sizeof(packed)) /* packed already, too */
         return NULL;
     size_t bytes = packer_pack(packer, plain, packed, plain.bytes);
     if (bytes == 0)
         return NULL;
     struct message *fresh = remade(message, bytes, &value);
     memcpy(value, packed, bytes);
+    fresh->packed = (struct text){value, bytes};
     fresh->plain_bytes = plain.bytes;
     return fresh;
 }
@@ -150,20 +150,20 @@ struct message *message_packed(const struct message *message, struct packer *pac
 struct message *message_unpacked(const struct message *message, struct packer *packer)
 {
     char *value;
-    if (!message->plain_bytes)
+    if (!message->packed.bytes)
         return NULL;
     struct message *fresh = remade(message, message->plain_bytes, &value);
-    packer_unpack(packer, message->view.value, value, message->plain_bytes);
+    packer_unpack(packer, message->packed, value, message->plain_bytes);
+    fresh->view.value = (struct text){value, message->plain_bytes};
     return fresh;
 }
 
 size_t message_bytes(const struct message *message)
 {
-    return message->view.key.bytes + message->view.value.bytes;
+    return message->view.key.bytes + message->view.value.bytes + message->packed.bytes;
 }
 
 const struct message_view *message_view(const struct message *message)
 {
-    assert(!message->plain_bytes);
     return &message->view;
 }

@@ -22,7 +22,8 @@ struct message {
     uint64_t tracker_epoch; /* struct offsets' */
     uint64_t again_ms;      /* abandoned: not to be delivered before */
     size_t bytes;           /* of this allocation */
-    size_t plain_bytes;     /* packed: of its value as it came; 0: it is not packed */
+    struct text packed;     /* its value, which the view lacks then; none: it is not packed */
+    size_t plain_bytes;     /* packed: of its value as it came */
     bool is_tracked;        /* known to the tracker: it is delivered for the second time */
     struct header headers[];
 };

@@ -67,8 +67,8 @@ struct queue *queue_open(struct loop *loop, const struct queue_options *options,
 const struct message_view *message_view(const struct message *message);
 size_t message_bytes(const struct message *message); /* key and value, as they are kept */
 struct packer;
-/* A message that waits longer in less memory: until it is unpacked it has no view. Both take the
- * message and answer the one to use from now on. */
+/* A message that waits longer in less memory: until it is unpacked its view has no value. Both take
+ * the message and answer the one to use from now on. */
 struct message *queue_pack(struct queue *queue, struct message *message, struct packer *packer);
 struct message *queue_unpack(struct queue *queue, struct message *message, struct packer *packer);
 void queue_credit(struct queue *queue,

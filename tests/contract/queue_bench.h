@@ -231,6 +231,8 @@ static inline void check_packing(const struct bench *bench, struct reader *reade
     for (size_t i = 0; i < reader->count; i++)
         reader->messages[i] = queue_pack(reader->queue, reader->messages[i], packer);
     assert_true(message_bytes(reader->messages[0]) < bytes);
+    assert_text(message_view(reader->messages[0])->key, "k"); /* read by whoever tells of it */
+    assert_null(message_view(reader->messages[0])->value.start);
     for (size_t i = 0; i < reader->count; i++)
         reader->messages[i] = queue_unpack(reader->queue, reader->messages[i], packer);
     check_first(bench, message_view(reader->messages[0]));
