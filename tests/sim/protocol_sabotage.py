@@ -13,7 +13,7 @@ SABOTAGE = {
     "jobs_of_others": ("claim", "(i.job_id is null or j.user_id <> r.uid)", "false"),
     "parked_is_done": ("claim", "i.outcome is not null", "i.outcome is not null or i.parked_at is not null"),
     "finish_any_fence": ("finish", "d.fence = e.fence and d.leased_until is not null, false) as is_held", "true) as is_held"),
-    "no_litter_of_old": ("finish", "where $22 and og is not null", "where false and $22 and og is not null"),
+    "no_litter_of_old": ("finish", "and og is not null and effect <> 'keep' and ov > 0", "and og is not null and ov < 0"),
     "own_litter_stays": ("finish", "using x where x.effect = 'live' and l.document_id", "using x where false and l.document_id"),
     "counters_twice": ("finish", "processed_count = processed_count + p,", "processed_count = processed_count + 2 * p,"),
     "usage_by_counts": ("finish", "sum(nv - ov) dv", "sum(nv) dv"),

@@ -28,6 +28,14 @@ SHARED = [uuid.uuid5(uuid.NAMESPACE_URL, f"shared {no}") for no in range(3)]
 APART = [uuid.uuid5(uuid.NAMESPACE_URL, f"apart {no}") for no in range(3)]
 
 
+def check_sabotage(rules):
+    """Each still stands in what it breaks."""
+    for name, (targets, old, _) in rules.items():
+        for target in targets.split():
+            path = next(STORE.glob(f"*/{target}.sql"))
+            assert old in path.read_text(), f"{name} does not stand in {path.name} any more"
+
+
 class Refused(Exception):
     """PostgreSQL refused a statement."""
 
