@@ -30,7 +30,7 @@ x as materialized ( -- n...: what it counts for from now on
 d as (
     update documents d
        set leased_until = null, starts = 0, gen = x.ng, chunk_count = x.nv,
-           status = case when x.ng is not null then 'success' when x.effect = 'keep' then d.status else x.outcome end,
+           status = case when x.ng is not null then 'success' when x.effect = 'keep' and d.status <> 'processing' then d.status else x.outcome end,
            gen_pipeline = case x.effect when 'live' then $22 when 'keep' then d.gen_pipeline end,
            etag = case x.effect when 'keep' then d.etag else x.etag end,
            file_size = case x.effect when 'keep' then d.file_size else x.size end,
@@ -46,8 +46,8 @@ d as (
                                       when x.is_body_dropped then coalesce(x.metadata::jsonb, '{}')
                                            || '{"extracted_text": "not kept: too large"}'
                                       else x.metadata::jsonb end,
-           error_code = case when x.ng is not null then null when x.effect = 'keep' then d.error_code else x.code end,
-           error_message = case when x.ng is not null then null when x.effect = 'keep' then d.error_message else x.msg end,
+           error_code = case when x.ng is not null then null when x.effect = 'keep' and d.status <> 'processing' then d.error_code else x.code end,
+           error_message = case when x.ng is not null then null when x.effect = 'keep' and d.status <> 'processing' then d.error_message else x.msg end,
            deleted_at = case x.effect when 'gone' then coalesce(d.deleted_at, now()) when 'keep' then d.deleted_at end,
            processed_at = case when x.effect = 'keep' or (x.effect = 'gone' and d.deleted_at is not null) then d.processed_at
                                else now() end, updated_at = now()

@@ -288,8 +288,15 @@ static void apply(struct world *world, struct document_row *row, const struct le
     row->has_lease = false;
     row->starts = 0;
     row->finished_claimed_ms = row->claimed_ms;
-    if (is_keep) {
-        row->status = row->has_gen ? ROW_SUCCESS : row->status;
+    if (is_keep && row->has_gen) {
+        row->status = ROW_SUCCESS;
+        return;
+    }
+    if (is_keep) { /* a removal left what it found; an upload has found nothing */
+        bool is_found = row->status != ROW_PROCESSING;
+        row->status = is_found ? row->status : status_of(finish->outcome);
+        row->has_code = is_found ? row->has_code : finish->has_code;
+        row->code = is_found ? row->code : finish->code;
         return;
     }
     row->status = status_of(is_live ? OUTCOME_SUCCESS : finish->outcome);
