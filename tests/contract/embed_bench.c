@@ -9,6 +9,7 @@ static void on_done(struct embed_request *request, const struct error *err)
     struct call *call = container_of(request, struct call, request);
     assert_false(call->is_done);
     call->is_done = true;
+    call->turn = ++bench.turns;
     call->has_failed = err != NULL;
     if (err)
         call->err = *err;
@@ -126,6 +127,8 @@ struct call *bench_submit(size_t at, size_t chunk_count, size_t guilty, uint64_t
         call->pointers[i] = &call->chunks[i];
     }
     call->tenant.id.bytes[0] = (uint8_t)at;
+    if (bench.tenant)
+        call->tenant = *bench.tenant;
     call->request = (struct embed_request){
         .tenant = &call->tenant,
         .purpose = chunk_count == 1 ? EMBED_QUERY : EMBED_DOCUMENT,

@@ -154,20 +154,18 @@ static void test_embed__lets_tenants_take_turns_and_queries_go_first(void **stat
     (void)state;
     SCRIPT(DEED_ANSWER);
     bench_submit(0, CHUNKS_MAX, SIZE_MAX, 0);
+    bench.tenant = &bench.calls[0].tenant; /* a busy one */
     bench_submit(1, CHUNKS_MAX, SIZE_MAX, 0);
-    bench.calls[1].tenant = bench.calls[0].tenant; /* a busy one */
+    bench.tenant = NULL;
     struct call *other = bench_submit(2, 8, SIZE_MAX, 0);
     struct call *query = bench_submit(3, 1, SIZE_MAX, 0);
 
-    while (!query->is_done)
-        loop_run_once(bench.loop, 1000);
-    assert_false(other->is_done);
-    while (!other->is_done)
-        loop_run_once(bench.loop, 1000);
-    assert_false(bench.calls[0].is_done);
-    assert_false(bench.calls[1].is_done);
     bench_wait_all();
 
+    for (size_t i = 0; i < 2; i++) { /* the two may have shared a call, in any order */
+        assert_true(query->turn < bench.calls[i].turn);
+        assert_true(other->turn < bench.calls[i].turn);
+    }
     for (size_t i = 0; i < 4; i++)
         assert_vectors(&bench.calls[i]);
     assert_int_equal(embed_server_inputs_max(bench.server), 16);
@@ -276,6 +274,19 @@ static void test_embed__keeps_to_the_rate_that_is_configured(void **state)
 
 /* ---- who pays for repetitions ---------------------------------------------------------------- */
 
+/* At the latest when it comes again, as a document does: while the server fails, one call at a time
+ * may be left, and the half with the guilty text use up its tries before the other has answered. */
+static void assert_comes_out(size_t at)
+{
+    struct call *call = &bench.calls[at];
+    if (call->has_failed) {
+        assert_int_equal(error_disposition(call->err.code), DISPOSITION_RETRY);
+        bench_submit(at, call->request.chunk_count, SIZE_MAX, 0);
+        bench_wait_all();
+    }
+    assert_vectors(call);
+}
+
 static void test_embed__parts_those_who_share_calls_with_a_text_that_breaks_the_server(void **state)
 {
     (void)state;
@@ -287,10 +298,9 @@ static void test_embed__parts_those_who_share_calls_with_a_text_that_breaks_the_
     bench_submit(2, 3, SIZE_MAX, 0);
     bench_wait_all();
 
-    assert_vectors(&bench.calls[0]);
+    assert_comes_out(0);
     assert_failed(&bench.calls[1], ERR_UNAVAILABLE);
-    assert_vectors(&bench.calls[2]);
-    assert_non_null(bench.calls[1].chunks[1].vector);
+    assert_comes_out(2);
 }
 
 static void test_embed__parts_those_who_share_calls_with_a_text_that_gets_no_vector(void **state)
@@ -304,9 +314,9 @@ static void test_embed__parts_those_who_share_calls_with_a_text_that_gets_no_vec
     bench_submit(2, 3, SIZE_MAX, 0);
     bench_wait_all();
 
-    assert_vectors(&bench.calls[0]);
+    assert_comes_out(0);
     assert_failed(&bench.calls[1], ERR_EMBED_VECTOR);
-    assert_vectors(&bench.calls[2]);
+    assert_comes_out(2);
 }
 
 static void test_embed__repeats_nothing_for_a_tenant_whose_purse_is_empty(void **state)
