@@ -78,15 +78,6 @@ static struct text without_s3(struct text name)
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* "+" is a space and %XX a byte; decodes in place. */
 static bool decode_form(char *bytes, size_t *count)
 {
@@ -96,8 +87,8 @@ static bool decode_form(char *bytes, size_t *count)
         if (c == '+') {
             c = ' ';
         } else if (c == '%') {
-            int high = i + 2 < *count ? hex_digit(bytes[i + 1]) : -1;
-            int low = i + 2 < *count ? hex_digit(bytes[i + 2]) : -1;
+            int high = i + 2 < *count ? text_hex_digit(bytes[i + 1]) : -1;
+            int low = i + 2 < *count ? text_hex_digit(bytes[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return false;
             c = (char)(unsigned char)(high * 16 + low);

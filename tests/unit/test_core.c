@@ -20,6 +20,17 @@ static void test_text__parses_sizes_with_units(void **state)
     assert_false(text_parse_bytes(TEXT("18446744073709551615GiB"), &bytes));
 }
 
+static void test_text__knows_the_digits_of_a_hexadecimal_number(void **state)
+{
+    (void)state;
+    static const char digits[] = "0123456789abcdefABCDEF";
+    for (size_t c = 0; c < 256; c++) {
+        const char *at = c ? strchr(digits, (int)c) : NULL;
+        int expected = at ? (int)(at - digits) : -1;
+        assert_int_equal(text_hex_digit((char)c), expected > 15 ? expected - 6 : expected);
+    }
+}
+
 static void test_text__parses_durations_only_with_a_unit(void **state)
 {
     (void)state;
@@ -170,6 +181,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text__parses_sizes_with_units),
+        cmocka_unit_test(test_text__knows_the_digits_of_a_hexadecimal_number),
         cmocka_unit_test(test_text__parses_durations_only_with_a_unit),
         cmocka_unit_test(test_text__refuses_numbers_that_overflow),
         cmocka_unit_test(test_text__knows_well_formed_utf8),

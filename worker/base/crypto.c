@@ -200,26 +200,16 @@ void hex_format(const uint8_t *data, size_t bytes, char *ret_hex)
     *ret_hex = '\0';
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 bool hex_parse(struct text hex, uint8_t *ret_data, size_t bytes)
 {
     if (hex.bytes % 2 != 0 || hex.bytes / 2 != bytes)
         return false;
     for (size_t i = 0; i < hex.bytes; i++)
-        if (hex_digit(hex.start[i]) < 0)
+        if (text_hex_digit(hex.start[i]) < 0)
             return false;
     for (size_t i = 0; i < bytes; i++)
-        ret_data[i] = (uint8_t)(hex_digit(hex.start[2 * i]) << 4 | hex_digit(hex.start[2 * i + 1]));
+        ret_data[i] =
+            (uint8_t)(text_hex_digit(hex.start[2 * i]) << 4 | text_hex_digit(hex.start[2 * i + 1]));
     return true;
 }
 

@@ -41,21 +41,12 @@ static char next_token(struct parser *parser)
 
 /* ---- strings --------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The four digits behind \u. */
 static bool parse_hex4(struct parser *parser, uint32_t *ret_value)
 {
     *ret_value = 0;
     for (int i = 0; i < 4; i++, parser->at++) {
-        int digit = hex_digit(*parser->at);
+        int digit = text_hex_digit(*parser->at);
         if (digit < 0)
             return refuse(parser, "bad syntax");
         *ret_value = *ret_value << 4 | (uint32_t)digit;

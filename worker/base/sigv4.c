@@ -84,22 +84,11 @@ static void append_path(struct buffer *out, const struct sigv4_request *request)
 
 /* ---- query ----------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
-}
-
 bool sigv4_escape_at(struct text text, size_t at, char *ret_byte)
 {
     if (at + 2 >= text.bytes || text.start[at] != '%')
         return false;
-    int high = hex_digit(text.start[at + 1]), low = hex_digit(text.start[at + 2]);
+    int high = text_hex_digit(text.start[at + 1]), low = text_hex_digit(text.start[at + 2]);
     if (high < 0 || low < 0)
         return false;
     unsigned char byte = (unsigned char)((unsigned)high << 4 | (unsigned)low);

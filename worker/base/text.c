@@ -209,6 +209,15 @@ static uint64_t eight_bytes(const char *start)
     return bytes;
 }
 
+int text_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 bool text_is_utf8(struct text text)
 {
     const uint64_t high_bits = 0x8080808080808080;

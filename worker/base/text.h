@@ -51,6 +51,8 @@ bool text_parse_bytes(struct text text, uint64_t *ret_bytes) MUST_CHECK;
 /* "250ms", "15s", "15 s", "10m", "2h" -> milliseconds; a bare number is refused. */
 bool text_parse_ms(struct text text, uint64_t *ret_ms) MUST_CHECK;
 
+int text_hex_digit(char c); /* 0 to 15, of either case; -1 when it is none */
+
 bool text_is_utf8(struct text text);
 /* [a-z_][a-z0-9_]*, at most bytes_max: it may stand in SQL without quotes. */
 bool text_is_identifier(struct text text, size_t bytes_max);
