@@ -294,6 +294,24 @@ static void test_fair__a_parked_flow_waits_for_its_time_and_for_the_later_of_two
     drain();
 }
 
+static void test_fair__a_held_flow_waits_until_it_is_let_go(void **state)
+{
+    (void)state;
+    struct fair_item a, b;
+    push(&a, 1, 1);
+    push(&b, 2, 1);
+    fair_hold(fair, flow_id(1), true);
+    assert_int_equal(pop_done(UINT64_MAX), 2);
+    assert_int_equal(pop_done(UINT64_MAX), 0);
+    fair_remove(fair, &a); /* held and empty: it still counts */
+    assert_int_equal(fair_flow_count(fair), 1);
+    push(&a, 1, 1);
+    assert_int_equal(pop_done(UINT64_MAX), 0);
+    fair_hold(fair, flow_id(1), false);
+    assert_int_equal(pop_done(0), 1);
+    drain();
+}
+
 static void test_fair__what_comes_back_is_first_in_its_flow(void **state)
 {
     (void)state;
@@ -432,6 +450,7 @@ int main(void)
         TEST(test_fair__free_things_do_not_make_an_endless_turn),
         TEST(test_fair__the_cap_holds_and_others_go_on),
         TEST(test_fair__a_parked_flow_waits_for_its_time_and_for_the_later_of_two),
+        TEST(test_fair__a_held_flow_waits_until_it_is_let_go),
         TEST(test_fair__what_comes_back_is_first_in_its_flow),
         TEST(test_fair__removed_things_are_not_given_out),
         TEST(test_fair__gives_something_whenever_it_may_under_any_mixture),

@@ -18,7 +18,7 @@ struct flow {
     int64_t credit;        /* below 0: a debt */
     int64_t grant;         /* of a turn: weight x quantum */
     uint32_t in_flight, in_flight_max;
-    bool is_configured;
+    bool is_configured, is_held;
     uint64_t due_ms; /* parked until then */
     size_t heap_at;  /* 1 .. parked_count, 0: not parked */
 };
@@ -101,7 +101,8 @@ static void set_offering(struct fair *fair, struct flow *flow, bool is_offering)
 static void settle(struct fair *fair, struct flow *flow)
 {
     bool is_idle = flow->items.count == 0 && flow->credit >= 0;
-    bool takes_turns = !flow->heap_at && flow->in_flight < flow->in_flight_max && !is_idle;
+    bool takes_turns =
+        !flow->heap_at && !flow->is_held && flow->in_flight < flow->in_flight_max && !is_idle;
     if (takes_turns && !list_is_member(&flow->turn)) {
         flow->has_begun = false;
         list_push_back(&fair->turns, &flow->turn);
@@ -112,7 +113,7 @@ static void settle(struct fair *fair, struct flow *flow)
     if (!is_idle)
         return;
     flow->credit = 0; /* credit is for the turn, not to be saved up */
-    if (flow->in_flight || flow->heap_at || flow->is_configured)
+    if (flow->in_flight || flow->heap_at || flow->is_held || flow->is_configured)
         return;
     uuid_map_remove(&fair->flows, &flow->by_id);
     xfree(flow);
@@ -298,6 +299,13 @@ void fair_park(struct fair *fair, struct uuid flow_id, uint64_t until_ms)
         flow->heap_at = ++fair->parked_count;
     }
     heap_sift(fair, flow->heap_at, flow);
+    settle(fair, flow);
+}
+
+void fair_hold(struct fair *fair, struct uuid flow_id, bool is_held)
+{
+    struct flow *flow = flow_of(fair, flow_id);
+    flow->is_held = is_held;
     settle(fair, flow);
 }
 

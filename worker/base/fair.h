@@ -5,11 +5,11 @@
  * the flow's credit and gives out its things while the credit is positive. What a thing costs is
  * taken off when it leaves and corrected when it is done, so a large one is paid off in the turns
  * that follow (surplus round robin): nobody saves up before it may start, and a wrong guess of the
- * cost evens out. A flow at its cap, or parked until a time, is skipped for free.
+ * cost evens out. A flow at its cap, held, or parked until a time, is skipped for free.
  * Work-conserving: something is given out whenever any flow may. A thing costs at least
  * quantum / 16, so that many free ones do not make an endless turn.
  * Cost:   O(1) a call, amortised over the turns that a thing's cost pays for; parking O(log n).
- * Owns:   the flows: created on first use, dropped when empty, idle, not parked, out of debt and
+ * Owns:   the flows: created on first use, dropped when empty, idle, free to go, out of debt and
  *         with the weight and cap of everybody.
  * Thread: any, one at a time.
  */
@@ -35,7 +35,7 @@ void fair_push(struct fair *fair, struct fair_item *item);
  */
 void fair_push_front(struct fair *fair, struct fair_item *item);
 void fair_remove(struct fair *fair, struct fair_item *item); /* it is waiting */
-/* The next item whose flow is neither at its cap nor parked; NULL when there is none. It counts as
+/* The next item whose flow is neither at its cap nor held nor parked; NULL when there is none. It counts as
  * in flight until fair_done(). */
 struct fair_item *fair_pop(struct fair *fair, uint64_t now_ms);
 /* The item's cost as it was, and what it turned out to be (the same, if nothing better is known).
@@ -43,6 +43,8 @@ struct fair_item *fair_pop(struct fair *fair, uint64_t now_ms);
 void fair_done(struct fair *fair, struct uuid flow_id, uint64_t cost_charged, uint64_t cost_real);
 /* Gives nothing of this flow out before until_ms; a later end that was given before stays. */
 void fair_park(struct fair *fair, struct uuid flow_id, uint64_t until_ms);
+/* Gives nothing of this flow out until it is let go. */
+void fair_hold(struct fair *fair, struct uuid flow_id, bool is_held);
 #define FAIR_WEIGHT_ONE 1000 /* weights are thousandths */
 /* Stays for good; FAIR_WEIGHT_ONE and in_flight_max 0 mean like everybody. */
 void fair_configure(struct fair *fair, struct uuid flow_id, uint32_t weight,
