@@ -5,6 +5,7 @@
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
 #include "worker/control.h"
+#include "worker/seats.h"
 #include "worker/task.h"
 
 #define GO_SHARE_MIN (1.0 / 64)
@@ -19,10 +20,9 @@ struct conductor {
     struct intake *intake;
     struct control *control;
     struct task_events task_events;
-    size_t task_count, seat_count;
-    uint64_t reserved_bytes;
-    const struct task *lone; /* has all seats */
-    double go_share;         /* of the last claims: how many become work */
+    size_t task_count;
+    struct seats seats;
+    double go_share; /* of the last claims: how many become work */
     struct timer pulse;
     struct later stepping;
     void (*on_fatal)(void *arg, const struct error *err);
@@ -35,41 +35,41 @@ struct conductor {
 
 /* ---- the door -------------------------------------------------------------------------------- */
 
-static bool has_room_for(const struct conductor *conductor, struct task *task)
+static void show_bytes(const struct conductor *conductor)
 {
-    const struct pipeline_limits *limits = &conductor->pipeline->limits;
-    const struct seat *seat = task_seat(task);
-    if (conductor->seat_count == 0)
-        return true;
-    return !conductor->lone && !seat->wants_alone && conductor->seat_count < limits->tasks_max &&
-           conductor->reserved_bytes <= limits->bytes_max &&
-           seat->reserved_bytes <= limits->bytes_max - conductor->reserved_bytes;
+    metric_set(METRIC_BYTES_RESERVED, 0, (double)conductor->seats.bytes);
 }
 
-static void reserve(struct conductor *conductor, struct seat *seat, uint64_t bytes)
+/* A tenant over its share waits without a claim for more; one that waits no longer may claim again. */
+static void hold_back(struct conductor *conductor, struct task *task)
 {
-    conductor->reserved_bytes += bytes - seat->reserved_bytes;
-    seat->reserved_bytes = bytes;
-    metric_set(METRIC_BYTES_RESERVED, 0, (double)conductor->reserved_bytes);
+    if (seats_hold_back(&conductor->seats, task_seat(task)))
+        intake_hold(task_arrival(task)->object, true);
+}
+
+static void let_go(struct conductor *conductor, struct task *task)
+{
+    if (seats_let_go(&conductor->seats, task_seat(task)))
+        intake_hold(task_arrival(task)->object, false);
 }
 
 static void seat_those_who_wait(struct conductor *conductor)
 {
-    struct list *waiting = &conductor->route.stages[STAGE_SEAT];
-    for (struct list_node *node; (node = list_first(waiting));) {
+    LIST_FOR_EACH(&conductor->route.stages[STAGE_SEAT], node)
+    {
         struct task *task = task_of_traveller(container_of(node, struct traveller, at));
-        struct seat *seat = task_seat(task);
-        if (!has_room_for(conductor, task))
-            return; /* nobody overtakes: a large one would never get in */
-        seat->is_taken = true;
-        conductor->seat_count++;
-        if (seat->wants_alone)
-            conductor->lone = task;
-        uint64_t bytes = seat->reserved_bytes;
-        seat->reserved_bytes = 0;
-        reserve(conductor, seat, bytes);
+        enum seats_answer answer = seats_ask(&conductor->seats, task_seat(task));
+        if (answer == SEATS_FULL)
+            break; /* nobody overtakes: a large one would never get in */
+        if (answer == SEATS_OVER_SHARE) {
+            hold_back(conductor, task);
+            continue;
+        }
+        let_go(conductor, task);
+        seats_take(&conductor->seats, task_seat(task));
         task_sit(task);
     }
+    show_bytes(conductor);
 }
 
 /* Claims go out ahead of the seats by what experience says will need none: in a replay nearly all
@@ -77,14 +77,17 @@ static void seat_those_who_wait(struct conductor *conductor)
 static bool may_claim(const struct conductor *conductor)
 {
     const struct pipeline_limits *limits = &conductor->pipeline->limits;
-    size_t unseated = conductor->task_count - conductor->seat_count;
+    const struct seats *seats = &conductor->seats;
+    size_t unseated = conductor->task_count - seats->taken_count;
     size_t waiting = conductor->route.stages[STAGE_SEAT].count;
-    if (conductor->is_draining || conductor->lone || unseated >= CLAIMS_MAX ||
-        conductor->reserved_bytes >= limits->bytes_max)
+    if (conductor->is_draining || seats->lone || unseated >= CLAIMS_MAX ||
+        seats->bytes >= limits->bytes_max)
         return false;
     double share = conductor->go_share > GO_SHARE_MIN ? conductor->go_share : GO_SHARE_MIN;
-    double expected = (double)waiting + (double)(unseated - waiting) * share;
-    return (double)conductor->seat_count + expected < (double)limits->tasks_max;
+    /* Those held back wait for their own tenant's seats; one dismissed meanwhile still counts. */
+    size_t held_back = seats->held_back_count < waiting ? seats->held_back_count : waiting;
+    double expected = (double)(waiting - held_back) + (double)(unseated - waiting) * share;
+    return (double)seats->taken_count + expected < (double)limits->tasks_max;
 }
 
 static void check_drained(struct conductor *conductor);
@@ -124,26 +127,29 @@ static void on_seat_wanted(void *arg, struct task *task, bool is_alone)
 {
     struct seat *seat = task_seat(task);
     uint64_t size_bytes = task_arrival(task)->size_bytes;
-    seat->wants_alone = is_alone;
-    seat->reserved_bytes = size_bytes ? size_bytes : RESERVED_BYTES_UNKNOWN;
+    *seat = (struct seat){
+        .tenant = task_arrival(task)->object->turn.flow,
+        .bytes = size_bytes ? size_bytes : RESERVED_BYTES_UNKNOWN,
+        .wants_alone = is_alone,
+    };
     step_soon(arg);
 }
 
 static void on_body(void *arg, struct task *task, uint64_t body_bytes)
 {
-    reserve(arg, task_seat(task), body_bytes);
-    step_soon(arg);
+    struct conductor *conductor = arg;
+    seats_resize(&conductor->seats, task_seat(task), body_bytes);
+    show_bytes(conductor);
+    step_soon(conductor);
 }
 
 static void stand_up(struct conductor *conductor, struct task *task)
 {
-    struct seat *seat = task_seat(task);
-    if (!seat->is_taken)
+    let_go(conductor, task);
+    if (!task_seat(task)->is_taken)
         return;
-    reserve(conductor, seat, 0);
-    conductor->seat_count--;
-    if (conductor->lone == task)
-        conductor->lone = NULL;
+    seats_give(&conductor->seats, task_seat(task));
+    show_bytes(conductor);
 }
 
 static void on_ended(void *arg, struct task *task, const struct task_verdict *verdict)
@@ -268,6 +274,7 @@ struct conductor *conductor_new(struct pipeline *pipeline,
 {
     struct conductor *conductor = xcalloc(1, sizeof(*conductor));
     conductor->pipeline = pipeline;
+    conductor->seats = seats_new(pipeline->limits.tasks_max, pipeline->limits.bytes_max);
     conductor->go_share = 1;
     conductor->on_fatal = on_fatal;
     conductor->fatal_arg = arg;
@@ -312,8 +319,8 @@ struct conductor_figures conductor_figures(const struct conductor *conductor)
     return (struct conductor_figures){
         .waiting = intake_waiting_count(conductor->intake),
         .tasks = conductor->task_count,
-        .seated = conductor->seat_count,
-        .reserved_bytes = conductor->reserved_bytes,
+        .seated = conductor->seats.taken_count,
+        .reserved_bytes = conductor->seats.bytes,
     };
 }
 
@@ -325,5 +332,6 @@ void conductor_free(struct conductor *conductor)
     later_cancel(conductor->pipeline->loop, &conductor->stepping);
     control_free(conductor->control);
     intake_free(conductor->intake);
+    seats_release(&conductor->seats);
     xfree(conductor);
 }

@@ -202,6 +202,11 @@ void intake_weigh(struct object *object, uint32_t weight_permille, uint32_t in_f
                    weight_permille ? weight_permille : FAIR_WEIGHT_ONE, in_flight_max);
 }
 
+void intake_hold(struct object *object, bool is_held)
+{
+    fair_hold(object->intake->fair, object->turn.flow, is_held);
+}
+
 /* The newest is worked on first: what a removal has taken, or found nothing of, the puts before it
  * need not wait for. */
 static void mark_outlived(const struct object *object, const struct arrival *removal)

@@ -67,6 +67,8 @@ bool object_has_newer(const struct object *object, const struct arrival *arrival
 
 /* What the object's tenant is told to get of the turns; 0 each: like everybody. */
 void intake_weigh(struct object *object, uint32_t weight_permille, uint32_t in_flight_max);
+/* Nothing of the object's tenant is taken while it is held. */
+void intake_hold(struct object *object, bool is_held);
 
 /* How the work on object->worked ended. Each takes the object out of work. */
 void intake_final(struct intake *intake, struct arrival *arrival, enum event_outcome outcome);

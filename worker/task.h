@@ -9,6 +9,7 @@
 
 #include "worker/intake.h"
 #include "worker/route.h"
+#include "worker/seats.h"
 
 struct task;
 
@@ -39,19 +40,13 @@ struct task_events {
                      const struct task_verdict *verdict); /* task is gone after it */
 };
 
-/* What the conductor keeps about a task. */
-struct seat {
-    bool is_taken, wants_alone;
-    uint64_t reserved_bytes;
-};
-
 struct task *task_start(struct pipeline *pipeline, struct route *route, struct object *object,
                         const struct task_events *events);
 void task_sit(struct task *task);
 void task_pulse(struct task *task);  /* renews its lease, if it holds one */
 void task_cancel(struct task *task); /* shutdown: gives the lease back as soon as it can */
 struct arrival *task_arrival(const struct task *task);
-struct seat *task_seat(struct task *task);
+struct seat *task_seat(struct task *task); /* the conductor's */
 struct task *task_of_traveller(struct traveller *traveller);
 
 #endif

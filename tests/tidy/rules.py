@@ -30,6 +30,7 @@ PIPELINE = {
     "conductor": [],
     "retry": [],
     "route": [],
+    "seats": [],
     "slabs": [],
 }
 
