@@ -37,6 +37,14 @@ static void push_slot(struct bin *bin, struct slot slot)
     bin->slots[bin->slot_count++] = slot;
 }
 
+struct bin *bin_new_probe(struct lane *lane)
+{
+    struct bin *bin = bin_new(lane);
+    push_slot(bin, (struct slot){.tokens = 1});
+    bin->batch = (struct batch){.input_count = 1, .tokens = 1};
+    return bin;
+}
+
 bool bin_pack(struct bin *bin, struct ticket *ticket, const struct batch_limits *limits,
               size_t chunk_count_max)
 {
@@ -88,7 +96,7 @@ struct bin *bin_halve(struct bin *bin)
         push_slot(half, bin->slots[i]);
     bin->slot_count = kept;
     half->attempt = bin->attempt;
-    half->was_parted = bin->was_parted;
+    half->answers = bin->answers;
     count_batch(bin);
     count_batch(half);
     return half;
@@ -101,10 +109,12 @@ static struct chunk *chunk_of(const struct slot *slot)
 
 void bin_write_body(struct bin *bin, const struct embed_options *options, bool is_base64)
 {
+    static const struct chunk HARMLESS = {.content = {"text", 4}};
     buffer_clear(&bin->body);
     codec_begin(&bin->body, options->model);
     for (size_t i = 0; i < bin->slot_count; i++) {
-        const struct chunk *chunk = chunk_of(&bin->slots[i]);
+        const struct slot *slot = &bin->slots[i];
+        const struct chunk *chunk = slot->ticket ? chunk_of(slot) : &HARMLESS;
         codec_input(&bin->body, i == 0, chunk->prefix, chunk->content);
     }
     codec_end(&bin->body, options->sends_dimensions ? options->dimension_count : 0, is_base64);

@@ -30,7 +30,7 @@ struct bin {
     struct batch batch;
     uint32_t attempt;     /* calls that failed by no fault of the texts */
     uint64_t answers;     /* the lane's, when the last of them failed */
-    bool was_parted;      /* on mere suspicion */
+    uint64_t probe_no;    /* the lane's, which tells whether it is the texts after all */
     bool was_refused;     /* alone, once: some servers say so of their own faults */
     struct permit permit; /* of the call under way */
     uint64_t sent_ms;     /* likewise */
@@ -45,6 +45,8 @@ struct bin {
 };
 
 struct bin *bin_new(struct lane *lane);
+/* A call with a text of ours that no server can take offence at; its one slot is empty. */
+struct bin *bin_new_probe(struct lane *lane);
 void bin_free(struct bin *bin);
 /* Takes chunks of the ticket while they fit, at most chunk_count_max; false: there is more. */
 bool bin_pack(struct bin *bin, struct ticket *ticket, const struct batch_limits *limits,

@@ -4,7 +4,7 @@
  *         bytes) and sent at once while a permit is idle, else when an answer comes. Queries go
  *         first. 429 and billing are flow control inside the lane; a refused bin is halved until
  *         only the guilty chunk's request fails; what may pass is repeated here and nowhere else,
- *         and halved as well when it fails while other calls succeed.
+ *         and halved as well when it fails while other calls succeed, a probe's if there are none.
  *         A vector that is not finite, of the wrong width or zero is never handed out.
  * Owns:   its connections. Borrows every request until on_done.
  * Thread: the loop thread.

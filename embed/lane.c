@@ -114,6 +114,8 @@ static struct bin *next_bin(struct lane *lane)
 {
     for (struct list_node *node; (node = list_pop_front(&lane->again));) {
         struct bin *bin = container_of(node, struct bin, node);
+        if (bin == lane->probe)
+            return bin;
         bin_drop_empty(bin);
         if (bin->slot_count)
             return bin;

@@ -2,7 +2,7 @@
 #include "embed/lane_private.h"
 
 #define ATTEMPTS_MAX 6
-#define ATTEMPTS_ALONE 3    /* then a call is parted to see whether it is its texts */
+#define ATTEMPTS_ALONE 3    /* then a probe tells whether it is the texts of a call */
 #define ATTEMPTS_TOGETHER 2 /* then those who share a call are parted, if it seems to be theirs */
 #define BACKOFF_MAX_MS 30000
 #define RETRY_AFTER_MAX_MS 120000 /* longer wishes are asked about again after that */
@@ -18,13 +18,16 @@ static void bin_back(struct bin *bin)
 static void drop(struct bin *bin)
 {
     struct lane *lane = bin->lane;
+    if (bin == lane->probe)
+        lane->probe = NULL;
     bin_free(bin);
     lane_maybe_closed(lane);
 }
 
+/* Behind those that wait already: who fails again and again is never before its other half. */
 static void send_again(struct bin *bin)
 {
-    list_push_front(&bin->lane->again, &bin->node);
+    list_push_back(&bin->lane->again, &bin->node);
     lane_pump_soon(bin->lane);
 }
 
@@ -77,20 +80,37 @@ static bool is_suspect(const struct bin *bin, const struct error *err)
 {
     bool is_odd_one = bin->answers != bin->lane->answers;
     bool is_no_answer = err->code == ERR_EMBED_VECTOR && bin->reply.wrong_width == 0;
-    return bin->attempt >= ATTEMPTS_TOGETHER && (is_odd_one || is_no_answer);
+    return bin->slot_count > 1 && bin->attempt >= ATTEMPTS_TOGETHER && (is_odd_one || is_no_answer);
 }
 
-/* The second half of the bin; NULL: it stays as it is. */
-static struct bin *part(struct bin *bin, const struct error *err)
+/* Where nobody else is heard, something harmless is asked: when that is answered it is the texts,
+ * and when it fails as well it is the server. */
+static void probe(struct bin *bin)
 {
-    bool is_proven = is_suspect(bin, err);
-    /* Where nothing else is under way the two halves can tell; once, since it may be an outage. */
-    if (bin->slot_count < 2 || !(is_proven || (!bin->was_parted && bin->attempt == ATTEMPTS_ALONE)))
-        return NULL;
-    bin->was_parted = true;
-    if (is_proven)
-        bin->attempt = 1;
-    return bin_halve(bin);
+    struct lane *lane = bin->lane;
+    if (!lane->probe) {
+        lane->probe = bin_new_probe(lane);
+        lane->probe_no++;
+        send_again(lane->probe);
+    }
+    bin->probe_no = lane->probe_no;
+}
+
+/* Those who share a call are not given up before its probe was heard. */
+static bool has_tries_left(const struct bin *bin)
+{
+    const struct lane *lane = bin->lane;
+    bool is_in_doubt = bin->slot_count > 1 && lane->probe && bin->probe_no == lane->probe_no;
+    return bin->attempt < ATTEMPTS_MAX || is_in_doubt;
+}
+
+/* Both halves start again, at the same time. */
+static void part(struct bin *bin, uint64_t delay_ms)
+{
+    bin->attempt = 1;
+    struct bin *half = bin_halve(bin);
+    rest(bin, delay_ms);
+    rest(half, delay_ms);
 }
 
 /* A fault that may pass: the one place where calls are repeated. */
@@ -98,7 +118,10 @@ static void retry(struct bin *bin, const struct error *err)
 {
     struct lane *lane = bin->lane;
     bin_note(bin, err);
-    if (++bin->attempt >= ATTEMPTS_MAX) {
+    bin_drop_empty(bin);
+    bin->attempt++;
+    bool is_of_texts = is_suspect(bin, err);
+    if (!is_of_texts && !has_tries_left(bin)) {
         give_up(bin, err);
         return;
     }
@@ -110,13 +133,14 @@ static void retry(struct bin *bin, const struct error *err)
     uint64_t delay_ms = jittered_backoff(lane, bin->attempt - 1);
     if (delay_ms < err->retry_after_ms)
         delay_ms = err->retry_after_ms;
-    struct bin *half = part(bin, err);
     bin->answers = lane->answers;
-    rest(bin, delay_ms);
-    if (half) { /* after the other: what becomes of that one tells about this one */
-        half->answers = lane->answers;
-        rest(half, delay_ms);
+    if (is_of_texts && bin->slot_count > 1) {
+        part(bin, delay_ms);
+        return;
     }
+    if (bin->slot_count > 1 && bin->attempt >= ATTEMPTS_ALONE)
+        probe(bin);
+    rest(bin, delay_ms);
 }
 
 /* The whole lane waits; a fifth more at random, so that not everybody comes back at once. */
@@ -182,8 +206,9 @@ static void find_guilty(struct bin *bin, const struct error *err)
     if (bin->slot_count == 0) {
         drop(bin);
     } else if (bin->slot_count > 1) {
-        send_again(bin_halve(bin));
+        struct bin *half = bin_halve(bin);
         send_again(bin);
+        send_again(half);
     } else if (!bin->was_refused) {
         bin->was_refused = true;
         bin_note(bin, err);
@@ -348,6 +373,8 @@ static void on_unanswered(struct bin *bin, const struct error *err)
 static double latency_of(const struct bin *bin)
 {
     const double unit_tokens = 1000;
+    if (bin == bin->lane->probe)
+        return 0; /* it tells nothing of calls with real texts */
     double tokens = (double)bin->batch.tokens;
     double took_ms = (double)(loop_now_ms(bin->lane->loop) - bin->sent_ms);
     return tokens > unit_tokens ? took_ms * unit_tokens / tokens : took_ms;

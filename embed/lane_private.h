@@ -31,6 +31,8 @@ struct lane {
     uint32_t pushed_back;   /* times in a row */
     uint32_t misconfigured; /* likewise */
     uint64_t answers;       /* good ones */
+    struct bin *probe;      /* in one of the lists above; NULL: nobody is in doubt */
+    uint64_t probe_no;      /* of the last one */
     bool is_parked;         /* one call at a time finds out whether it goes again */
     struct error parked_for;
     struct later pumping;

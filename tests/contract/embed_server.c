@@ -15,6 +15,7 @@
 #define REQUEST_BYTES_MAX ((size_t)8 << 20)
 #define HUGE_BYTES ((size_t)1 << 20)
 #define DEEDS_MAX 16
+#define INPUTS_MAX 256
 
 struct embed_server {
     pthread_t thread;
@@ -25,6 +26,7 @@ struct embed_server {
     enum deed deeds[DEEDS_MAX];
     size_t deed_count;
     unsigned calls, inputs_max;
+    unsigned calls_of[INPUTS_MAX + 1]; /* by their inputs; more than INPUTS_MAX in none */
     const struct canned *canned;
     char head[2048]; /* of the last request */
 };
@@ -234,6 +236,8 @@ static enum deed next_deed(struct embed_server *server, size_t input_count)
     size_t at = server->calls < server->deed_count ? server->calls : server->deed_count - 1;
     enum deed deed = server->deeds[at];
     server->calls++;
+    if (input_count <= INPUTS_MAX)
+        server->calls_of[input_count]++;
     if (input_count > server->inputs_max)
         server->inputs_max = (unsigned)input_count;
     pthread_mutex_unlock(&server->mutex);
@@ -381,6 +385,7 @@ void embed_server_script(struct embed_server *server, const enum deed *deeds, si
     memcpy(server->deeds, deeds, count * sizeof(*deeds));
     server->deed_count = count;
     server->calls = server->inputs_max = 0;
+    memset(server->calls_of, 0, sizeof(server->calls_of));
     pthread_mutex_unlock(&server->mutex);
 }
 
@@ -400,6 +405,11 @@ unsigned embed_server_calls(struct embed_server *server)
 unsigned embed_server_inputs_max(struct embed_server *server)
 {
     return locked(server, &server->inputs_max);
+}
+
+unsigned embed_server_calls_of(struct embed_server *server, size_t input_count)
+{
+    return locked(server, &server->calls_of[input_count]);
 }
 
 void embed_server_can(struct embed_server *server, const struct canned *canned)

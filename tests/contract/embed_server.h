@@ -63,6 +63,7 @@ bool embed_server_heard(struct embed_server *server, const char *words);
 void embed_server_script(struct embed_server *server, const enum deed *deeds, size_t count);
 unsigned embed_server_calls(struct embed_server *server);      /* since the last script */
 unsigned embed_server_inputs_max(struct embed_server *server); /* of one call, likewise */
+unsigned embed_server_calls_of(struct embed_server *server, size_t input_count); /* likewise */
 /* The vector it gives for a text. */
 void embed_server_vector(struct text text, float ret_vector[SERVER_WIDTH]);
 

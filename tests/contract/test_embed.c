@@ -276,51 +276,6 @@ static void test_embed__keeps_to_the_rate_that_is_configured(void **state)
 
 /* ---- who pays for repetitions ---------------------------------------------------------------- */
 
-/* At the latest when it comes again, as a document does: while the server fails, one call at a time
- * may be left, and the half with the guilty text use up its tries before the other has answered. */
-static void assert_comes_out(size_t at)
-{
-    struct call *call = &bench.calls[at];
-    if (call->has_failed) {
-        assert_int_equal(error_disposition(call->err.code), DISPOSITION_RETRY);
-        bench_submit(at, call->request.chunk_count, SIZE_MAX, 0);
-        bench_wait_all();
-    }
-    assert_vectors(call);
-}
-
-static void test_embed__parts_those_who_share_calls_with_a_text_that_breaks_the_server(void **state)
-{
-    (void)state;
-    SCRIPT(DEED_ANSWER);
-    bench.guilty_word = "CRASH";
-
-    bench_submit(0, 3, SIZE_MAX, 0);
-    bench_submit(1, 3, 2, 0);
-    bench_submit(2, 3, SIZE_MAX, 0);
-    bench_wait_all();
-
-    assert_comes_out(0);
-    assert_failed(&bench.calls[1], ERR_UNAVAILABLE);
-    assert_comes_out(2);
-}
-
-static void test_embed__parts_those_who_share_calls_with_a_text_that_gets_no_vector(void **state)
-{
-    (void)state;
-    SCRIPT(DEED_ANSWER);
-    bench.guilty_word = "FORGET";
-
-    bench_submit(0, 3, SIZE_MAX, 0);
-    bench_submit(1, 3, 0, 0);
-    bench_submit(2, 3, SIZE_MAX, 0);
-    bench_wait_all();
-
-    assert_comes_out(0);
-    assert_failed(&bench.calls[1], ERR_EMBED_VECTOR);
-    assert_comes_out(2);
-}
-
 static void test_embed__repeats_nothing_for_a_tenant_whose_purse_is_empty(void **state)
 {
     (void)state;
@@ -447,8 +402,6 @@ int main(void)
         ENDPOINT(test_embed__parks_with_a_wrong_key_and_finds_out_when_it_is_right),
         ENDPOINT(test_embed__waits_until_the_rate_that_it_is_told_allows_more),
         cmocka_unit_test_teardown(test_embed__keeps_to_the_rate_that_is_configured, bench_close),
-        ENDPOINT(test_embed__parts_those_who_share_calls_with_a_text_that_breaks_the_server),
-        ENDPOINT(test_embed__parts_those_who_share_calls_with_a_text_that_gets_no_vector),
         cmocka_unit_test(test_embed__repeats_nothing_for_a_tenant_whose_purse_is_empty),
         ENDPOINT(test_embed__tells_a_wrong_key_at_once),
         ENDPOINT(test_embed__answers_a_cancelled_request_while_its_call_is_under_way),
