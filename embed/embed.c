@@ -64,7 +64,8 @@ static void on_deadline(struct timer *timer)
 {
     struct ticket *ticket = container_of(timer, struct ticket, deadline);
     struct error err = ticket->last_err;
-    if (err.message[0] == '\0')
+    bool is_parked = lane_is_parked(ticket->embed->lane, &err);
+    if (!is_parked && err.message[0] == '\0')
         error_set(&err, ERR_TIMEOUT, "embeddings: no answer within the request's time");
     embed_ticket_done(ticket, &err);
 }
