@@ -94,8 +94,8 @@ class Chaos:
 
     def replay(self):
         """All workers stop, the group is set back to the start, two begin again."""
-        for code in self.world.stop_workers():
-            self.check_drain(code)
+        while self.world.workers:
+            self.stop(0)
         self.world.topic.rewind()
         for _ in range(WORKERS):
             self.world.start_worker()
