@@ -4,7 +4,7 @@
  * Nobody is made to stand up again, so some room is kept for whoever comes next: a tenant that sits
  * already gets one more only while SEATS_PER_FREE times what stays free covers all it has then, in
  * seats and in bytes (dynamic thresholds, as switches share their buffers). One tenant alone gets
- * 60 of 64; the fuller it is, the less anybody gets who has some. A tenant that has none gets the
+ * 56 of 64; the fuller it is, the less anybody gets who has some. A tenant that has none gets the
  * last one. Who wants all seats, or more bytes than there are, sits when nobody else does.
  * Owns:   what it counts of a tenant, while the tenant has a seat or is held back.
  * Thread: any, one at a time.
@@ -14,7 +14,7 @@
 
 #include "worker/base/uuid_map.h"
 
-#define SEATS_PER_FREE 15
+#define SEATS_PER_FREE 7
 
 struct seat {
     struct uuid tenant;          /* in */
