@@ -5,7 +5,7 @@
 #include "queue/kafka_consumer.h"
 #include "worker/base/memory.h"
 
-#define DRAIN_MESSAGES_MAX 512 /* a turn; then the loop has its way */
+#define DRAIN_MESSAGES_MAX 128 /* a turn, of 2 ms; then the loop has its way */
 
 enum pop_result {
     POP_NOTHING, /* the partition is dry */

@@ -3,8 +3,8 @@
 #include <librdkafka/rdkafka.h>
 #include <string.h>
 
-#include "worker/base/gzip.h"
 #include "worker/base/memory.h"
+#include "worker/base/packer.h"
 
 #define PACK_BYTES_MAX 4096 /* larger values are rare, and stay as they are */
 

@@ -367,6 +367,7 @@ static void on_message(void *arg, struct message *message)
     }
     arena_release(&arena);
     parcel_taken_apart(&intake->parcels, parcel);
+    credit_soon(intake); /* a packed one leaves room for more */
 }
 
 static void on_revoked(void *arg, uint64_t epoch, bool is_lost)

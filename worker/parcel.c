@@ -5,40 +5,49 @@
 #include "queue/dead_letter.h"
 #include "queue/topic.h"
 #include "store/ledger.h"
-#include "worker/base/gzip.h"
 #include "worker/base/json.h"
 #include "worker/base/log.h"
 #include "worker/base/memory.h"
+#include "worker/base/packer.h"
 #include "worker/retry.h"
 
 #define HEADERS_BYTES_MAX ((size_t)256 * 1024)
-/* What waits longer than a moment is packed, so that fair share can look far: when much waits. */
-#define PACK_SHARE 4 /* of the bytes that may wait, one in so many may be plain */
-#define PACK_AGE_MS 1000
-#define PACK_TICK_MS 20
-#define PACKED_PER_TICK 200 /* about 3 ms */
+/* Of the bytes that may wait, one in so many may be plain: what comes then waits for long, and is
+ * packed, so that fair share can look far behind a burst. */
+#define PACK_SHARE 4
 
-/* What events are made of, for the packer. */
-static const char USUAL_EVENT[] =
-    "x-amz-id-2x-minio-deployment-idx-minio-origin-endpointversionIdtextplainimagepngdocx.txt.html"
-    "\"userMetadata\":{\"content-type\":\"application/pdf\"},\"source\":{\"host\":\"127.0.0.1\","
-    "\"port\":\"\",\"userAgent\":\"MinIO (linux; amd64) minio-go/v7.0.0\"}}]}"
-    "ObjectRemoved:Delete\"},\"contentType\":\"ObjectCreated:CompleteMultipartUpload"
-    "{\"EventName\":\"s3:ObjectCreated:Put\",\"Key\":\"docs/users/"
-    "\",\"Records\":[{\"eventVersion\":"
-    "\"2.0\",\"eventSource\":\"minio:s3\",\"awsRegion\":\"\",\"eventTime\":\"2026-01-01T00:00:00."
-    "000Z\","
-    "{\"Records\": [{\"eventVersion\": \"2.1\", \"eventSource\": \"aws:s3\", \"awsRegion\": "
-    "\"us-east-1\", \"eventName\": \"ObjectCreated:Put\", \"eventTime\": \""
-    "{\"Records\":[{\"eventVersion\":\"2.1\",\"eventSource\":\"aws:s3\",\"awsRegion\":\"us-east-"
-    "1\","
-    "\"eventTime\":\"2026-01-01T00:00:00.000Z\",\"eventName\":\"ObjectCreated:Put\","
-    "\"userIdentity\":"
-    "{\"principalId\":\"AWS:AIDA\"},\"requestParameters\":{\"sourceIPAddress\":\"10.0.0.1\"},"
-    "\"responseElements\":{\"x-amz-request-id\":\"\",\"x-amz-id-2\":\"\"},\"s3\":{"
-    "\"s3SchemaVersion\":\"1.0\",\"configurationId\":\"uploads\",\"bucket\":{\"name\":\"docs\","
-    "\"ownerIdentity\":{\"principalId\":\"\"},\"arn\":\"arn:aws:s3:::docs\"},\"object\":{\"key\":"
-    "\"users/-4.pdf\",\"size\":1024,\"eTag\":\"\",\"sequencer\":\"00\"}}}]}";
+/* What events are made of, for the packer: MinIO's, AWS's, and AWS's as a bridge writes it anew. */
+static const char USUAL_EVENTS[] =
+    "{\"EventName\":\"s3:ObjectCreated:CompleteMultipartUpload\",\"Key\":\"docs/users/\","
+    "\"Records\":[{\"eventVersion\":\"2.0\",\"eventSource\":\"minio:s3\",\"awsRegion\":\"\","
+    "\"eventTime\":\"2026-01-01T00:00:00.000Z\",\"eventName\":\"s3:ObjectCreated:Put\","
+    "\"userIdentity\":{\"principalId\":\"minioadmin\"},\"requestParameters\":{"
+    "\"principalId\":\"minioadmin\",\"region\":\"\",\"sourceIPAddress\":\"127.0.0.1\"},"
+    "\"responseElements\":{\"x-amz-id-2\":\"\",\"x-amz-request-id\":\"\","
+    "\"x-minio-deployment-id\":\"\",\"x-minio-origin-endpoint\":\"http://127.0.0.1:9000\"},"
+    "\"s3\":{\"s3SchemaVersion\":\"1.0\",\"configurationId\":\"Config\",\"bucket\":{"
+    "\"name\":\"docs\",\"ownerIdentity\":{\"principalId\":\"minioadmin\"},"
+    "\"arn\":\"arn:aws:s3:::docs\"},\"object\":{\"key\":\"users%2F-4.pdf\",\"size\":1024,"
+    "\"eTag\":\"\",\"contentType\":\"application/pdf\",\"userMetadata\":{"
+    "\"content-type\":\"application/pdf\"},\"versionId\":\"\",\"sequencer\":\"00\"}},"
+    "\"source\":{\"host\":\"127.0.0.1\",\"port\":\"\","
+    "\"userAgent\":\"MinIO (linux; amd64) minio-go/v7.0.0\"}}]}s3:ObjectRemoved:Delete"
+    "{\"Records\":[{\"eventVersion\":\"2.1\",\"eventSource\":\"aws:s3\","
+    "\"awsRegion\":\"us-east-1\",\"eventTime\":\"2026-01-01T00:00:00.000Z\","
+    "\"eventName\":\"ObjectCreated:Put\",\"userIdentity\":{\"principalId\":\"AWS:AIDA\"},"
+    "\"requestParameters\":{\"sourceIPAddress\":\"10.0.0.1\"},\"responseElements\":{"
+    "\"x-amz-request-id\":\"\",\"x-amz-id-2\":\"\"},\"s3\":{\"s3SchemaVersion\":\"1.0\","
+    "\"configurationId\":\"uploads\",\"bucket\":{\"name\":\"docs\",\"ownerIdentity\":{"
+    "\"principalId\":\"\"},\"arn\":\"arn:aws:s3:::docs\"},\"object\":{\"key\":\"users/-4.pdf\","
+    "\"size\":1024,\"eTag\":\"\",\"sequencer\":\"00\"}}}]}"
+    "{\"Records\": [{\"eventVersion\": \"2.1\", \"eventSource\": \"aws:s3\","
+    " \"awsRegion\": \"us-east-1\", \"eventName\": \"ObjectCreated:Put\","
+    " \"eventTime\": \"2026-01-01T00:00:00.000Z\", \"userIdentity\": {\"principalId\": \"\"},"
+    " \"requestParameters\": {\"sourceIPAddress\": \"127.0.0.1\"}, \"responseElements\": {"
+    "\"x-amz-request-id\": \"\", \"x-amz-id-2\": \"\"}, \"s3\": {\"s3SchemaVersion\": \"1.0\","
+    " \"configurationId\": \"\", \"bucket\": {\"name\": \"docs\", \"ownerIdentity\": {"
+    "\"principalId\": \"\"}, \"arn\": \"arn:aws:s3:::docs\"}, \"object\": {\"size\": 1000,"
+    " \"eTag\": \"\", \"key\": \"users/\", \"sequencer\": \"00\"}}}]}";
 
 struct burying {
     struct parcels *parcels;
@@ -60,60 +69,15 @@ void parcels_init(struct parcels *parcels, struct pipeline *pipeline, void (*on_
                   void *arg)
 {
     *parcels = (struct parcels){.pipeline = pipeline, .on_room = on_room, .arg = arg};
-    parcels->packer = packer_new(text_from(USUAL_EVENT));
-    list_init(&parcels->fresh);
-    list_init(&parcels->packed);
+    parcels->packer = packer_new(text_from(USUAL_EVENTS));
+    list_init(&parcels->open);
     list_init(&parcels->burials);
 }
 
 void parcels_release(struct parcels *parcels)
 {
-    assert(parcels->fresh.count == 0 && parcels->packed.count == 0);
-    timer_stop(parcels->pipeline->loop, &parcels->packing);
+    assert(parcels->open.count == 0);
     packer_free(parcels->packer);
-}
-
-/* ---- packing --------------------------------------------------------------------------------- */
-
-static bool is_worth_packing(const struct parcels *parcels)
-{
-    return parcels->fresh.count &&
-           parcels->message_bytes > parcels->pipeline->limits.waiting_bytes_max / PACK_SHARE;
-}
-
-static void pack(struct parcels *parcels, struct parcel *parcel)
-{
-    list_remove(&parcels->fresh, &parcel->node);
-    list_push_back(&parcels->packed, &parcel->node);
-    parcel->is_packed = true;
-    if (parcel->has_burial)
-        return;
-    parcel->message = queue_pack(parcels->pipeline->queue, parcel->message, parcels->packer);
-    size_t bytes = message_bytes(parcel->message);
-    parcels->message_bytes -= parcel->message_bytes - bytes;
-    parcel->message_bytes = bytes;
-}
-
-static void pack_soon(struct parcels *parcels);
-
-static void on_packing(struct timer *timer)
-{
-    struct parcels *parcels = container_of(timer, struct parcels, packing);
-    uint64_t now_ms = loop_now_ms(parcels->pipeline->loop);
-    for (unsigned i = 0; i < PACKED_PER_TICK && is_worth_packing(parcels); i++) {
-        struct parcel *oldest = container_of(list_first(&parcels->fresh), struct parcel, node);
-        if (oldest->opened_ms + PACK_AGE_MS > now_ms)
-            break;
-        pack(parcels, oldest);
-    }
-    pack_soon(parcels);
-    parcels->on_room(parcels->arg);
-}
-
-static void pack_soon(struct parcels *parcels)
-{
-    if (is_worth_packing(parcels) && !timer_is_waiting(&parcels->packing))
-        timer_start(parcels->pipeline->loop, &parcels->packing, PACK_TICK_MS, on_packing);
 }
 
 /* ---- open and closed ------------------------------------------------------------------------- */
@@ -124,19 +88,16 @@ struct parcel *parcel_open(struct parcels *parcels, struct message *message)
     /* It may have been here before. */
     parcel->message = queue_unpack(parcels->pipeline->queue, message, parcels->packer);
     parcel->epoch = message_view(parcel->message)->epoch;
-    parcel->opened_ms = loop_now_ms(parcels->pipeline->loop);
     parcel->message_bytes = message_bytes(parcel->message);
     parcel->open_count = 1;
     parcels->message_bytes += parcel->message_bytes;
-    list_push_back(&parcels->fresh, &parcel->node);
-    pack_soon(parcels);
+    list_push_back(&parcels->open, &parcel->node);
     return parcel;
 }
 
 static void end_parcel(struct parcels *parcels, struct parcel *parcel)
 {
-    struct list *list = parcel->is_packed ? &parcels->packed : &parcels->fresh;
-    list_remove(list, &parcel->node);
+    list_remove(&parcels->open, &parcel->node);
     parcels->message_bytes -= parcel->message_bytes;
     if (parcel->is_given_back)
         queue_abandon(parcels->pipeline->queue, parcel->message);
@@ -154,8 +115,20 @@ static void drop_one(struct parcels *parcels, struct parcel *parcel)
         end_parcel(parcels, parcel);
 }
 
+static void pack(struct parcels *parcels, struct parcel *parcel)
+{
+    parcel->message = queue_pack(parcels->pipeline->queue, parcel->message, parcels->packer);
+    size_t bytes = message_bytes(parcel->message);
+    parcels->message_bytes -= parcel->message_bytes - bytes;
+    parcel->message_bytes = bytes;
+}
+
 void parcel_taken_apart(struct parcels *parcels, struct parcel *parcel)
 {
+    uint64_t plain_bytes_max = parcels->pipeline->limits.waiting_bytes_max / PACK_SHARE;
+    bool is_waiting = parcel->open_count > 1 && !parcel->has_burial;
+    if (is_waiting && parcels->message_bytes > plain_bytes_max)
+        pack(parcels, parcel);
     drop_one(parcels, parcel);
 }
 
@@ -171,19 +144,13 @@ void parcel_give_back_one(struct parcels *parcels, struct parcel *parcel)
     drop_one(parcels, parcel);
 }
 
-static void revoke(struct list *list, uint64_t epoch)
+void parcels_revoke(struct parcels *parcels, uint64_t epoch)
 {
-    LIST_FOR_EACH(list, node)
+    LIST_FOR_EACH(&parcels->open, node)
     {
         struct parcel *parcel = container_of(node, struct parcel, node);
         parcel->is_revoked |= parcel->epoch == epoch;
     }
-}
-
-void parcels_revoke(struct parcels *parcels, uint64_t epoch)
-{
-    revoke(&parcels->fresh, epoch);
-    revoke(&parcels->packed, epoch);
 }
 
 /* ---- dead letters ---------------------------------------------------------------------------- */

@@ -17,21 +17,19 @@ struct packer;
 
 struct parcel {
     struct message *message;
-    uint64_t epoch, opened_ms;
+    uint64_t epoch;
     size_t message_bytes;
     uint32_t open_count; /* events, and one for whoever is still taking it apart */
     bool is_given_back;  /* some event of it ended unfinished */
     bool is_revoked;
-    bool is_packed;        /* it is in that list */
     bool has_burial;       /* its bytes are lent: it stays as it is */
-    struct list_node node; /* of parcels.fresh or parcels.packed */
+    struct list_node node; /* of parcels.open */
 };
 
 struct parcels {
     struct pipeline *pipeline;
-    struct list fresh, packed; /* the open ones, the oldest first; fresh: as they came */
+    struct list open;
     struct packer *packer;
-    struct timer packing;
     struct list burials;
     size_t message_bytes; /* of all open ones */
     bool is_closing;      /* burials are not tried again */

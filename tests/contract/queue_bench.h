@@ -7,7 +7,7 @@
 #include "queue/topic.h"
 #include "tests/unit/test.h"
 #include "worker/base/crypto.h"
-#include "worker/base/gzip.h"
+#include "worker/base/packer.h"
 
 #define MESSAGES_MAX 40000
 

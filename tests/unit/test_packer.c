@@ -1,5 +1,5 @@
 #include "tests/unit/test.h"
-#include "worker/base/gzip.h"
+#include "worker/base/packer.h"
 #include "worker/base/rng.h"
 
 #define DICTIONARY \
@@ -21,7 +21,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void test_gzip__what_is_usual_takes_little(void **state)
+static void test_packer__what_is_usual_takes_little(void **state)
 {
     (void)state;
     struct text plain =
@@ -33,7 +33,7 @@ static void test_gzip__what_is_usual_takes_little(void **state)
     assert_memory_equal(unpacked, plain.start, plain.bytes);
 }
 
-static void test_gzip__what_does_not_fit_is_not_packed(void **state)
+static void test_packer__what_does_not_fit_is_not_packed(void **state)
 {
     (void)state;
     char packed[8];
@@ -41,7 +41,7 @@ static void test_gzip__what_does_not_fit_is_not_packed(void **state)
         packer_pack(packer, TEXT("neither known nor repeated"), packed, sizeof(packed)), 0);
 }
 
-static void test_gzip__any_bytes_come_back_in_any_order(void **state)
+static void test_packer__any_bytes_come_back_in_any_order(void **state)
 {
     (void)state;
     struct rng rng = rng_seeded(3);
@@ -68,9 +68,9 @@ static void test_gzip__any_bytes_come_back_in_any_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gzip__what_is_usual_takes_little),
-        cmocka_unit_test(test_gzip__what_does_not_fit_is_not_packed),
-        cmocka_unit_test(test_gzip__any_bytes_come_back_in_any_order),
+        cmocka_unit_test(test_packer__what_is_usual_takes_little),
+        cmocka_unit_test(test_packer__what_does_not_fit_is_not_packed),
+        cmocka_unit_test(test_packer__any_bytes_come_back_in_any_order),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
