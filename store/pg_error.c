@@ -50,14 +50,16 @@ bool pg_error_of_result(const struct pg_result *result, char *sqlstate, struct e
                      message ? message : "no message");
 }
 
-/* ": 28P01: " as the verbose form of an error has it, in whatever language. */
+/* ": 28P01: " as the verbose form of an error has it, in whatever language. Each state has a digit:
+ * "FATAL", which stands before it, has none. */
 static bool find_sqlstate(const char *message, char ret_state[6])
 {
     for (const char *at = message; (at = strchr(at, ':')); at++) {
         const char *state = at + 1;
         while (*state == ' ')
             state++;
-        if (strspn(state, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && state[5] == ':') {
+        if (strspn(state, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && state[5] == ':' &&
+            strcspn(state, "0123456789") < 5) {
             (void)text_format(ret_state, 6, "%.5s", state);
             return true;
         }

@@ -319,6 +319,36 @@ static void test_pg__tells_why_it_cannot_connect(void **state)
     pg_close_and_wait(fixture->loop, other);
 }
 
+/* What a server says while it lets nobody in tells what may pass from what must be mended. */
+static void test_pg__a_refused_connection_has_the_servers_own_reason(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *role;
+        enum error_code code;
+    } ROWS[] = {
+        {"too_many", ERR_UNAVAILABLE}, /* 53300 */
+        {"locked_out", ERR_DENIED},    /* 28000 */
+        {"nobody", ERR_DENIED},        /* 28000 */
+    };
+    pg_cluster_sql(cluster, "postgres",
+                   "create role too_many login connection limit 0; create role locked_out nologin");
+    for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
+        char url[128];
+        struct call call;
+        (void)text_format(url, sizeof(url), "postgresql://%s@127.0.0.1:%d/postgres", ROWS[i].role,
+                          pg_cluster_port(cluster));
+        struct pg *other = pg_calls_open(fixture->loop, text_from(url));
+        call_init(&call, "select 1");
+        pg_run(other, &call.request);
+        wait_for_call(fixture, &call);
+        if (!call.has_failed || call.err.code != ROWS[i].code)
+            fail_msg("%s: %s %s", ROWS[i].role, error_name(call.err.code), call.err.message);
+        assert_false(call.request.was_maybe_committed);
+        pg_close_and_wait(fixture->loop, other);
+    }
+}
+
 static void test_pg__refuses_a_url_without_repeating_its_password(void **state)
 {
     struct fixture *fixture = *state;
@@ -368,6 +398,7 @@ int main(void)
         T(test_pg__a_server_that_is_away_is_unreachable_until_it_is_back),
         T(test_pg__finds_its_server_by_name),
         T(test_pg__tells_why_it_cannot_connect),
+        T(test_pg__a_refused_connection_has_the_servers_own_reason),
         T(test_pg__refuses_a_url_without_repeating_its_password),
         T(test_pg__closing_answers_everybody),
 #undef T
