@@ -107,9 +107,7 @@ static void on_claimed(struct ledger_claim *claim, const struct error *err)
     bool is_go = !err && claim->verdict == CLAIM_GO;
     task->events->on_claimed(task->events->arg, task, is_go);
     if (err) {
-        task->verdict.err = *err;
-        task_end_again(task, retry_rest_ms(retry_after(err, task->object->attempts + 1, rng)),
-                       true);
+        task_end_unclaimed(task, err);
         return;
     }
     intake_weigh(task->object, claim->weight_permille, claim->in_flight_max);

@@ -3,6 +3,7 @@
 
 #include "store/ledger.h"
 #include "worker/base/budget.h"
+#include "worker/base/log.h"
 #include "worker/base/memory.h"
 #include "worker/base/metrics.h"
 #include "worker/task_private.h"
@@ -124,15 +125,32 @@ static void on_released(struct ledger_release *release, const struct error *err)
 }
 
 /* What people should hear of: not what is ordinary. */
-static void note_trouble(struct pipeline *pipeline, const struct error *err)
+static bool note_trouble(struct pipeline *pipeline, const struct error *err)
 {
     static const enum error_code ORDINARY[] = {ERR_SHUTDOWN, ERR_CANCELLED, ERR_LOST,   ERR_BUSY,
                                                ERR_PAUSED,   ERR_QUOTA,     ERR_NOT_YET};
     for (size_t i = 0; i < COUNT_OF(ORDINARY); i++)
         if (err->code == ORDINARY[i])
-            return;
+            return false;
     pipeline->trouble = *err;
     pipeline->trouble_ms = loop_now_ms(pipeline->loop);
+    return true;
+}
+
+/* There is no row yet that could tell: the log and the worker's own row do. */
+void task_end_unclaimed(struct task *task, const struct error *err)
+{
+    struct pipeline *pipeline = task->pipeline;
+    struct retry retry = retry_after(err, task->object->attempts + 1, loop_rng(pipeline->loop));
+    uint64_t delay_ms = retry_rest_ms(retry);
+    metric_add(METRIC_FAILURES, err->code, 1);
+    metric_add(METRIC_RETRIES, err->code, 1);
+    if (note_trouble(pipeline, err))
+        LOG_WARN("document_not_claimed", FIELD_UUID("document", task->object->document.id),
+                 FIELD_UUID("tenant", task->tenant.id), FIELD_ERROR(err),
+                 FIELD_U64("delay_ms", delay_ms));
+    task->verdict.err = *err;
+    task_end_again(task, delay_ms, true);
 }
 
 void task_leave(struct task *task, const struct error *err, struct retry retry, bool is_failure)
@@ -157,7 +175,7 @@ void task_leave(struct task *task, const struct error *err, struct retry retry, 
     struct journal journal = task_journal(task);
     journal_left(&journal, stage_name(task->traveller.stage), &task->release, err);
     metric_add(METRIC_RETRIES, err->code, 1);
-    note_trouble(task->pipeline, err);
+    (void)note_trouble(task->pipeline, err);
     if (err->code == ERR_LOST) { /* not ours to give back */
         task_end_again(task, task->verdict.delay_ms, false);
         return;

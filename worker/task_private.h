@@ -61,6 +61,8 @@ void task_dismiss(struct task *task, enum error_code code, enum document_outcome
 void task_end(struct task *task, enum task_end how);
 void task_end_final(struct task *task, enum event_outcome outcome);
 void task_end_again(struct task *task, uint64_t delay_ms, bool is_failure);
+/* The database did not answer the claim: to come again. */
+void task_end_unclaimed(struct task *task, const struct error *err);
 /* A newest version that fails for good keeps no vectors; but the very bytes that are live stay. */
 enum document_effect task_effect_of_failure(const struct task *task);
 
