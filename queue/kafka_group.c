@@ -218,6 +218,8 @@ void group_step_over(struct queue *queue, struct partition *partition)
 {
     partition->is_blocked = false;
     partition->position = partition->resume;
+    if (partition->position < 0)
+        offsets_start_over(&partition->offsets, ++queue->tracker_epoch);
     rd_kafka_topic_partition_list_t *list = only(queue, partition);
     rd_kafka_error_t *error = NULL;
     if (partition->position >= 0)
@@ -404,9 +406,8 @@ static int64_t done_until(const struct offsets *offsets, int64_t low)
 {
     if (offsets->committed != OFFSETS_NONE)
         return offsets->committed > low ? offsets->committed : low;
-    if (offsets->base != OFFSETS_NONE)
-        return offsets->base;
-    return low > 0 ? low : 0;
+    int64_t base = offsets->base != OFFSETS_NONE ? offsets->base : 0;
+    return base > low ? base : low;
 }
 
 static void measure_lag(struct queue *queue)

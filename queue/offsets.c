@@ -77,6 +77,12 @@ void offsets_begin(struct offsets *offsets, uint64_t epoch, int64_t committed)
     offsets->unfinished = 0;
 }
 
+void offsets_start_over(struct offsets *offsets, uint64_t epoch)
+{
+    offsets_begin(offsets, epoch, OFFSETS_NONE);
+    offsets->base = offsets->end = 0;
+}
+
 void offsets_end(struct offsets *offsets)
 {
     offsets_release(offsets);

@@ -37,6 +37,9 @@ enum offsets_verdict {
 /* Starts over for an assignment. committed: what the broker has for the group, or OFFSETS_NONE.
  * epoch is not 0 and differs from every earlier one. */
 void offsets_begin(struct offsets *offsets, uint64_t epoch, int64_t committed);
+/* The log was cut or replaced: nothing of it is done, wherever it begins. Until the first delivery
+ * the commit point is 0, or what comes while nobody listens would lie below the old one. */
+void offsets_start_over(struct offsets *offsets, uint64_t epoch);
 void offsets_end(struct offsets *offsets);     /* revoked: from now on nothing moves */
 void offsets_release(struct offsets *offsets); /* zeroed memory is allowed */
 /* Only OFFSETS_TAKEN changes anything. offset >= 0. */

@@ -305,6 +305,38 @@ static void test_queue__starts_over_when_the_log_ends_before_the_committed_offse
     bench_close(&bench);
 }
 
+/* A topic that was made anew is empty at first: what comes after the next restart, and reaches no
+ * further than the old offset, is no less new. */
+static void test_queue__an_empty_log_takes_the_commit_back_to_its_beginning(void **state)
+{
+    (void)state;
+    bench_open(&bench, brokers, 0);
+    produce_numbers(&bench, "k", 0, 3);
+    struct reader *first = reader_open(&bench, 100);
+    WAIT(&bench, first->count == 3);
+    int32_t partition = message_view(first->messages[0])->partition;
+    reader_close(&bench, first);
+    delete_below(3);
+    commit_from_outside(partition, 9);
+
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 1);
+    assert_int_equal(message_view(reader->messages[0])->offset, 9);
+    settle_at(reader, 0);
+    reader_close(&bench, reader);
+
+    produce_numbers(&bench, "k", 3, 15);
+    struct reader *last = reader_open(&bench, 100);
+    WAIT(&bench, last->count >= 1);
+    if (message_view(last->messages[0])->is_unreadable) /* the log does not begin at 0 */
+        settle_at(last, 0);
+    WAIT(&bench, last->count == 13);
+    for (unsigned i = 0; i < 12; i++)
+        assert_int_equal(number_at(last, i + 1), 3 + i);
+    reader_close(&bench, last);
+    bench_close(&bench);
+}
+
 int main(void)
 {
     brokers = getenv("TEST_KAFKA_BROKERS");
@@ -324,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_queue__waits_for_a_topic_that_does_not_exist_yet),
         cmocka_unit_test(test_queue__tells_what_retention_took_and_steps_over_it),
         cmocka_unit_test(test_queue__starts_over_when_the_log_ends_before_the_committed_offset),
+        cmocka_unit_test(test_queue__an_empty_log_takes_the_commit_back_to_its_beginning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

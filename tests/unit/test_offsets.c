@@ -125,6 +125,24 @@ static void test_offsets__notices_a_log_that_went_back(void **state)
     offsets_release(&offsets);
 }
 
+static void test_offsets__of_a_log_that_was_replaced_the_commit_goes_back_at_once(void **state)
+{
+    (void)state;
+    struct offsets offsets = {0};
+    offsets_begin(&offsets, 1, 50);
+    take(&offsets, 50, 51);
+    assert_true(offsets_finish(&offsets, 1, 50)); /* the loss has been recorded */
+
+    offsets_start_over(&offsets, 2);
+    assert_commit_point(&offsets, 0);
+    offsets_committed(&offsets, 2, 0);
+    assert_nothing_to_commit(&offsets);
+    take(&offsets, 7, 9); /* where it begins */
+    assert_true(offsets_finish(&offsets, 2, 8));
+    assert_commit_point(&offsets, 7);
+    offsets_release(&offsets);
+}
+
 static void test_offsets__holds_back_what_is_too_far_above_a_stuck_one(void **state)
 {
     (void)state;
@@ -270,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_offsets__a_new_group_commits_nothing_before_its_first_message),
         cmocka_unit_test(test_offsets__another_epoch_moves_nothing),
         cmocka_unit_test(test_offsets__notices_a_log_that_went_back),
+        cmocka_unit_test(test_offsets__of_a_log_that_was_replaced_the_commit_goes_back_at_once),
         cmocka_unit_test(test_offsets__holds_back_what_is_too_far_above_a_stuck_one),
         cmocka_unit_test(test_offsets__a_full_ring_does_not_mistake_its_tail_for_its_head),
         cmocka_unit_test(test_offsets__never_passes_an_unfinished_one_whatever_happens),
