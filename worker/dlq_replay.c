@@ -152,7 +152,8 @@ static bool produce_batch(struct replay *replay, struct error *err)
     replay->open_count = replay->batch_count;
     for (size_t i = 0; i < replay->batch_count; i++) {
         struct sending *sending = &replay->batch[i];
-        sending->record.topic = sending->place.topic;
+        struct text made_anew; /* bury.sql: "topic#time", for a message of a topic of that name */
+        sending->record.topic = text_cut(sending->place.topic, '#', &made_anew);
         sending->record.on_done = on_produced;
         topic_produce(replay->topic, &sending->record);
     }

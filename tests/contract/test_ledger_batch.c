@@ -231,6 +231,44 @@ static void test_bury__keeps_a_letter_once(void **state)
     assert_false(calls[0].request.is_new);
 }
 
+/* Its offsets begin at 0 again, where there are letters of the topic before it. */
+static void test_bury__keeps_the_letters_of_a_topic_that_was_made_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *value;
+        enum error_code code;
+        uint64_t time_ms;
+        bool is_new;
+    } ROWS[] = {
+        {"old", ERR_EVENT_JSON, 1700000000000, true},
+        {"new", ERR_EVENT_JSON, 1700000009000, true},
+        {"old", ERR_EVENT_JSON, 1700000000000, false}, /* each seen again */
+        {"new", ERR_EVENT_JSON, 1700000009000, false},
+        {"new", ERR_EVENT_JSON, 1700000011000, true}, /* the same bytes, another message */
+        {"out of range (broker 1)", ERR_EVENT_UNREADABLE, 0, true},
+    };
+    for (size_t i = 0; i < 2 * COUNT_OF(ROWS); i++) {
+        size_t at = i % COUNT_OF(ROWS);
+        struct burial_call call = {.request = {.topic = TEXT("uploads"),
+                                               .value = text_from(ROWS[at].value),
+                                               .headers = TEXT("[]"),
+                                               .time_ms = ROWS[at].time_ms,
+                                               .code = ROWS[at].code,
+                                               .message = TEXT("no event"),
+                                               .on_done = on_buried}};
+        ledger_bury(fixture->ledger[0], &call.request);
+        while (!call.is_done)
+            loop_run_once(fixture->loop, 100);
+        assert_int_equal(call.request.is_new, i == at && ROWS[at].is_new);
+    }
+    assert_string_equal(
+        sql("select string_agg(topic || ' ' || encode(value, 'escape'), ', ' order by event_at) "
+            "from dead_letters"),
+        "uploads old, uploads#1700000009000 new, uploads#1700000011000 new, "
+        "uploads#0 out of range (broker 1)");
+}
+
 static void test_janitor__sweeps_rows_of_attempts_that_ended(void **state)
 {
     struct fixture *fixture = *state;
@@ -356,6 +394,7 @@ int main(void)
         T(test_batch__large_texts_go_ahead),
         T(test_known__finds_chunks_of_the_live_generation_only),
         T(test_bury__keeps_a_letter_once),
+        T(test_bury__keeps_the_letters_of_a_topic_that_was_made_anew),
         T(test_janitor__sweeps_rows_of_attempts_that_ended),
         T(test_race__two_ledgers_never_deadlock_or_double),
         T(test_outage__lost_connections_are_asked_again),
