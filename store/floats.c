@@ -43,6 +43,10 @@ enum {
     NUMBER_BYTES_MAX = 400, /* far beyond what a float32 needs: 112 digits and an exponent */
 };
 
+#define TEN_TO_8 100000000u
+#define TEN_TO_9 1000000000u
+#define TEN_TO_10 10000000000u
+
 __extension__ typedef unsigned __int128 uint128;
 
 /* Left to itself the compiler calls what is only a few instructions long. */
@@ -71,8 +75,7 @@ static uint32_t multiply_round_to_odd(uint64_t power, uint32_t factor)
 /* Schubfach (R. Giulietti, "The Schubfach way to render doubles", 2021): scales the interval of
  * reals that round to value by a power of ten, so that it holds at least one and few integers, and
  * takes the one with a zero at its end, else the nearest. */
-ALWAYS_INLINE struct decimal shortest_decimal(uint32_t significand, int exponent,
-                                              bool is_closer_below)
+static struct decimal shortest_decimal(uint32_t significand, int exponent, bool is_closer_below)
 {
     bool is_even = significand % 2 == 0; /* then the interval's ends round to value too */
 
@@ -120,23 +123,25 @@ static unsigned digit_count(uint32_t value)
     return (unsigned)((value + CARRIES[31 - __builtin_clz(value | 1)]) >> 32);
 }
 
-/* Eight decimal digits as text, the first in the lowest byte: halves, pairs, digits, all at once in
- * one word. value < 10^8. */
-static uint64_t eight_digits(uint32_t value)
+/* Eight decimal digits, the first in the lowest byte: halves, pairs, digits, all at once in one
+ * word. One product takes out above what it puts in below. value < 10^8. */
+ALWAYS_INLINE uint64_t eight_digits(uint32_t value)
 {
-    uint64_t halves = value / 10000 | (uint64_t)(value % 10000) << 32;
+    uint64_t halves = ((uint64_t)value << 32) - value / 10000 * (((uint64_t)10000 << 32) - 1);
     uint64_t hundreds = (halves * 10486 >> 20) & 0x0000007f0000007f;
-    uint64_t pairs = hundreds | (halves - 100 * hundreds) << 16;
+    uint64_t pairs = (halves << 16) - hundreds * ((100 << 16) - 1);
     uint64_t tens = (pairs * 103 >> 10) & 0x000f000f000f000f;
-    return (tens | (pairs - 10 * tens) << 8) + 0x3030303030303030;
+    return (pairs << 8) - tens * ((10 << 8) - 1);
 }
 
+#define EIGHT_ZEROS 0x3030303030303030u /* as text */
+
 /* Returns the end. 9 bytes are written, whatever the count. */
-ALWAYS_INLINE char *write_digits(char *at, uint32_t value, unsigned digits)
+static char *write_digits(char *at, uint32_t value, unsigned digits)
 {
     bool has_nine = digits == 9;
-    *at = (char)('0' + value / 100000000); /* overwritten when it is none */
-    uint64_t text = eight_digits(value % 100000000);
+    *at = (char)('0' + value / TEN_TO_8); /* overwritten when it is none */
+    uint64_t text = eight_digits(value % TEN_TO_8) + EIGHT_ZEROS;
     text = htole64(text >> 8 * (8 - (digits - has_nine)));
     memcpy(at + has_nine, &text, sizeof(text));
     return at + digits;
@@ -176,7 +181,7 @@ static int plain_bytes(unsigned digits, int point)
     return point < (int)digits ? (int)digits + 1 : point;
 }
 
-ALWAYS_INLINE char *write_decimal(char *at, struct decimal decimal)
+static char *write_decimal(char *at, struct decimal decimal)
 {
     while (decimal.digits % 10 == 0) {
         decimal.digits /= 10;
@@ -184,12 +189,9 @@ ALWAYS_INLINE char *write_decimal(char *at, struct decimal decimal)
     }
     unsigned digits = digit_count(decimal.digits);
     int point = (int)digits + decimal.exponent;
-    if (point <= 0 && point >= -2) { /* nearly all there are, and no form is shorter by two bytes */
-        memcpy(at, "0.00", 4);
-        return write_digits(at + 2 - point, decimal.digits, digits);
-    }
+    bool is_usual = point <= 0 && point >= -2; /* no form is shorter by two bytes then */
     int exponent_bytes = (int)digits + 2 + (decimal.exponent < 0) + (abs(decimal.exponent) >= 10);
-    if (plain_bytes(digits, point) <= exponent_bytes)
+    if (is_usual || plain_bytes(digits, point) <= exponent_bytes)
         return write_plain_form(at, decimal, digits, point);
     return write_exponent_form(at, decimal, digits);
 }
@@ -206,20 +208,78 @@ static char *write_rare(char *at, uint32_t fraction, uint32_t biased)
     return at + 3;
 }
 
-size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX])
+static char *write_unusual(char *at, uint32_t magnitude)
+{
+    uint32_t biased = magnitude >> FRACTION_BITS, fraction = magnitude & (HIDDEN_BIT - 1);
+    assert(biased < 0xff); /* finite */
+    if (!biased || !fraction)
+        return write_rare(at, fraction, biased);
+    return write_decimal(
+        at, shortest_decimal(fraction | HIDDEN_BIT, (int)biased - EXPONENT_BIAS, false));
+}
+
+/* What nearly all values of a vector are, from 0.001 up to 1: one exact product scales the reals
+ * that round to such a value, and the same decimal is found without a branch. Its digits are written
+ * with all zeros before and behind them; those behind are left out. NULL: it is another value. */
+ALWAYS_INLINE char *write_usual(char *at, uint32_t magnitude)
+{
+    enum { FIRST = 0x3a83126f, END = 0x3f800000 }; /* the bits of 0.001 and of 1 */
+    static const struct {
+        uint64_t power; /* of ten: one of its parts is no more than the last bit of a value */
+        unsigned zeros; /* behind the point, before the last eight digits */
+    } SCALES[] = {{TEN_TO_8, 0}, {TEN_TO_8, 0},  {TEN_TO_8, 0},  {TEN_TO_9, 1},  {TEN_TO_9, 1},
+                  {TEN_TO_9, 1}, {TEN_TO_10, 2}, {TEN_TO_10, 2}, {TEN_TO_10, 2}, {TEN_TO_10, 2}};
+    uint32_t fraction = magnitude & (HIDDEN_BIT - 1);
+    if (magnitude - FIRST >= END - FIRST || fraction == 0)
+        return NULL;
+    unsigned shift = EXPONENT_BIAS - (magnitude >> FRACTION_BITS); /* value = significand/2^shift */
+    unsigned zeros = SCALES[shift - FRACTION_BITS - 1].zeros;
+    uint64_t power = SCALES[shift - FRACTION_BITS - 1].power, unit = (uint64_t)1 << shift;
+    uint64_t scaled = (fraction | HIDDEN_BIT) * power;
+    uint32_t whole = (uint32_t)(scaled >> shift), tens = whole / 10;
+    uint32_t nearest = (uint32_t)((scaled + unit / 2 - 1 + whole % 2) >> shift);
+
+    uint64_t reach = power / 2 + 1 - fraction % 2; /* the ends round to an even value too */
+    uint64_t above = scaled - tens * (10 * unit);
+    bool is_up = above + reach > 10 * unit;
+    uint32_t ten_mask = -(uint32_t)(is_up | (above < reach)); /* no compiler makes a branch of it */
+    uint32_t digits = nearest ^ ((nearest ^ (tens + is_up) * 10) & ten_mask);
+
+    uint32_t has_nine = digits >= TEN_TO_8;
+    uint64_t eight = eight_digits(digits - (TEN_TO_8 & -has_nine));
+    if (eight == 0) /* 0.1 and 0.01 */
+        return NULL;
+    uint32_t start = htole32(0x30302e30 + (has_nine << 8 * (zeros + 1))); /* "0.00" */
+    uint64_t text = htole64(eight + EIGHT_ZEROS);
+    memcpy(at, &start, sizeof(start));
+    memcpy(at + 2 + zeros, &text, sizeof(text));
+    return at + 10 + zeros - (unsigned)__builtin_clzll(eight) / 8;
+}
+
+ALWAYS_INLINE char *write_float(char *at, float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof(bits));
-    uint32_t biased = (bits >> FRACTION_BITS) & 0xff, fraction = bits & (HIDDEN_BIT - 1);
-    int exponent = (int)biased - EXPONENT_BIAS;
-    assert(biased != 0xff); /* finite */
-    char *at = ret_text;
+    uint32_t magnitude = bits & 0x7fffffff;
     *at = '-'; /* overwritten when there is none: signs cannot be guessed */
     at += bits >> 31;
-    if (biased && fraction)
-        at = write_decimal(at, shortest_decimal(fraction | HIDDEN_BIT, exponent, false));
-    else
-        at = write_rare(at, fraction, biased);
+    char *end = write_usual(at, magnitude);
+    return end ? end : write_unusual(at, magnitude);
+}
+
+size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX])
+{
+    return (size_t)(write_float(ret_text, value) - ret_text);
+}
+
+size_t floats_format(const float *values, size_t count, char *ret_text)
+{
+    char *at = ret_text;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            *at++ = ',';
+        at = write_float(at, values[i]);
+    }
     return (size_t)(at - ret_text);
 }
 

@@ -18,6 +18,11 @@
  * finite. Returns its length, at most 16; what is behind it in ret_text may be overwritten. */
 size_t float_format(float value, char ret_text[FLOAT_TEXT_BYTES_MAX]);
 
+/* Writes count such numbers with commas between them into ret_text, of FLOATS_TEXT_BYTES_MAX(count).
+ * Returns their length. */
+#define FLOATS_TEXT_BYTES_MAX(count) ((count) * (FLOAT_TEXT_BYTES_MAX + 1))
+size_t floats_format(const float *values, size_t count, char *ret_text);
+
 /* Reads the JSON number at the start of text, correctly rounded from any number of digits, and says
  * how many bytes it has. False: no JSON number stands there, it has more than 400 bytes, or it is
  * too large for a float32. */

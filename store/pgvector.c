@@ -263,13 +263,13 @@ static void write_query_vector(struct operation *operation)
     uint32_t count = operation->pgvector->dimension_count;
     struct text opening = operation->is_array ? TEXT("{") : TEXT("[");
     double squares = 0;
-    operation->vector = buffer_new((size_t)count * (FLOAT_TEXT_BYTES_MAX + 1) + 3);
-    for (uint32_t i = 0; i < count; i++) {
-        char number[FLOAT_TEXT_BYTES_MAX];
-        buffer_append_text(&operation->vector, i ? TEXT(",") : opening);
-        buffer_append(&operation->vector, number, float_format(request->query[i], number));
+    operation->vector = buffer_new(SIZE_MAX / 2);
+    buffer_append_text(&operation->vector, opening);
+    char *numbers = buffer_reserve(&operation->vector, FLOATS_TEXT_BYTES_MAX((size_t)count));
+    if (numbers)
+        operation->vector.bytes += floats_format(request->query, count, numbers);
+    for (uint32_t i = 0; i < count; i++)
         squares += (double)request->query[i] * (double)request->query[i];
-    }
     buffer_append_text(&operation->vector, operation->is_array ? TEXT("}") : TEXT("]"));
     operation->query_length = operation->is_array ? sqrt(squares) : 1;
 }

@@ -50,16 +50,9 @@ static void write_floats(struct json_writer *json, const char *name, const float
                          uint32_t count)
 {
     json_open_array(json, name);
-    char *start = buffer_reserve(json->out, (size_t)count * (FLOAT_TEXT_BYTES_MAX + 1));
-    if (start) {
-        char *at = start;
-        for (uint32_t i = 0; i < count; i++) {
-            if (i > 0)
-                *at++ = ',';
-            at += float_format(values[i], at);
-        }
-        json->out->bytes += (size_t)(at - start);
-    }
+    char *at = buffer_reserve(json->out, FLOATS_TEXT_BYTES_MAX((size_t)count));
+    if (at)
+        json->out->bytes += floats_format(values, count, at);
     json_close_array(json);
 }
 

@@ -142,6 +142,45 @@ static void test_floats__at_random_come_back_by_the_shortest_text(void **state)
     }
 }
 
+/* From 0.001 up to 1 they take a way of their own. */
+static void test_floats__of_vectors_are_the_nearest_of_the_shortest(void **state)
+{
+    (void)state;
+    struct rng rng = rng_seeded(384);
+    uint32_t first = bits_of(0.001f), end = bits_of(1.0f);
+    for (uint32_t i = 0; i < 200000; i++) {
+        uint32_t bits = first + (uint32_t)rng_below(&rng, end - first);
+        if (i < 4096)
+            bits &= ~(uint32_t)0 << (i % 24); /* those whose decimals end, and powers of two */
+        float value = float_of(bits);
+        char text[FLOAT_TEXT_BYTES_MAX + 1], nearest[64];
+        text[float_format(value, text)] = '\0';
+        (void)text_format(nearest, sizeof(nearest), "%.*e", (int)digits_needed(value) - 1,
+                          (double)value);
+        if (strtod(text, NULL) != strtod(nearest, NULL))
+            fail_msg("%a is written %s, not %s", (double)value, text, nearest);
+    }
+    assert_written(float_of(first - 1), "9999999e-10");
+    assert_written(float_of(first + 1), "0.0010000002");
+    assert_written(float_of(end - 1), "0.99999994");
+    assert_written(0.01f, "0.01");
+    assert_written(0.00390625f, "0.00390625");
+    assert_written(0.251953125f, "0.25195312");
+}
+
+static void test_floats__make_a_list_with_commas(void **state)
+{
+    (void)state;
+    static const float VALUES[] = {-0.5f, 0.018123455f, 1e-7f, -0.01f};
+    char text[FLOATS_TEXT_BYTES_MAX(COUNT_OF(VALUES))];
+
+    size_t bytes = floats_format(VALUES, COUNT_OF(VALUES), text);
+
+    assert_int_equal(floats_format(VALUES, 0, text + bytes), 0);
+    text[bytes] = '\0';
+    assert_string_equal(text, "-0.5,0.018123455,1e-7,-0.01");
+}
+
 static void test_floats__are_read_like_strtof_whatever_the_digits(void **state)
 {
     (void)state;
@@ -236,6 +275,8 @@ int main(void)
         cmocka_unit_test(test_floats__keep_the_sign_of_zero_as_a_fraction),
         cmocka_unit_test(test_floats__of_every_exponent_come_back),
         cmocka_unit_test(test_floats__at_random_come_back_by_the_shortest_text),
+        cmocka_unit_test(test_floats__of_vectors_are_the_nearest_of_the_shortest),
+        cmocka_unit_test(test_floats__make_a_list_with_commas),
         cmocka_unit_test(test_floats__are_read_like_strtof_whatever_the_digits),
         cmocka_unit_test(test_floats__between_two_neighbours_are_rounded_to_even),
         cmocka_unit_test(test_floats__end_where_the_number_ends),
