@@ -9,7 +9,6 @@ static void on_done(struct embed_request *request, const struct error *err)
     struct call *call = container_of(request, struct call, request);
     assert_false(call->is_done);
     call->is_done = true;
-    call->turn = ++bench.turns;
     call->has_failed = err != NULL;
     if (err)
         call->err = *err;

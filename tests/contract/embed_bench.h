@@ -22,7 +22,6 @@ struct call {
     float vectors[CHUNKS_MAX * SERVER_WIDTH];
     struct error err;
     bool is_done, has_failed;
-    unsigned turn; /* it was the n-th to be done */
 };
 
 struct bench {
@@ -31,7 +30,6 @@ struct bench {
     struct embed_server *server;
     struct call calls[CALLS_MAX];
     size_t undone;
-    unsigned turns;
     const char *guilty_word;     /* in the text of a guilty chunk: "POISON" */
     size_t long_chunk;           /* has a token more than the model takes; SIZE_MAX: none */
     const struct tenant *tenant; /* of calls from now on; NULL: each has its own */

@@ -28,7 +28,8 @@ struct embed_server {
     unsigned calls, inputs_max;
     unsigned calls_of[INPUTS_MAX + 1]; /* by their inputs; more than INPUTS_MAX in none */
     const struct canned *canned;
-    char head[2048]; /* of the last request */
+    char head[2048];      /* of the last request */
+    struct buffer inputs; /* each with a NUL behind it */
 };
 
 void embed_server_vector(struct text text, float ret_vector[SERVER_WIDTH])
@@ -230,9 +231,14 @@ static void send_all(int fd, struct text text)
     }
 }
 
-static enum deed next_deed(struct embed_server *server, size_t input_count)
+static enum deed next_deed(struct embed_server *server, const struct json *input)
 {
+    size_t input_count = json_count(input);
     pthread_mutex_lock(&server->mutex);
+    for (size_t i = 0; i < input_count; i++) {
+        buffer_append_text(&server->inputs, json_text(json_at(input, i)));
+        buffer_append_char(&server->inputs, '\0');
+    }
     size_t at = server->calls < server->deed_count ? server->calls : server->deed_count - 1;
     enum deed deed = server->deeds[at];
     server->calls++;
@@ -307,7 +313,7 @@ static void serve(struct embed_server *server, int fd)
         return;
     remember(server, buffer_text(&request));
     AUTO_JSON struct json *json = json_parse(body, &err);
-    enum deed deed = next_deed(server, json_count(json_member(json, "input")));
+    enum deed deed = next_deed(server, json_member(json, "input"));
     unsigned status = deed == DEED_CANNED ? write_canned(&reply, server->canned)
                                           : write_reply(&reply, deed, json);
     if (status)
@@ -351,6 +357,7 @@ struct embed_server *embed_server_start(void)
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     server->client = -1;
     server->deed_count = 1;
+    server->inputs = buffer_new(SIZE_MAX / 2);
     pthread_mutex_init(&server->mutex, NULL);
     if (bind(server->listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
         listen(server->listener, 64) != 0 ||
@@ -371,6 +378,7 @@ void embed_server_stop(struct embed_server *server)
     shutdown(server->listener, SHUT_RDWR);
     pthread_join(server->thread, NULL);
     close(server->listener);
+    buffer_release(&server->inputs);
     free(server);
 }
 
@@ -386,6 +394,7 @@ void embed_server_script(struct embed_server *server, const enum deed *deeds, si
     server->deed_count = count;
     server->calls = server->inputs_max = 0;
     memset(server->calls_of, 0, sizeof(server->calls_of));
+    buffer_clear(&server->inputs);
     pthread_mutex_unlock(&server->mutex);
 }
 
@@ -426,4 +435,18 @@ bool embed_server_heard(struct embed_server *server, const char *words)
     bool is_there = text_find(text_from(server->head), text_from(words), &at);
     pthread_mutex_unlock(&server->mutex);
     return is_there;
+}
+
+size_t embed_server_place_of(struct embed_server *server, const char *words)
+{
+    size_t place = 0, at;
+    pthread_mutex_lock(&server->mutex);
+    struct text rest, input = text_cut(buffer_text(&server->inputs), '\0', &rest);
+    while (!text_find(input, text_from(words), &at) && rest.bytes) {
+        input = text_cut(rest, '\0', &rest);
+        place++;
+    }
+    bool is_there = text_find(input, text_from(words), &at);
+    pthread_mutex_unlock(&server->mutex);
+    return is_there ? place : SIZE_MAX;
 }

@@ -64,6 +64,9 @@ void embed_server_script(struct embed_server *server, const enum deed *deeds, si
 unsigned embed_server_calls(struct embed_server *server);      /* since the last script */
 unsigned embed_server_inputs_max(struct embed_server *server); /* of one call, likewise */
 unsigned embed_server_calls_of(struct embed_server *server, size_t input_count); /* likewise */
+/* Among all inputs since the last script, in the order in which they came, the first with these words
+ * in it has this place; SIZE_MAX: there is none. */
+size_t embed_server_place_of(struct embed_server *server, const char *words);
 /* The vector it gives for a text. */
 void embed_server_vector(struct text text, float ret_vector[SERVER_WIDTH]);
 
