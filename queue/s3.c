@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "queue/body.h"
+#include "queue/s3_lane.h"
 #include "queue/s3_private.h"
 #include "worker/base/memory.h"
 
@@ -28,6 +29,7 @@ static void on_http_closed(void *arg)
     void (*on_closed)(void *arg) = s3->on_closed;
     void *closed_arg = s3->closed_arg;
     s3_place_release(&s3->place);
+    s3_lane_release(s3);
     xfree(s3);
     if (on_closed)
         on_closed(closed_arg);
@@ -67,6 +69,7 @@ static void finish(struct s3_call *call, const struct error *err)
         kept = *err;
     if (!is_ok || request->is_unchanged)
         close_body(request);
+    s3_lane_leave(call, S3_LANE_GIVEN_UP);
     list_remove(&s3->calls, &call->node);
     request->private_state = NULL;
     s3_call_release(call);
@@ -172,12 +175,21 @@ static bool wait_and_ask(struct s3_call *call, const struct error *refusal)
     return true;
 }
 
+static enum s3_lane_end lane_end_of(const struct s3_call *call, const struct error *err)
+{
+    unsigned status = call->http.status;
+    if (err ? err->code == ERR_TIMEOUT : status == 429 || status == 503)
+        return S3_LANE_PUSHED_BACK;
+    return err ? S3_LANE_GIVEN_UP : S3_LANE_SERVED;
+}
+
 static void on_answer(struct http_request *http, const struct error *err)
 {
     struct s3_call *call = container_of(http, struct s3_call, http);
     struct object_request *request = call->request;
     struct error refusal;
     call->stage = S3_WORKING; /* nothing is left that http_cancel() could end */
+    s3_lane_leave(call, lane_end_of(call, err));
     if (err || call->is_cancelled || call->s3->is_closing) {
         finish(call, err);
     } else if (s3_learn(call)) {
@@ -235,16 +247,23 @@ static void on_key(struct credentials_request *asking, const struct aws_key *key
         finish(call, &refusal);
 }
 
-static void ask_for_key(struct s3_call *call)
+void s3_call_start(struct s3_call *call)
 {
+    struct s3 *s3 = call->s3;
+    if (!call->deadline_ms)
+        call->deadline_ms = loop_now_ms(s3->loop) + s3->timeout_ms;
     call->stage = S3_ASKING;
     call->asking = (struct credentials_request){.on_done = on_key};
-    credentials_ask(call->s3->credentials, &call->asking);
+    credentials_ask(s3->credentials, &call->asking);
 }
 
 static void on_rested(struct timer *timer)
 {
-    ask_for_key(container_of(timer, struct s3_call, rest));
+    struct s3_call *call = container_of(timer, struct s3_call, rest);
+    if (call->is_cancelled || call->s3->is_closing)
+        finish(call, NULL);
+    else
+        s3_lane_join(call);
 }
 
 static void ask(struct s3_call *call)
@@ -252,9 +271,9 @@ static void ask(struct s3_call *call)
     struct s3 *s3 = call->s3;
     uint64_t now_ms = loop_now_ms(s3->loop);
     if (call->request->verb == OBJECT_LIST) /* each page has its own time */
-        call->deadline_ms = now_ms + s3->timeout_ms;
+        call->deadline_ms = 0;
     if (now_ms >= s3->quiet_until_ms) {
-        ask_for_key(call);
+        s3_lane_join(call);
         return;
     }
     uint64_t quiet_ms = s3->quiet_until_ms - now_ms;
@@ -343,10 +362,12 @@ struct s3 *s3_open(struct loop *loop, const struct objects_options *options, str
     s3->ranges_from_bytes = RANGES_FROM_BYTES;
     s3->range_bytes = RANGE_BYTES;
     list_init(&s3->calls);
+    s3_lane_init(s3, options->connections_max);
     if (open_parts(s3, options, err))
         return s3;
     credentials_close(s3->credentials, NULL, NULL);
     s3_place_release(&s3->place);
+    s3_lane_release(s3);
     xfree(s3);
     return NULL;
 }
@@ -357,7 +378,6 @@ void s3_send_piece(struct s3 *s3, struct object_request *request, struct s3_piec
     call->s3 = s3;
     call->request = request;
     call->piece = piece;
-    call->deadline_ms = loop_now_ms(s3->loop) + s3->timeout_ms;
     call->arena = arena_new(LIST_ARENA_BYTES);
     if (request->verb == OBJECT_LIST)
         call->list = xcalloc(1, sizeof(*call->list));
@@ -390,13 +410,17 @@ const char *s3_key_source(const struct s3 *s3)
     return credentials_source(s3->credentials);
 }
 
-/* Whoever answers next sees that it is given up; a rest ends now. */
+/* Whoever answers next sees that it is given up; a rest, or the wait for a permit, ends now. */
 static void wake(struct s3_call *call)
 {
     if (call->stage == S3_SENT)
         http_cancel(call->s3->http, &call->http);
-    else if (call->stage == S3_RESTING)
-        timer_start(call->s3->loop, &call->rest, 0, on_rested);
+    if (call->stage != S3_RESTING && call->stage != S3_WAITING)
+        return;
+    if (call->stage == S3_WAITING)
+        s3_lane_forget(call);
+    call->stage = S3_RESTING;
+    timer_start(call->s3->loop, &call->rest, 0, on_rested);
 }
 
 void s3_cancel(struct s3 *s3, struct object_request *request)

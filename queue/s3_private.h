@@ -1,7 +1,7 @@
 /*
  * s3_private.h - one request to S3, between s3.c (its life), s3_call.c (what is sent, and what the
- * answer says), s3_learn.c (what an answer teaches about clock, region and key) and s3_ranges.c
- * (one object in several requests).
+ * answer says), s3_lane.c (when it is sent), s3_learn.c (what an answer teaches about clock, region
+ * and key) and s3_ranges.c (one object in several requests).
  */
 #ifndef QUEUE_S3_PRIVATE_H
 #define QUEUE_S3_PRIVATE_H
@@ -11,7 +11,9 @@
 #include "queue/s3_wire.h"
 #include "worker/base/credentials.h"
 #include "worker/base/date.h"
+#include "worker/base/fair.h"
 #include "worker/base/http.h"
+#include "worker/base/limiter.h"
 
 #define S3_HEADERS_MAX 16
 #define S3_LIST_BYTES_MAX ((size_t)8 * 1024 * 1024)
@@ -32,6 +34,8 @@ struct s3 {
     char sse_key[48], sse_key_md5[28];       /* base64; "" for none */
     int64_t skew_ms;                         /* the server's clock less ours */
     uint64_t quiet_until_ms;                 /* it has asked us to slow down */
+    struct limiter limiter;                  /* requests at once; whoever rests has no permit */
+    struct fair *turns;                      /* of those who wait for one */
     struct s3_region regions[S3_REGIONS_MAX];
     size_t region_count;  /* learned so far; the oldest is overwritten */
     bool has_other_etags; /* eTags of 32 hex digits that are no MD5 */
@@ -56,7 +60,7 @@ struct s3_call {
     struct object_request *request;
     struct s3_piece *piece; /* NULL: the whole */
     struct list_node node;
-    enum { S3_WORKING, S3_RESTING, S3_ASKING, S3_SENT } stage; /* who answers next */
+    enum { S3_WORKING, S3_RESTING, S3_WAITING, S3_ASKING, S3_SENT } stage; /* who answers next */
     bool is_cancelled, was_skewed, was_redirected, was_expired;
     bool is_probe; /* the GET after a 404 of HEAD */
     unsigned waits;
@@ -65,7 +69,10 @@ struct s3_call {
     bool work_ok;
     struct error err; /* of the work */
     struct credentials_request asking;
-    uint64_t deadline_ms; /* of all attempts */
+    struct fair_item turn;
+    struct permit permit;
+    bool has_permit;
+    uint64_t deadline_ms; /* of all attempts, from the first one on; 0: it has not begun */
     /* what is sent */
     struct http_request http;
     struct http_header headers[S3_HEADERS_MAX];
@@ -97,6 +104,7 @@ struct checksum s3_call_checksum(const struct s3_call *call);
 bool s3_learn(struct s3_call *call);
 struct text s3_region_of(const struct s3 *s3, struct text bucket);
 
+void s3_call_start(struct s3_call *call); /* it may be sent: s3_lane.h */
 void s3_send_piece(struct s3 *s3, struct object_request *request, struct s3_piece *piece);
 void s3_send_whole(struct s3 *s3, struct object_request *request);
 void s3_close_if_idle(struct s3 *s3);

@@ -106,14 +106,19 @@ static void on_done(struct object_request *request, const struct error *err)
         call->err = *err;
 }
 
-static void send_call(struct call *call, enum object_verb verb)
+static void send_call_for(struct call *call, enum object_verb verb, struct text key)
 {
     call->request.verb = verb;
     call->request.bucket = TEXT("docs");
-    call->request.key = TEXT("users/x/a.pdf");
+    call->request.key = key;
     call->request.body_fd = -1;
     call->request.on_done = on_done;
     s3_send(bench.s3, &call->request);
+}
+
+static void send_call(struct call *call, enum object_verb verb)
+{
+    send_call_for(call, verb, TEXT("users/x/a.pdf"));
 }
 
 static void wait_for(struct call *call)
@@ -230,6 +235,72 @@ static void test_s3__who_asks_meanwhile_waits_as_well(void **state)
     assert_false(first.has_failed || second.has_failed);
     close(first.request.body_fd);
     close(second.request.body_fd);
+    stop();
+}
+
+static void test_s3__fewer_are_sent_at_once_after_a_slow_down(void **state)
+{
+    (void)state;
+    start((const char *const[]){SLOW_DOWN("x-amz-retry-after: 20\r\n"), BODY(MD5_OF_HELLO, "hello"),
+                                BODY(MD5_OF_HELLO, "hello"), BODY(MD5_OF_HELLO, "hello"), NULL});
+    assert_int_equal(limiter_limit(&bench.s3->limiter), 2);
+    struct call calls[3];
+    memset(calls, 0, sizeof(calls));
+    send_call(&calls[0], OBJECT_GET);
+    while (bench.s3->quiet_until_ms == 0)
+        loop_run_once(bench.loop, 1000);
+    assert_int_equal(limiter_limit(&bench.s3->limiter), 1);
+    for (size_t i = 1; i < COUNT_OF(calls); i++)
+        send_call(&calls[i], OBJECT_GET);
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        wait_for(&calls[i]);
+        assert_false(calls[i].has_failed);
+        close(calls[i].request.body_fd);
+    }
+    assert_int_equal(limiter_limit(&bench.s3->limiter), 2); /* and more, when that went well */
+    stop();
+}
+
+static void test_s3__tenants_take_turns_where_not_all_can_be_sent(void **state)
+{
+    (void)state;
+    start((const char *const[]){BODY(MD5_OF_HELLO, "hello"), BODY(MD5_OF_HELLO, "hello"),
+                                BODY(MD5_OF_HELLO, "hello"), BODY(MD5_OF_HELLO, "hello"),
+                                BODY(MD5_OF_HELLO, "hello"), NULL});
+    struct tenant loud = tenant_from_user_id((struct uuid){{1}}),
+                  quiet = tenant_from_user_id((struct uuid){{2}});
+    struct call calls[5];
+    memset(calls, 0, sizeof(calls));
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        bool is_quiet = i + 1 == COUNT_OF(calls);
+        calls[i].request.tenant = is_quiet ? &quiet : &loud;
+        calls[i].request.size_hint = 2 << 20;
+        send_call_for(&calls[i], OBJECT_GET, is_quiet ? TEXT("quiet.pdf") : TEXT("loud.pdf"));
+    }
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        wait_for(&calls[i]);
+        close(calls[i].request.body_fd);
+    }
+    stop();
+    /* The two that could be sent at once, and then the quiet tenant's. */
+    assert_non_null(strstr(bench.requests[2], "quiet.pdf"));
+}
+
+static void test_s3__a_request_that_waits_for_another_is_cancelled_at_once(void **state)
+{
+    (void)state;
+    start((const char *const[]){BODY(MD5_OF_HELLO, "hello"), BODY(MD5_OF_HELLO, "hello"), NULL});
+    struct call calls[3];
+    memset(calls, 0, sizeof(calls));
+    for (size_t i = 0; i < COUNT_OF(calls); i++)
+        send_call(&calls[i], OBJECT_GET);
+    s3_cancel(bench.s3, &calls[2].request);
+    assert_false(calls[2].is_done);
+    for (size_t i = COUNT_OF(calls); i-- > 0;)
+        wait_for(&calls[i]);
+    assert_int_equal(calls[2].err.code, ERR_CANCELLED);
+    close(calls[0].request.body_fd);
+    close(calls[1].request.body_fd);
     stop();
 }
 
@@ -380,6 +451,9 @@ int main(void)
         cmocka_unit_test(test_s3__believes_no_404_that_is_not_of_s3),
         cmocka_unit_test(test_s3__an_object_that_appears_between_head_and_get_is_not_yet),
         cmocka_unit_test(test_s3__slow_down_is_waited_out),
+        cmocka_unit_test(test_s3__fewer_are_sent_at_once_after_a_slow_down),
+        cmocka_unit_test(test_s3__tenants_take_turns_where_not_all_can_be_sent),
+        cmocka_unit_test(test_s3__a_request_that_waits_for_another_is_cancelled_at_once),
         cmocka_unit_test(test_s3__who_asks_meanwhile_waits_as_well),
         cmocka_unit_test(test_s3__a_long_wait_is_left_to_the_task),
         cmocka_unit_test(test_s3__a_request_that_rests_is_cancelled_at_once),
