@@ -88,18 +88,26 @@ static void start_batch(struct lane *lane)
     ledger_batch_start(lane, nodes, count, loop_now_ms(lane->ledger->loop));
 }
 
+/* The first goes at once. Another beside it keeps the server at work while answers are dealt out
+ * here, but each has its own plans and its own commit, so it has to be worth them. */
+static bool may_start(const struct lane *lane)
+{
+    const struct lane_kind *kind = lane->kind;
+    return lane->waiting.count && lane->batch_count < kind->batches_max &&
+           (lane->batch_count == 0 || lane->waiting.count >= kind->rows_beside);
+}
+
 static void pump(struct later *later)
 {
     struct lane *lane = container_of(later, struct lane, pump);
-    while (lane->waiting.count && lane->batch_count < lane->kind->batches_max)
+    while (may_start(lane))
         start_batch(lane);
 }
 
 /* In a turn of its own: what is handed in during one turn travels together. */
 void ledger_lane_pump_soon(struct lane *lane)
 {
-    if (lane->waiting.count && lane->batch_count < lane->kind->batches_max &&
-        !list_is_member(&lane->pump.waiting))
+    if (may_start(lane) && !list_is_member(&lane->pump.waiting))
         loop_later(lane->ledger->loop, &lane->pump, pump);
 }
 

@@ -33,12 +33,14 @@ static void build(struct batch *batch)
                     *times = ledger_batch_array(batch, PG_INT8),
                     *buckets = ledger_batch_array(batch, PG_TEXT),
                     *keys = ledger_batch_array(batch, PG_TEXT);
+    bool has_bare = false;
     for (size_t i = 0; i < batch->node_count; i++) {
         struct ledger_claim *claim = claim_of(batch->nodes[i]);
         pg_array_add_uuid(documents, claim->document->id);
         pg_array_add_uuid(users, claim->tenant->id);
         array_add_uuid_or_null(jobs, claim->job);
         pg_array_add_bool(bare, claim->is_bare);
+        has_bare |= claim->is_bare;
         pg_array_add_i64(fences, (int64_t)claim->fence);
         pg_array_add_bool(uncovers, claim->may_uncover);
         pg_array_add_text(etags, claim->event_etag.bytes ? claim->event_etag : TEXT_NONE);
@@ -66,9 +68,13 @@ static void build(struct batch *batch)
                                       batch_i64(batch, LEASE_MS),
                                       pg_array_param(uncovers),
                                       times_param,
-                                      etags_param};
-    ledger_batch_statement(batch, SQL_CLAIM_JOBS, jobs_params, COUNT_OF(jobs_params));
-    ledger_batch_statement(batch, SQL_CLAIM_DOCUMENTS, document_params, COUNT_OF(document_params));
+                                      etags_param,
+                                      ledger_batch_bool(has_bare)};
+    if (has_bare) {
+        ledger_batch_statement(batch, SQL_CLAIM_JOBS, jobs_params, COUNT_OF(jobs_params));
+        ledger_batch_statement(batch, SQL_CLAIM_DOCUMENTS, document_params,
+                               COUNT_OF(document_params));
+    }
     ledger_batch_statement(batch, SQL_CLAIM_LOCK, lock_params, COUNT_OF(lock_params));
     ledger_batch_statement(batch, SQL_CLAIM, claim_params, COUNT_OF(claim_params));
 }
@@ -147,6 +153,7 @@ static void answer(struct ledger *ledger, struct list_node *node, const struct e
 const struct lane_kind CLAIM_KIND = {
     .rows_max = CLAIM_BATCH_MAX,
     .batches_max = 2, /* one is answered here while the server works on the other */
+    .rows_beside = BESIDE_ROWS_MIN,
     .answers_row_by_row = true,
     .document_of = claim_document,
     .build = build,

@@ -19,6 +19,7 @@
 #define BATCH_ARRAYS_MAX 24
 #define BATCH_STATEMENTS_MAX 4
 #define BATCH_PARAMS_MAX 40
+#define BESIDE_ROWS_MIN 256     /* a plan costs as much as some 30 rows */
 #define BATCH_DEADLINE_MS 60000 /* an outage longer than that is answered */
 
 enum lane_name {
@@ -43,6 +44,7 @@ struct batch;
 struct lane_kind {
     size_t rows_max;         /* requests of one batch */
     size_t batches_max;      /* under way at once */
+    size_t rows_beside;      /* so many wait before one more goes beside those under way */
     bool is_copy;            /* build() fills batch->bytes and copy_sql, nothing else comes back */
     bool answers_row_by_row; /* take() is called per row, column 0 is the request's place from 1 */
     bool may_have_no_row;    /* no row is an answer, too; else the request is asked again */

@@ -9,7 +9,7 @@
 #ifndef STORE_SQL_H
 #define STORE_SQL_H
 
-/* CLAIM is these four, in this order.
+/* CLAIM is these four, in this order; the first two only where an event is bare.
  * $1 documents uuid[], $2 users uuid[], $3 jobs uuid[] (null: a removal), $4 bare bool[] */
 /* ... $5 schema prefix text, $6 event times in ms int8[], $7 their eTags text[], $8 pipeline text */
 extern const char SQL_CLAIM_JOBS[];
@@ -18,7 +18,7 @@ extern const char SQL_CLAIM_DOCUMENTS[]; /* ... $5 schema prefix text, $6 bucket
 extern const char SQL_CLAIM_LOCK[];      /* $1 documents, $2 jobs */
 /* ... $5 fences int8[], $6 pipeline text, $7 schema prefix text, $8 lease in ms int8, $9
  * may uncover a version bool[] (a removal of it), $10 event times in ms int8[] (0: not known), $11
- * the events' eTags text[] (null: not known)
+ * the events' eTags text[] (null: not known), $12 an event is bare bool
  * answers: at, verdict, item's job, gen, etag, gen is of this pipeline 0/1, chunk count, starts,
  * control, is active 0/1, over quota 0/1, busy for ms, link, weight in thousandths, in flight at
  * most (both null: like everybody) */

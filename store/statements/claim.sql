@@ -1,8 +1,9 @@
+-- $12 is known when the plan is made: what bare events need is not even planned where there are none.
 with e as materialized (
     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[], $9::bool[], $10::int8[], $11::text[])
                   with ordinality e(doc, uid, job, bare, fence, uncovers, time_ms, etag, at)),
 r as materialized ( -- which item this event runs
-    select e.*, case when e.bare then coalesce(
+    select e.*, case when $12 and e.bare then coalesce(
                (select i.job_id from job_items i where i.job_id = e.job and i.document_id = e.doc),
                (select a.job_id from absorbed_events a where a.bare_job = e.job),
                (select i.job_id from job_items i join processing_jobs j on j.id = i.job_id
@@ -59,7 +60,7 @@ a as (
     -- From here on the item's outcome is this event's, too: every later attempt of it was claimed after the event, and what
     -- was done already must be so for a replay, whatever is live then.
     insert into absorbed_events (bare_job, document_id, job_id)
-    select job, doc, item_job from v where bare and item_job <> job and verdict in ('go', 'parked', 'done') order by job
+    select job, doc, item_job from v where $12 and bare and item_job <> job and verdict in ('go', 'parked', 'done') order by job
         on conflict do nothing)
 select at, verdict, item_job, gen, live_etag, (gen_pipeline = $6)::int, chunk_count, starts + is_new_attempt::int, control,
        is_active::int, is_over_quota::int, busy_ms, link, weight_permille, in_flight_max

@@ -37,8 +37,8 @@ d as (
            mime_type = case x.effect when 'keep' then d.mime_type else coalesce(x.mime, d.mime_type) end,
            page_count = case x.effect when 'live' then x.pages when 'keep' then d.page_count end,
            token_count = case x.effect when 'live' then x.tokens when 'keep' then d.token_count end,
-           title = case when d.title is null or d.title = regexp_replace(d.object_key, '^.*/', '')
-                        then coalesce(x.title, d.title) else d.title end, -- what people wrote stays
+           title = case when x.title is not null and (d.title is null or d.title = reverse(split_part(reverse(d.object_key), '/', 1)))
+                        then x.title else d.title end, -- what people wrote stays
            extracted_text = case x.effect when 'live' then coalesce(x.body, (select s.body from staged_texts s
                                 where x.is_body_staged and s.document_id = x.doc and s.gen = x.fence limit 1))
                                 when 'keep' then d.extracted_text end,

@@ -40,8 +40,9 @@ struct line {
 struct batch {
     struct pg_array arrays[ARRAYS];
     size_t array_count;
-    struct pg_param claim[4][11], finish[FINISH_COLUMNS + 3];
+    struct pg_param claim[4][12], finish[FINISH_COLUMNS + 3];
     struct pg_statement claiming[4], finishing[2];
+    size_t claiming_count;
     struct pg_request requests[2];
 };
 
@@ -143,18 +144,23 @@ static void build_claim(struct batch *batch, struct line **lines, size_t count,
     for (size_t i = 0; i < IDS; i++)
         ids[i] = pg_array_param(arrays[i]);
     *ret_fences = pg_array_param(fences);
-    struct pg_param params[4][11] = {
+    bool has_bare = lines[0]->is_bare; /* all of them, or none */
+    struct pg_param params[4][12] = {
         {ids[0], ids[1], ids[2], ids[3], prefix, told[0], told[1], pipeline},
         {ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(buckets), pg_array_param(keys)},
         {ids[0], ids[2]},
         {ids[0], ids[1], ids[2], ids[3], *ret_fences, pipeline, prefix, word(LEASE, PG_INT8),
-         pg_array_param(uncovers), told[0], told[1]}};
+         pg_array_param(uncovers), told[0], told[1], word(has_bare ? "t" : "f", PG_BOOL)}};
     memcpy(batch->claim, params, sizeof(params));
-    batch->claiming[0] = statement(SQL_CLAIM_JOBS, batch->claim[0], 8);
-    batch->claiming[1] = statement(SQL_CLAIM_DOCUMENTS, batch->claim[1], 7);
-    batch->claiming[2] = statement(SQL_CLAIM_LOCK, batch->claim[2], 2);
-    batch->claiming[3] = statement(SQL_CLAIM, batch->claim[3], 11);
-    batch->claiming[3].keeps_rows = true;
+    size_t at = 0;
+    if (has_bare) {
+        batch->claiming[at++] = statement(SQL_CLAIM_JOBS, batch->claim[0], 8);
+        batch->claiming[at++] = statement(SQL_CLAIM_DOCUMENTS, batch->claim[1], 7);
+    }
+    batch->claiming[at++] = statement(SQL_CLAIM_LOCK, batch->claim[2], 2);
+    batch->claiming[at] = statement(SQL_CLAIM, batch->claim[3], 12);
+    batch->claiming[at++].keeps_rows = true;
+    batch->claiming_count = at;
 }
 
 enum { EFFECT = 3, OUTCOME, CODE, MESSAGE, ETAG, SIZE, CHUNKS, PAGES, TOKENS, DIRTY, TITLE, MIME };
@@ -245,7 +251,7 @@ static struct batch *batch_new(struct line **lines, size_t count, bool is_both)
     qsort((void *)lines, count, sizeof(struct line *), by_document);
     build_claim(batch, lines, count, ids, &fences);
     batch->requests[0] = (struct pg_request){.statements = batch->claiming,
-                                             .statement_count = 4,
+                                             .statement_count = batch->claiming_count,
                                              .finds_by_key = true,
                                              .on_done = on_done};
     if (is_both)

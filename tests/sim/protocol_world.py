@@ -243,10 +243,12 @@ class World:
 
     def run_claim(self, documents, users, jobs, bare, fences, uncovers, times, etags, keys):
         ids = (documents, users, jobs, bare)
-        self.sql.ask("claim_jobs", *ids, SCHEMA_PREFIX, times, etags, "p1")
-        self.sql.ask("claim_documents", *ids, SCHEMA_PREFIX, ["b"] * len(keys), keys)
+        has_bare = any(bare)
+        if has_bare:
+            self.sql.ask("claim_jobs", *ids, SCHEMA_PREFIX, times, etags, "p1")
+            self.sql.ask("claim_documents", *ids, SCHEMA_PREFIX, ["b"] * len(keys), keys)
         self.sql.ask("claim_lock", documents, jobs)
-        return self.sql.ask("claim", *ids, fences, "p1", SCHEMA_PREFIX, LEASE_S * 1000, uncovers, times, etags)
+        return self.sql.ask("claim", *ids, fences, "p1", SCHEMA_PREFIX, LEASE_S * 1000, uncovers, times, etags, has_bare)
 
     def known(self, document, user, gen, texts):
         """Number of the live generation's chunk with the same text, by number of ours."""
