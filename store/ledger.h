@@ -56,7 +56,7 @@ struct ledger_claim {
     bool is_bare;           /* make the job unless open items of other jobs take the event */
     bool may_uncover;       /* a removal that is worth a look at a document without vectors, too */
     uint64_t fence;         /* 1 .. 2^63-1, random */
-    struct text event_etag; /* with its time: whether a job has done already what it tells of */
+    struct text event_etag; /* with its time: what it tells of, and whether that is done or old */
     uint64_t event_time_ms;
     void (*on_done)(struct ledger_claim *claim, const struct error *err);
     /* out */
@@ -72,6 +72,11 @@ struct ledger_claim {
     bool is_paused;  /* job paused: park it */
     bool is_tenant_active;
     bool is_over_quota;
+    uint64_t told_ms; /* of the newest event of the object that was claimed, this one included; 0:
+                         none had a time */
+    uint64_t told_age_ms;     /* so long ago, by the database's clock */
+    bool is_told_gone;        /* it was a removal */
+    char told_etag[256];      /* of a put; empty: it named none */
     uint64_t busy_ms;         /* CLAIM_BUSY: how long the other lease still runs */
     uint32_t weight_permille; /* the tenant's share, 1000 is one; 0: like everybody */
     uint32_t in_flight_max;   /* of the tenant's events; 0: like everybody */

@@ -132,6 +132,11 @@ static bool take(struct list_node *node, const struct pg_result *result, size_t 
     claim->busy_ms = number_or_0(result, row, 11);
     claim->weight_permille = (uint32_t)number_or_0(result, row, 13);
     claim->in_flight_max = (uint32_t)number_or_0(result, row, 14);
+    claim->told_ms = number_or_0(result, row, 15);
+    claim->is_told_gone = claim->told_ms && !pg_value(result, row, 16).start;
+    (void)text_format(claim->told_etag, sizeof(claim->told_etag), "%.*s",
+                      TEXT_ARGS(pg_value(result, row, 16)));
+    claim->told_age_ms = number_or_0(result, row, 17);
     buffer_clear(&claim->link);
     buffer_append_text(&claim->link, pg_value(result, row, 12));
     return true;

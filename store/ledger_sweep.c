@@ -151,6 +151,7 @@ static void due_build(struct batch *batch)
         ledger->sweep_staged_ms = now_ms;
         ledger_batch_statement(batch, SQL_SWEEP_STAGED, NULL, 0);
     }
+    ledger_batch_statement(batch, SQL_LAPSE, NULL, 0);
     ledger_batch_statement(batch, SQL_DUE, params, COUNT_OF(params));
 }
 

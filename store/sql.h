@@ -21,7 +21,8 @@ extern const char SQL_CLAIM_LOCK[];      /* $1 documents, $2 jobs */
  * the events' eTags text[] (null: not known), $12 an event is bare bool
  * answers: at, verdict, item's job, gen, etag, gen is of this pipeline 0/1, chunk count, starts,
  * control, is active 0/1, over quota 0/1, busy for ms, link, weight in thousandths, in flight at
- * most (both null: like everybody) */
+ * most (both null: like everybody), the newest event's time in ms, its eTag (null: a removal), its
+ * age in ms */
 extern const char SQL_CLAIM[];
 
 /* {chunks} in it stands for the tenant's table. $1 documents (one), $2 gen int8, $3 content hashes
@@ -69,6 +70,7 @@ extern const char SQL_SWEPT[]; /* $1 documents, $2 gens int8[], $3 as of int8[] 
  * when nothing is due) */
 extern const char SQL_DUE[];
 extern const char SQL_SWEEP_STAGED[];
+extern const char SQL_LAPSE[]; /* before SQL_DUE, too */
 
 /* $1 job uuid, $2 user uuid, $3 job type text, $4 config text (JSON), $5 due in ms int8, $6 schema
  * prefix text, $7 documents uuid[], $8 buckets text[], $9 keys text[], $10 titles text[], $11

@@ -35,7 +35,7 @@ begin
         execute format('grant insert, update on processing_jobs, documents, job_items to %I', wanted.role);
         execute format('grant select, insert on absorbed_events, dead_letters to %I', wanted.role);
         execute format('grant update (resolution, resolved_at, resolved_by) on dead_letters to %I', wanted.role);
-        execute format('grant select, insert, update, delete on litter to %I', wanted.role);
+        execute format('grant select, insert, update, delete on litter, early_removals to %I', wanted.role);
         execute format('grant select, insert, delete on staged_chunks, staged_texts to %I', wanted.role);
         execute format('grant select, insert on millrace_actions to %I', wanted.role);
         execute format('grant select, insert, update, delete on millrace_workers to %I', wanted.role);

@@ -3,7 +3,8 @@ with e as materialized (
     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[], $9::bool[], $10::int8[], $11::text[])
                   with ordinality e(doc, uid, job, bare, fence, uncovers, time_ms, etag, at)),
 r as materialized ( -- which item this event runs
-    select e.*, case when $12 and e.bare then coalesce(
+    select e.*, case when e.time_ms > 0 then least(to_timestamp(e.time_ms / 1000.0), now()) end as event_at, -- or a clock is ahead
+           case when $12 and e.bare then coalesce(
                (select i.job_id from job_items i where i.job_id = e.job and i.document_id = e.doc),
                (select a.job_id from absorbed_events a where a.bare_job = e.job),
                (select i.job_id from job_items i join processing_jobs j on j.id = i.job_id
@@ -23,6 +24,9 @@ r as materialized ( -- which item this event runs
       from e),
 v as materialized (
     select r.*, d.gen, d.etag as live_etag, d.gen_pipeline, d.chunk_count, d.starts, d.fence is distinct from r.fence as is_new_attempt,
+           d.id is null as is_unknown, greatest(d.told_at, r.event_at) as told_at, r.event_at > coalesce(d.told_at, '-infinity') as is_news,
+           case when r.event_at > coalesce(d.told_at, '-infinity')
+                then case when r.job is not null then coalesce(r.etag, '') end else d.told_etag end as told_etag,
            coalesce(j.control, 'none') as control, u.is_active,
            case when d.file_source_type = 'url' then d.file_path end as link,
            coalesce(u.total_documents - (d.gen is not null)::int >= s.documents_max
@@ -50,8 +54,17 @@ t as (
        set fence = v.fence, leased_until = now() + $8 * interval '1 millisecond', starts = d.starts + v.is_new_attempt::int,
            -- A removal that changes nothing must leave what it found.
            status = case when v.job is null then d.status else 'processing' end,
-           job_id = coalesce(v.item_job, d.job_id), updated_at = now()
+           job_id = coalesce(v.item_job, d.job_id), removing = case when v.job is null then true end,
+           told_at = v.told_at, told_etag = v.told_etag, updated_at = now()
       from v where d.id = v.doc and v.verdict = 'go'),
+n as ( -- but for replays of what is settled: their rows are not locked
+    update documents d set told_at = v.told_at, told_etag = v.told_etag
+      from v where d.id = v.doc and v.is_news
+       and (v.verdict in ('busy', 'parked') or v.verdict = 'done' and (v.job is null or v.item_job <> v.job))),
+er as (
+    insert into early_removals (document_id, told_at)
+    select doc, event_at from v where job is null and verdict = 'done' and is_unknown and event_at is not null order by doc
+        on conflict (document_id) do update set told_at = greatest(early_removals.told_at, excluded.told_at)),
 p as (
     update processing_jobs set status = 'processing', started_at = coalesce(started_at, now()), updated_at = now()
      where status = 'pending' and id in (select id from processing_jobs
@@ -63,5 +76,6 @@ a as (
     select job, doc, item_job from v where $12 and bare and item_job <> job and verdict in ('go', 'parked', 'done') order by job
         on conflict do nothing)
 select at, verdict, item_job, gen, live_etag, (gen_pipeline = $6)::int, chunk_count, starts + is_new_attempt::int, control,
-       is_active::int, is_over_quota::int, busy_ms, link, weight_permille, in_flight_max
+       is_active::int, is_over_quota::int, busy_ms, link, weight_permille, in_flight_max,
+       (extract(epoch from told_at) * 1000)::int8, told_etag, (extract(epoch from now() - told_at) * 1000)::int8
   from v

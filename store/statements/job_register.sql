@@ -9,9 +9,9 @@ j as (
         on conflict do nothing returning id),
 d as (
     insert into documents (id, job_id, user_id, title, file_path, file_source_type, file_size, status, tags, bucket, object_key,
-                           created_at, updated_at)
+                           told_at, created_at, updated_at)
     select e.doc, j.id, $2, coalesce(e.title, regexp_replace(e.key, '^.*/', '')), coalesce(e.link, e.key), e.source_type, e.size, 'pending', '[]',
-           e.bucket, e.key, now(), now() from e, j
+           e.bucket, e.key, (select r.told_at from early_removals r where r.document_id = e.doc), now(), now() from e, j
      where not exists (select from documents x where x.id = e.doc and x.file_source_type is distinct from 'url')
      order by e.doc
         on conflict (id) do update set file_path = excluded.file_path, updated_at = now() -- a fresh link: the old one may have ended

@@ -11,7 +11,7 @@ h as materialized (
              left join job_items i on i.job_id = e.job and i.document_id = e.doc and coalesce(i.outcome, '') = ''),
 d as (
     update documents d
-       set leased_until = null, starts = greatest(d.starts - 1, 0), updated_at = now(),
+       set leased_until = null, removing = null, starts = greatest(d.starts - 1, 0), updated_at = now(),
            status = case when d.gen is not null then 'success' when d.status = 'processing' then 'pending' else d.status end
       from h where d.id = h.doc and d.fence = h.fence and d.leased_until is not null and not h.is_exhausted
     returning d.id, d.fence),

@@ -86,6 +86,85 @@ static void test_late__a_notice_is_work_while_an_attempt_has_not_ended(void **st
     assert_true(uuid_equal(late.claim.item_job, late.claim.job));
 }
 
+static void told_at(struct event *event, const char *age, const char *etag)
+{
+    char statement[128];
+    (void)text_format(statement, sizeof(statement),
+                      "select (extract(epoch from now() - interval '%s') * 1000)::int8", age);
+    bool is_time = text_parse_u64(text_from(sql(statement)), &event->claim.event_time_ms);
+    assert_true(is_time);
+    event->claim.event_etag = text_from(etag);
+}
+
+static void test_news__the_newest_event_is_remembered_whatever_comes_last(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event older = upload(ALICE, "a.pdf", "v1"), newer = upload(ALICE, "a.pdf", "v2"),
+                 undated = upload(ALICE, "a.pdf", "v3");
+    told_at(&older, "30 s", "e1");
+    told_at(&newer, "10 s", "e2");
+
+    assert_int_equal(claim_of(fixture, 0, &older), CLAIM_GO);
+    assert_string_equal(older.claim.told_etag, "e1");
+    assert_int_equal(claim_of(fixture, 1, &newer), CLAIM_BUSY); /* it is known all the same */
+    release(fixture, &older, false);
+    assert_int_equal(claim_of(fixture, 0, &older), CLAIM_GO);
+
+    assert_string_equal(older.claim.told_etag, "e2");
+    assert_int_equal(older.claim.told_ms, newer.claim.event_time_ms);
+    assert_in_range(older.claim.told_age_ms, 10000, 60000);
+    assert_false(older.claim.is_told_gone);
+    release(fixture, &older, false);
+    assert_int_equal(claim_of(fixture, 0, &undated), CLAIM_GO);
+    assert_string_equal(undated.claim.told_etag, "e2");
+}
+
+static void test_news__of_a_clock_that_is_ahead_is_of_now(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event ahead = upload(ALICE, "a.pdf", "v1");
+    told_at(&ahead, "-1 h", "e1");
+
+    assert_int_equal(claim_of(fixture, 0, &ahead), CLAIM_GO);
+
+    assert_true(ahead.claim.told_ms + 1800000 < ahead.claim.event_time_ms);
+    assert_true(ahead.claim.told_age_ms < 60000);
+}
+
+static void test_news__of_a_removal_is_known_to_the_upload_before_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event upload_of_a = upload(ALICE, "a.pdf", "v1"), gone = removal(ALICE, "a.pdf"),
+                 again = removal(ALICE, "a.pdf");
+    told_at(&upload_of_a, "20 s", "e1");
+    told_at(&gone, "15 s", "");
+    told_at(&again, "10 s", "");
+    assert_int_equal(claim_of(fixture, 0, &gone), CLAIM_DONE); /* of nothing: there is no row yet */
+
+    assert_int_equal(claim_of(fixture, 1, &upload_of_a), CLAIM_GO);
+
+    assert_true(upload_of_a.claim.is_told_gone);
+    assert_int_equal(upload_of_a.claim.told_ms, gone.claim.event_time_ms);
+    finish(fixture, &upload_of_a, EFFECT_GONE, OUTCOME_SKIPPED);
+    assert_int_equal(claim_of(fixture, 0, &again), CLAIM_DONE); /* a tombstone remembers, too */
+    assert_int_equal(again.claim.told_ms, again.claim.event_time_ms);
+    assert_string_equal(reconcile(), "");
+}
+
+static void test_news__of_a_replay_touch_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = upload(ALICE, "a.pdf", "v1");
+    process(fixture, &event, "e1", 2);
+    char before[64];
+    (void)text_format(before, sizeof(before), "%s", sql("select xmin from documents"));
+    told_at(&event, "10 s", "e1");
+
+    assert_int_equal(claim_of(fixture, 1, &event), CLAIM_DONE);
+
+    assert_string_equal(sql("select xmin from documents"), before);
+}
+
 static void test_removal__a_look_at_what_has_no_vectors_leaves_the_row_as_it_is(void **state)
 {
     struct fixture *fixture = *state;
@@ -115,6 +194,10 @@ int main(void)
         T(test_late__a_notice_stays_done_whatever_is_live_later),
         T(test_late__a_notice_of_other_bytes_or_another_time_is_work),
         T(test_late__a_notice_is_work_while_an_attempt_has_not_ended),
+        T(test_news__the_newest_event_is_remembered_whatever_comes_last),
+        T(test_news__of_a_clock_that_is_ahead_is_of_now),
+        T(test_news__of_a_removal_is_known_to_the_upload_before_it),
+        T(test_news__of_a_replay_touch_nothing),
         T(test_removal__a_look_at_what_has_no_vectors_leaves_the_row_as_it_is),
 #undef T
     };

@@ -82,6 +82,47 @@ static void test_removal__that_changes_nothing_leaves_what_it_found(void **state
     assert_reconciled();
 }
 
+/* Its event was told twice, and the other one is done: nobody comes for the lease. */
+static void test_removal__whose_worker_died_is_ended_by_the_janitor(void **state)
+{
+    static const char ROW[] = "select status || (leased_until is null) || (fence is null) || "
+                              "(removing is null) from documents";
+    struct fixture *fixture = *state;
+    struct event event = upload(ALICE, "a.pdf", "v1"), gone = removal(ALICE, "a.pdf");
+    struct due_item items[1];
+    process(fixture, &event, "e1", 3);
+    assert_int_equal(claim_of(fixture, 0, &gone), CLAIM_GO);
+    due(fixture, items, 1);
+    assert_string_equal(sql(ROW), "successfalsefalsefalse"); /* it still runs */
+
+    expire_leases();
+    due(fixture, items, 1);
+
+    assert_string_equal(sql(ROW), "successtruetruetrue");
+    assert_int_equal(finish(fixture, &gone, EFFECT_GONE, OUTCOME_SKIPPED), FINISH_LOST);
+    assert_string_equal(sql("select status from documents"), "success");
+    assert_reconciled();
+}
+
+/* An upload's attempt is left to its open item: whoever was only slow may still finish it. */
+static void test_removal__no_upload_is_ended_like_one(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = upload(ALICE, "a.pdf", "v1"), gone = removal(ALICE, "a.pdf");
+    struct due_item items[1];
+    process(fixture, &event, "e1", 1);
+    assert_int_equal(claim_of(fixture, 0, &gone), CLAIM_GO);
+    expire_leases();
+    struct event next = upload(ALICE, "a.pdf", "v2"); /* takes it over */
+    assert_int_equal(claim_of(fixture, 1, &next), CLAIM_GO);
+    expire_leases();
+
+    due(fixture, items, 1);
+
+    assert_int_equal(finish(fixture, &next, EFFECT_DROP, OUTCOME_FAILED), FINISH_OK);
+    assert_reconciled();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +131,8 @@ int main(void)
         T(test_removal__of_a_live_document_leaves_a_tombstone),
         T(test_removal__of_a_failed_document_leaves_a_tombstone),
         T(test_removal__that_changes_nothing_leaves_what_it_found),
+        T(test_removal__whose_worker_died_is_ended_by_the_janitor),
+        T(test_removal__no_upload_is_ended_like_one),
 #undef T
     };
     cluster = pg_cluster_start();
