@@ -92,11 +92,11 @@ static struct arrival *newest(const struct object *object)
     return container_of(object->arrivals.head.previous, struct arrival, node);
 }
 
-bool object_has_newer(const struct object *object, const struct arrival *arrival, bool is_removal)
+bool object_has_newer_put(const struct object *object, const struct arrival *arrival)
 {
     for (const struct list_node *node = list_next(&object->arrivals, &arrival->node); node;
          node = list_next(&object->arrivals, node))
-        if (container_of(node, struct arrival, node)->is_removal == is_removal)
+        if (!container_of(node, struct arrival, node)->is_removal)
             return true;
     return false;
 }
@@ -207,26 +207,9 @@ void intake_hold(struct object *object, bool is_held)
     fair_hold(object->intake->fair, object->turn.flow, is_held);
 }
 
-/* The newest is worked on first: what a removal has taken, or found nothing of, the puts before it
- * need not wait for. */
-static void mark_outlived(const struct object *object, const struct arrival *removal)
-{
-    LIST_FOR_EACH(&object->arrivals, node)
-    {
-        struct arrival *older = container_of(node, struct arrival, node);
-        if (older == removal)
-            return;
-        /* Events come twice and late: an old removal says nothing of a later put. */
-        older->is_outlived |= older->time_ms < removal->time_ms;
-    }
-}
-
 void intake_final(struct intake *intake, struct arrival *arrival, enum event_outcome outcome)
 {
     struct object *object = arrival->object;
-    if (arrival->is_removal &&
-        (outcome == EVENT_OUTCOME_REMOVAL || outcome == EVENT_OUTCOME_DUPLICATE))
-        mark_outlived(object, arrival);
     struct parcel *parcel = arrival->parcel;
     uint64_t age_ms = loop_now_ms(intake->pipeline->loop) - arrival->arrived_ms;
     metric_observe(METRIC_DOCUMENT_SECONDS, 0, (double)age_ms / 1000);

@@ -29,7 +29,6 @@ struct arrival {
     struct uuid job;       /* nil for removals */
     bool is_removal, is_bare, is_overdue;
     bool may_uncover; /* queue/event.h */
-    bool is_outlived; /* a removal that came after it is settled: its 404 is no lag */
     uint32_t event_no;
     uint64_t size_bytes; /* what the event said; 0: nothing */
     uint64_t time_ms;    /* since 1970 */
@@ -62,8 +61,8 @@ void intake_open_door(struct intake *intake); /* gives credit from now on */
 
 /* The next object by fair share, now in work; NULL: none may go now. */
 struct object *intake_take(struct intake *intake);
-/* A removal (or a put) of the same object has arrived after this arrival. */
-bool object_has_newer(const struct object *object, const struct arrival *arrival, bool is_removal);
+/* A put of the same object has arrived after this arrival. */
+bool object_has_newer_put(const struct object *object, const struct arrival *arrival);
 
 /* What the object's tenant is told to get of the turns; 0 each: like everybody. */
 void intake_weigh(struct object *object, uint32_t weight_permille, uint32_t in_flight_max);

@@ -2,7 +2,8 @@
 
 #define STARTS_ALONE 3 /* protocol point 6 */
 #define STARTS_MAX 5
-#define NOT_YET_MS 60000 /* protocol point 1 */
+#define NOT_YET_MS 60000      /* protocol point 1 */
+#define LAST_MODIFIED_MS 1000 /* it has no parts of a second */
 #define PAUSE_PARK_MS 30000
 #define QUOTA_PARK_MS 600000
 
@@ -40,18 +41,17 @@ bool judge_is_suspect(const struct ledger_claim *claim)
     return claim->starts >= STARTS_ALONE;
 }
 
-bool judge_may_appear_yet(const struct arrival *arrival, uint64_t wall_ms)
+bool judge_lags(const struct ledger_claim *claim, const struct arrival *arrival, struct text etag,
+                uint64_t modified_ms)
 {
-    return !arrival->is_removal && !arrival->is_outlived && arrival->time_ms &&
-           wall_ms < arrival->time_ms + NOT_YET_MS &&
-           !object_has_newer(arrival->object, arrival, true);
-}
-
-bool judge_is_stale(const struct arrival *arrival, struct text etag, uint64_t modified_ms,
-                    uint64_t wall_ms)
-{
-    return arrival->etag.bytes && !text_equal(arrival->etag, etag) && modified_ms &&
-           modified_ms + 1000 < arrival->time_ms && wall_ms < arrival->time_ms + NOT_YET_MS;
+    struct text told = text_from(claim->told_etag);
+    if (!claim->told_ms || claim->told_age_ms >= NOT_YET_MS)
+        return false;
+    if (!etag.start)
+        return !claim->is_told_gone;
+    if (claim->is_told_gone ? arrival->may_uncover : !told.bytes || text_equal(told, etag))
+        return false;
+    return modified_ms && modified_ms + LAST_MODIFIED_MS < claim->told_ms;
 }
 
 bool judge_may_sign_up_yet(const struct arrival *arrival, uint64_t wall_ms, uint64_t now_ms,

@@ -25,11 +25,11 @@ struct judgement {
 struct judgement judge_claim(const struct ledger_claim *claim, const struct arrival *arrival);
 /* So many attempts were lost that it may be the document that kills workers. */
 bool judge_is_suspect(const struct ledger_claim *claim);
-/* A 404 after a put: the bucket's view may only lag; it is not believed at once. */
-bool judge_may_appear_yet(const struct arrival *arrival, uint64_t wall_ms);
-/* What came is another version than the event's, and an older one. */
-bool judge_is_stale(const struct arrival *arrival, struct text etag, uint64_t modified_ms,
-                    uint64_t wall_ms);
+/* The bucket showed an older state than the newest event that is known of the object tells of: its
+ * view lags, and is not believed for a minute after that event. etag.start NULL: nothing was
+ * there; modified_ms since 1970, 0: not known. */
+bool judge_lags(const struct ledger_claim *claim, const struct arrival *arrival, struct text etag,
+                uint64_t modified_ms);
 /* An event of an unknown user waits for the sign-up, up to wait_ms after it was sent. */
 bool judge_may_sign_up_yet(const struct arrival *arrival, uint64_t wall_ms, uint64_t now_ms,
                            uint64_t wait_ms);

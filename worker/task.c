@@ -20,6 +20,7 @@
 
 #define BUSY_JITTER_MS 500
 #define VAIN_LOOKS_MAX 10
+#define LONG_AGO_MS 1 /* since 1970 */
 
 static void start_claim(struct task *task);
 static void start_seat(struct task *task);
@@ -172,24 +173,19 @@ void task_sit(struct task *task)
 
 static void on_gone(struct task *task, const struct error *err)
 {
-    struct error not_yet;
-    if (judge_may_appear_yet(task->arrival, loop_wall_ms(task->pipeline->loop))) {
-        task_fail(task, error_of(&not_yet, ERR_NOT_YET));
-        return;
-    }
     task->conclusion.is_removal_applied = task->arrival->is_removal;
     task_conclude_because(task, EFFECT_GONE, OUTCOME_SKIPPED, err);
 }
 
 /* A 304 speaks of the live version, and need not say how old it is. */
-static bool is_stale(const struct task *task)
+static bool is_lagging(const struct task *task, const struct error *err)
 {
     const struct object_request *get = &task->get;
-    uint64_t wall_ms = loop_wall_ms(task->pipeline->loop);
-    if (!get->is_unchanged)
-        return judge_is_stale(task->arrival, text_from(get->etag), get->modified_ms, wall_ms);
-    return judge_is_stale(task->arrival, text_from(task->claim.live_etag),
-                          get->modified_ms ? get->modified_ms : 1, wall_ms);
+    const char *etag = get->is_unchanged ? task->claim.live_etag : get->etag;
+    uint64_t modified_ms = get->is_unchanged && !get->modified_ms ? LONG_AGO_MS : get->modified_ms;
+    if (err)
+        return err->code == ERR_GONE && judge_lags(&task->claim, task->arrival, TEXT_NONE, 0);
+    return judge_lags(&task->claim, task->arrival, text_from(etag), modified_ms);
 }
 
 static void conclude_unchanged(struct task *task)
@@ -214,12 +210,12 @@ static void on_fetched(struct object_request *get, const struct error *err)
     task->is_fetching = false;
     if (task->is_stopped && !task->is_cancelled) {
         stop_early(task);
+    } else if (is_lagging(task, err)) {
+        task_fail(task, error_of(&reason, ERR_NOT_YET));
     } else if (err && err->code == ERR_GONE) {
         on_gone(task, err);
     } else if (err) {
         task_fail(task, err);
-    } else if (is_stale(task)) {
-        task_fail(task, error_of(&reason, ERR_NOT_YET));
     } else if (get->is_unchanged) {
         conclude_unchanged(task);
     } else if (get->body_bytes == 0) {
@@ -266,7 +262,7 @@ static void on_still_there(struct task *task)
     struct error err;
     bool is_live = task_effect_of_failure(task) == EFFECT_KEEP,
          is_told = !task->claim.has_live && (!task->claim.may_uncover || is_decided(task));
-    if (is_live || is_told || object_has_newer(task->object, task->arrival, false))
+    if (is_live || is_told || object_has_newer_put(task->object, task->arrival))
         conclude_unchanged(task);
     else if (!task->claim.is_tenant_active)
         task_fail(task, error_of(&err, ERR_INACTIVE));
@@ -277,13 +273,17 @@ static void on_still_there(struct task *task)
 static void on_looked(struct object_request *get, const struct error *err)
 {
     struct task *task = container_of(get, struct task, get);
+    struct error not_yet;
     task->is_fetching = false;
+    bool is_old = is_lagging(task, err), is_gone = err && err->code == ERR_GONE;
     bool is_last_try =
         (task->arrival->is_overdue || task->release.is_exhausted) && !task->is_cancelled;
     /* Without vectors a removal has nothing to lose, and without an item nowhere to wait. */
     bool is_in_vain = task->arrival->is_removal && !task->claim.has_live &&
                       task->object->attempts >= VAIN_LOOKS_MAX;
-    if (err && err->code == ERR_GONE)
+    if (is_old && !is_last_try)
+        task_fail(task, error_of(&not_yet, ERR_NOT_YET));
+    else if (is_gone && !is_old)
         on_gone(task, err);
     else if (err && err->code == ERR_DENIED && is_in_vain)
         conclude_unchanged(task);
@@ -292,7 +292,8 @@ static void on_looked(struct object_request *get, const struct error *err)
     else if (!err && task->arrival->is_removal)
         on_still_there(task);
     else /* without a look, too: what is live cannot be known to be the newest then, and goes */
-        task_conclude(task, task_effect_of_failure(task), task->conclusion.outcome);
+        task_conclude(task, is_old ? EFFECT_DROP : task_effect_of_failure(task),
+                      task->conclusion.outcome);
 }
 
 static void start_look(struct task *task)

@@ -78,7 +78,7 @@ static bool is_right(const struct world *world, const struct place *place,
 static bool has_row(const struct place *place, uint32_t no, const uint8_t *hash)
 {
     const struct chunk_rows *rows = &place->row.chunks;
-    return no < rows->count && rows->rows[no].is_there &&
+    return no < rows->count && no < rows->room && rows->rows[no].is_there &&
            memcmp(rows->rows[no].hash, hash, SHA256_BYTES) == 0;
 }
 
@@ -180,13 +180,21 @@ static bool has_open_item(const struct world *world)
     return false;
 }
 
+static bool has_lease(const struct world *world)
+{
+    for (unsigned i = 0; i < world->place_count; i++)
+        if (world->places[i].row.has_lease)
+            return true;
+    return false;
+}
+
 bool audit_is_quiet(struct world *world)
 {
     for (unsigned p = 0; p < SIM_PARTITIONS; p++)
         if (world->committed[p] < world->topic_end[p])
             return false;
     return !world->in_transit && !world->litter_count && !world->staged_count &&
-           !has_open_item(world);
+           !has_open_item(world) && !has_lease(world);
 }
 
 static bool shares_refused_text(struct world *world, struct version *version)
@@ -250,11 +258,9 @@ static void check_row(struct world *world, struct place *place)
             world_fail(world, "%s: no row, the bucket holds %s", place->key, etag);
         return;
     }
-    /* Nobody gives back what a removal that was told twice has claimed: it has run out. */
-    bool is_leased = row->has_lease && row->leased_until_ms > world->now_ms;
-    if (is_leased || row->status == ROW_PENDING || row->status == ROW_PROCESSING)
+    if (row->has_lease || row->status == ROW_PENDING || row->status == ROW_PROCESSING)
         world_fail(world, "%s: at rest its status is %d, leased %d", place->key, (int)row->status,
-                   is_leased);
+                   row->has_lease);
     if (row->has_gen != (row->status == ROW_SUCCESS))
         world_fail(world, "%s: status %d, live %d", place->key, (int)row->status, row->has_gen);
     if (row->has_gen && (!version || strcmp(row->etag, etag) != 0))

@@ -41,17 +41,15 @@ static void answer(struct getting *getting, enum error_code code)
                  1 + world_delay(getting->worker->world, USUAL_MS), on_reply);
 }
 
-/* Which entry of the key's history is shown; -1: that there never was anything. A view may lag, but
- * what it has shown once it does not take back. */
-static int view(struct world *world, struct place *place, enum object_verb verb)
+/* Which entry of the key's history is shown; -1: that there never was anything. A view may lag, and
+ * go back behind what it has shown before. */
+static int view(struct world *world, const struct place *place)
 {
     int at = (int)place->history_count - 1;
-    while (at > place->seen - 1 && verb == OBJECT_GET &&
-           place->history[at].at_ms + STALE_MS > world->now_ms &&
+    while (at >= 0 && place->history[at].at_ms + STALE_MS > world->now_ms &&
            (at == 0 || place->history[at - 1].at_ms + APART_MS < place->history[at].at_ms) &&
            world_fault(world, FAULT_STALE, 6))
         at--;
-    place->seen = at + 1;
     return at;
 }
 
@@ -107,7 +105,7 @@ static void on_serve(struct timer *timer)
             return;
         }
         if (text_equal(place->document.key, getting->request->key)) {
-            int at = view(world, place, getting->request->verb);
+            int at = view(world, place);
             world_trace(world, "place %u is looked at: %d of %u", i, at, place->history_count);
             show(getting, place, at);
             return;

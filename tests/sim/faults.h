@@ -18,6 +18,7 @@ enum sabotage { /* each must be found: sim.c */
                 SABOTAGE_SWEEP_AT_ONCE,
                 SABOTAGE_SWAP_VECTORS,
                 SABOTAGE_LOSE_ROWS,
+                SABOTAGE_NEWS_FORGOTTEN,
                 SABOTAGE_COUNT
 };
 

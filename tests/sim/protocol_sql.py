@@ -17,11 +17,11 @@ SCHEMA_PREFIX = "user_"
 WORLDS_A_TRUNCATE = 40
 NAMES = (
     "bury claim claim_documents claim_jobs claim_lock dead dead_any due finish intend job_cancel_items job_control job_register "
-    "job_retry job_unpark lock release sweep_staged swept"
+    "job_retry job_unpark lapse lock release sweep_staged swept"
 ).split()
 TABLES = (
     "processing_jobs documents job_items litter chunks staged_chunks staged_texts absorbed_events dead_letters tenant_settings "
-    "millrace_actions"
+    "millrace_actions early_removals"
 ).split()
 # Two tenants whose chunks share a table, two with a schema of their own; of each kind one more that is no user at first.
 SHARED = [uuid.uuid5(uuid.NAMESPACE_URL, f"shared {no}") for no in range(3)]
@@ -49,7 +49,7 @@ def document_id(name):
 
 
 def wall_ms(seconds):
-    return int((EPOCH_S + seconds) * 1000)
+    return 0 if seconds is None else int((EPOCH_S + seconds) * 1000)
 
 
 def element(value):

@@ -7,6 +7,7 @@ from protocol_sql import document_id, wall_ms
 LEASE_S = 15
 SIGN_UP_S = 90
 STARTS_MAX = 5
+NOT_YET_S = 60
 
 
 class Request:
@@ -85,6 +86,7 @@ class Task:
                event["key"])
         answer = yield from self.ask("claim", row)
         verdict, job, gen, etag, _, _, starts, control, is_active, is_over_quota = answer[:10]
+        self.told = answer[14:17]  # time, eTag and age of the newest event
         world.stats[verdict] += 1
         world.stats["done by another"] += verdict == "done" and event["bare"] and job != str(event["job"])
         self.is_active = is_active == "1"
@@ -133,9 +135,25 @@ class Task:
         yield from self.ask("release", row)
         return "ok"
 
+    def look(self):
+        """What the bucket shows; not what is older than the newest event tells of, for a minute after that."""
+        etag, changed_ms = self.world.look(self.event["key"])
+        told_ms, told_etag, age_ms = self.told
+        is_removal = self.event["kind"] == "removed"
+        if told_ms is None or int(age_ms) >= NOT_YET_S * 1000:
+            return etag
+        if told_etag is None:
+            lags = etag and changed_ms + 1000 < int(told_ms) and not (is_removal and self.world.is_versioned)
+        else:
+            lags = not etag or (told_etag and etag != told_etag and changed_ms + 1000 < int(told_ms))
+        self.world.stats["lag seen"] += bool(lags)
+        if lags:
+            raise Leave
+        return etag
+
     def dismiss(self, outcome, code):
         yield
-        got = self.world.current(self.event["key"])
+        got = self.look()
         if got is None:
             return (yield from self.finish("gone", outcome, code))
         is_same = self.live and got == self.live[1]
@@ -144,7 +162,7 @@ class Task:
     def work(self):
         yield
         world, key = self.world, self.event["key"]
-        got = world.current(key)
+        got = self.look()
         if world.random.random() < 0.2 and (not world.is_calm or world.last_puts > 0):
             world.last_puts -= world.is_calm
             world.put(self.user, key)  # overwritten just after it was read
@@ -252,9 +270,9 @@ def sweep(world, document=None):
 def janitor(world, worker):
     yield from sweep(world)
     yield from world.sure("sweep_staged")
+    yield from world.sure("lapse")
     for _, job, _, user, _, key, _ in (yield from world.sure("due", 10)):
         if job is None or any(running and running["key"] == key for _, running in worker.tasks.values()):
             continue
-        event = dict(kind="put", user=uuid.UUID(user), key=key, etag=world.current(key), job=job, bare=False, no=0,
-                     time=world.time)
+        event = dict(kind="put", user=uuid.UUID(user), key=key, etag=None, job=job, bare=False, no=0, time=None)
         yield from Task(world, worker, event).run()

@@ -9,10 +9,12 @@ import hashlib
 import random
 import uuid
 
-from protocol_sql import APART, SCHEMA_PREFIX, SHARED, chunk_table, document_id
+from protocol_sql import APART, SCHEMA_PREFIX, SHARED, chunk_table, document_id, wall_ms
 from protocol_task import LEASE_S, Task, janitor
 
 STEPS = 500
+LAG_S = 20  # a view of the bucket is at most so old
+APART_S = 1.5  # nearer changes cannot be told apart: Last-Modified has seconds
 PULSE_S = 5
 WORDS = [f"word {no}" for no in range(7)]
 
@@ -47,6 +49,7 @@ class World:
         self.signs_up_at = self.random.choice([20, 60, None])
         database.empty((SHARED + APART)[:2] + APART[:2])
         self.bucket, self.contents, self.store, self.late = {}, {}, {}, []
+        self.history = {}  # what a key held, and since when that can be told
         self.log, self.pending, self.events = [], [], []
         self.workers = [Worker(), Worker()]
         self.put_count, self.event_count, self.jobs, self.stats = 0, 0, [], collections.Counter()
@@ -73,7 +76,21 @@ class World:
 
     def current(self, key):
         versions = self.bucket.get(key)
-        return versions[-1] if versions else None
+        return versions[-1][0] if versions else None
+
+    def change(self, key, versions):
+        self.bucket[key] = versions
+        last = versions[-1] if versions else (None, wall_ms(self.time))
+        self.history.setdefault(key, [(-LAG_S, None, 0)]).append((self.time, *last))
+
+    def look(self, key):
+        """eTag and Last-Modified; the view may lag, and go back behind what was seen before."""
+        history = self.history.get(key, [(-LAG_S, None, 0)])
+        at = len(history) - 1
+        while (not self.is_calm and at and history[at][0] + LAG_S > self.time
+               and history[at - 1][0] + APART_S < history[at][0] and self.random.random() < 0.1):
+            at -= 1
+        return history[at][1:]
 
     def new_content(self):
         """The bytes of an object: bad ones, some that come again and again, words that others have, too."""
@@ -90,12 +107,12 @@ class World:
         self.put_count += 1
         etag = self.new_content()
         below = self.bucket.get(key, []) if self.is_versioned else []
-        self.bucket[key] = [*below, etag]
+        self.change(key, [*below, (etag, wall_ms(self.time))])
         self.emit(kind="put", user=user, key=key, etag=etag, job=document_id(f"{key}/{self.put_count}"), bare=True)
 
     def remove(self, user, key):
         """In a versioned bucket this is the deletion of a version: it may uncover an older one, which no event tells."""
-        self.bucket[key].pop()
+        self.change(key, self.bucket[key][:-1])
         self.emit(kind="removed", user=user, key=key, etag=None, job=None, bare=False)
 
     def submit(self, user):

@@ -31,13 +31,14 @@ struct chunk_rows {
 };
 
 struct document_row {
-    bool exists, has_gen, has_lease, is_deleted, has_code, is_claimed_inactive;
+    bool exists, has_gen, has_lease, is_deleted, has_code, is_claimed_inactive, is_removing,
+        is_told_gone;
     enum error_code code;
     enum status status;
-    uint64_t gen, size_bytes, fence, leased_until_ms, processed_ms;
+    uint64_t gen, size_bytes, fence, leased_until_ms, processed_ms, told_wall_ms;
     uint64_t claimed_ms;          /* of the attempt that holds or held it last */
     uint64_t finished_claimed_ms; /* of the last attempt that finished */
-    char etag[ETAG_BYTES_MAX];
+    char etag[ETAG_BYTES_MAX], told_etag[ETAG_BYTES_MAX]; /* told: by the newest event claimed */
     uint32_t chunk_count, starts, starts_most;
     struct uuid job;
     struct chunk_rows chunks;
@@ -53,7 +54,6 @@ struct place { /* one key of the bucket, and its row */
     } history[HISTORY_MAX];
     unsigned history_count;
     bool is_denied; /* its bytes cannot be had, ever */
-    int seen;       /* so many of them were shown at least once */
     struct document_row row;
 };
 

@@ -35,6 +35,7 @@ static const char *const SABOTAGES[SABOTAGE_COUNT] = {
     [SABOTAGE_SWEEP_AT_ONCE] = "litter is forgotten before it is quiet",
     [SABOTAGE_SWAP_VECTORS] = "two vectors change places",
     [SABOTAGE_LOSE_ROWS] = "staged rows are lost without a word",
+    [SABOTAGE_NEWS_FORGOTTEN] = "nobody remembers what was told of an object",
 };
 
 static unsigned open_descriptors(void)

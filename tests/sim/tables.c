@@ -6,8 +6,6 @@
 
 #define BARE_DUE_MS 3600000u
 #define DIRTY_MS 120000u
-#define TAKEN_DUE_MS 60000u
-#define PARKED_MAX_MS 10800000u /* a day in the statements: seeds that park would be one day long */
 
 /* ---- claim --------------------------------------------------------------------------------- */
 
@@ -117,6 +115,25 @@ static void tell(struct world *world, struct ledger_claim *claim, const struct p
         row->leased_until_ms > world->now_ms ? row->leased_until_ms - world->now_ms : 0;
 }
 
+/* Whatever the verdict, but for replays of what is settled: documents, early_removals. */
+static void note_told(struct world *world, struct ledger_claim *claim, struct document_row *row)
+{
+    uint64_t wall_ms = loop_wall_ms(world->loop), told_ms = claim->event_time_ms;
+    bool is_replay = claim->verdict == CLAIM_DONE && !uuid_is_nil(claim->job) &&
+                     uuid_equal(claim->item_job, claim->job);
+    told_ms = told_ms < wall_ms ? told_ms : wall_ms;
+    if (told_ms > row->told_wall_ms && !is_replay && world->sabotage != SABOTAGE_NEWS_FORGOTTEN) {
+        row->told_wall_ms = told_ms;
+        row->is_told_gone = uuid_is_nil(claim->job);
+        (void)text_format(row->told_etag, sizeof(row->told_etag), "%.*s",
+                          TEXT_ARGS(claim->event_etag));
+    }
+    claim->told_ms = row->told_wall_ms;
+    claim->told_age_ms = wall_ms - row->told_wall_ms;
+    claim->is_told_gone = row->is_told_gone;
+    (void)text_format(claim->told_etag, sizeof(claim->told_etag), "%s", row->told_etag);
+}
+
 void table_claim(struct world *world, struct ledger_claim *claim)
 {
     struct place *place = place_find(world, claim->document->id);
@@ -129,10 +146,14 @@ void table_claim(struct world *world, struct ledger_claim *claim)
     tell(world, claim, place, item);
     world_trace(world, "claim of place %u by %llx: verdict %d, starts %u", number,
                 (unsigned long long)claim->fence, (int)claim->verdict, row->starts);
-    if (claim->verdict != CLAIM_GO && claim->verdict != CLAIM_PARKED &&
-        claim->verdict != CLAIM_DONE)
+    if (claim->verdict == CLAIM_NO_TENANT || claim->verdict == CLAIM_TENANT_MISMATCH ||
+        claim->verdict == CLAIM_NO_ITEM)
         return;
-    if (claim->is_bare && !uuid_equal(item->job, claim->job) && !absorbed_find(world, claim->job))
+    note_told(world, claim, row);
+    if (claim->verdict == CLAIM_BUSY)
+        return;
+    if (item && claim->is_bare && !uuid_equal(item->job, claim->job) &&
+        !absorbed_find(world, claim->job))
         world->absorbed[world->absorbed_count++] = (struct absorbed){claim->job, item->job};
     if (claim->verdict != CLAIM_GO)
         return;
@@ -140,6 +161,7 @@ void table_claim(struct world *world, struct ledger_claim *claim)
     row->starts_most = row->starts > row->starts_most ? row->starts : row->starts_most;
     row->fence = claim->fence;
     row->has_lease = true;
+    row->is_removing = uuid_is_nil(claim->job);
     row->leased_until_ms = world->now_ms + LEASE_MS;
     row->claimed_ms = world->now_ms;
     row->is_claimed_inactive = !claim->is_tenant_active;
@@ -199,12 +221,6 @@ void table_stage(struct world *world, const struct ledger_stage *stage)
     }
 }
 
-static void drop_staged(struct world *world, struct stored *staged)
-{
-    rows_release(&staged->chunks);
-    *staged = world->staged[--world->staged_count];
-}
-
 void table_known(struct world *world, struct ledger_known *known)
 {
     const struct document_row *row = &place_find(world, known->document->id)->row;
@@ -231,6 +247,12 @@ static bool has_all_rows(const struct stored *staged, uint32_t count)
     return true;
 }
 
+void staged_drop(struct world *world, struct stored *staged)
+{
+    rows_release(&staged->chunks);
+    *staged = world->staged[--world->staged_count];
+}
+
 static void move_rows(struct world *world, struct document_row *row, struct stored *staged,
                       const struct ledger_finish *finish)
 {
@@ -243,7 +265,7 @@ static void move_rows(struct world *world, struct document_row *row, struct stor
         staged->chunks = (struct chunk_rows){0};
     }
     if (staged)
-        drop_staged(world, staged);
+        staged_drop(world, staged);
 }
 
 static void note_litter(struct world *world, unsigned number, const struct document_row *row,
@@ -285,7 +307,7 @@ static enum status status_of(enum document_outcome outcome)
 static void apply(struct world *world, struct document_row *row, const struct ledger_finish *finish)
 {
     bool is_keep = finish->effect == EFFECT_KEEP, is_live = finish->effect == EFFECT_LIVE;
-    row->has_lease = false;
+    row->has_lease = row->is_removing = false;
     row->starts = 0;
     row->finished_claimed_ms = row->claimed_ms;
     if (is_keep && row->has_gen) {
@@ -380,7 +402,7 @@ void table_release(struct world *world, struct ledger_release *release)
     if (release->is_exhausted)
         return;
     if (row->fence == release->fence && row->has_lease) {
-        row->has_lease = false;
+        row->has_lease = row->is_removing = false;
         row->starts -= row->starts > 0;
         row->status = row->has_gen                    ? ROW_SUCCESS
                       : row->status == ROW_PROCESSING ? ROW_PENDING
@@ -394,89 +416,4 @@ void table_release(struct world *world, struct ledger_release *release)
     item->due_ms = item->parked_until_ms = world->now_ms + release->due_ms;
     item->parked_ms = item->parked_ms ? item->parked_ms : world->now_ms;
     release->was_parked = true;
-}
-
-/* ---- dead letters, litter, due items ------------------------------------------------------- */
-
-void table_bury(struct world *world, struct ledger_burial *burial)
-{
-    burial->is_new = true;
-    for (unsigned i = 0; i < world->letter_count; i++)
-        if (world->letters[i].partition == burial->partition &&
-            world->letters[i].offset == burial->offset &&
-            world->letters[i].event_no == burial->event_no)
-            burial->is_new = false;
-    if (burial->is_new)
-        world->letters[world->letter_count++] =
-            (struct letter){burial->partition, burial->offset, burial->event_no};
-}
-
-static bool is_dead(const struct world *world, const struct litter_row *litter)
-{
-    const struct document_row *row = &world->places[litter->place].row;
-    return !(row->has_gen && row->gen == litter->gen) &&
-           !(row->fence == litter->gen && row->has_lease);
-}
-
-void table_dead(struct world *world, struct ledger_dead *dead)
-{
-    bool is_any = uuid_is_nil(dead->document);
-    dead->litter_count = 0;
-    for (unsigned i = 0; i < world->litter_count && dead->litter_count < dead->litter_max; i++) {
-        const struct litter_row *litter = &world->litter[i];
-        const struct place *place = &world->places[litter->place];
-        if (!is_dead(world, litter) || (!is_any && !uuid_equal(dead->document, place->document.id)))
-            continue;
-        dead->litter[dead->litter_count++] = (struct litter){
-            .document = place->document.id,
-            .user_id = world->tenants[place->tenant].tenant.id,
-            .gen = litter->gen,
-            .vector_count = litter->n,
-            .as_of_us = (int64_t)world->now_ms * 1000,
-        };
-    }
-}
-
-void table_swept(struct world *world, const struct litter *litter)
-{
-    unsigned number = place_number(world, place_find(world, litter->document));
-    struct litter_row *row = litter_find(world, number, litter->gen);
-    bool is_quiet = row && ((int64_t)row->quiet_ms * 1000 <= litter->as_of_us ||
-                            world->sabotage == SABOTAGE_SWEEP_AT_ONCE);
-    if (is_quiet && is_dead(world, row))
-        litter_drop(world, row);
-}
-
-static void sweep_staged(struct world *world)
-{
-    for (unsigned i = world->staged_count; i-- > 0;) {
-        const struct document_row *row = &world->places[world->staged[i].place].row;
-        if (row->fence != world->staged[i].gen || !row->has_lease)
-            drop_staged(world, &world->staged[i]);
-    }
-}
-
-void table_due(struct world *world, struct ledger_due *due)
-{
-    due->item_count = due->parked_count = 0;
-    sweep_staged(world);
-    for (unsigned i = 0; i < world->item_count && due->item_count < due->item_max; i++) {
-        struct item *item = &world->items[i];
-        struct place *place = &world->places[item->place];
-        if (item->is_closed || !item->due_ms || item->due_ms > world->now_ms ||
-            job_find(world, item->job)->is_paused ||
-            (place->row.has_lease && place->row.leased_until_ms >= world->now_ms))
-            continue;
-        world_trace(world, "place %u is due", item->place);
-        struct due_item *found = &due->items[due->item_count++];
-        *found = (struct due_item){
-            .job = item->job,
-            .document = place->document.id,
-            .user_id = world->tenants[place->tenant].tenant.id,
-            .is_overdue = item->parked_ms && item->parked_ms + PARKED_MAX_MS < world->now_ms,
-        };
-        (void)text_format(found->bucket, sizeof(found->bucket), SIM_BUCKET);
-        (void)text_format(found->key, sizeof(found->key), "%s", place->key);
-        item->due_ms = world->now_ms + TAKEN_DUE_MS;
-    }
 }

@@ -6,7 +6,13 @@
 
 #include "store/ledger.h"
 
+#define PARKED_MAX_MS 10800000u /* a day in the statements: seeds that park would be one day long */
+
 struct world;
+struct stored;
+
+/* Rows of an attempt that has not finished. */
+void staged_drop(struct world *world, struct stored *staged);
 
 void table_claim(struct world *world, struct ledger_claim *claim);
 void table_intend(struct world *world, struct ledger_intend *intend);
