@@ -188,7 +188,7 @@ class Audit:
                 self.say(f"{name} is {row['status']} with generation {row['gen']}")
             if row["deleted_at"] and row["gen"] is not None:
                 self.say(f"{name} is a tombstone with a live generation")
-            if row["leased_until"] and row["leased_until"] > self.rows.now:
+            if row["leased_until"]:
                 self.say(f"{name} is still leased")
             if row["job_id"] not in self.rows.jobs:
                 self.say(f"{name} names job {row['job_id']}, which is not there")

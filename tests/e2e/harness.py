@@ -53,7 +53,7 @@ SETTLE_S, CALM, PAUSE_S = 150, 3, 0.25
 SWEEP_S = 20  # the sweep of a replaced generation follows on its own
 # Litter is swept at once, its rows stay until no request under way can bring it back (2 minutes).
 OPEN_WORK = """select (select count(*) from documents
-                where status not in ('success','failed','skipped','cancelled') or leased_until > now())
+                where status not in ('success','failed','skipped','cancelled') or leased_until is not null)
              + (select count(*) from job_items where outcome is null)
              + (select count(*) from litter where %(thorough)s or quiet_at <= now())
              + (select count(*) from staged_chunks where %(thorough)s)"""

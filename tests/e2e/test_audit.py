@@ -167,6 +167,7 @@ SQL = {  # statement: what the auditor must say
     "update documents set gen = gen + 1 where id = %(document)s": "is missing",
     "update documents set chunk_count = 2 where id = %(document)s": "chunk_count is 2",
     "update documents set leased_until = now() + interval '9 s' where id = %(document)s": "still leased",
+    "update documents set leased_until = now() - interval '9 s' where id = %(document)s": "still leased",
     "update documents set user_id = %(b)s where id = %(document)s": "belongs to",
     "update documents set etag = 'e2' where id = %(document)s": "another version",
     "update documents set file_size = 999 where id = %(document)s": "another version",
