@@ -1,8 +1,6 @@
 #include "tests/unit/credentials_bench.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "worker/base/memory.h"
@@ -25,50 +23,6 @@ void set(const char *name, const char *value)
             return;
         }
     bench.variables[bench.variable_count++] = (struct variable){name, value};
-}
-
-static bool is_whole(const char *request)
-{
-    const char *end = strstr(request, "\r\n\r\n");
-    const char *length = strcasestr(request, "\r\nContent-Length:");
-    return end && (!length || strlen(end + 4) >= strtoul(length + 17, NULL, 10));
-}
-
-static void *serve(void *arg)
-{
-    (void)arg;
-    for (const char *const *answer = bench.script; *answer; answer++) {
-        int fd = accept(bench.listener, NULL, NULL);
-        if (fd < 0)
-            return NULL;
-        char *request = bench.requests[bench.request_count++];
-        size_t bytes = 0;
-        while (!is_whole(request)) {
-            ssize_t got = read(fd, request + bytes, sizeof(bench.requests[0]) - 1 - bytes);
-            if (got <= 0)
-                break;
-            bytes += (size_t)got;
-        }
-        size_t left = strlen(*answer);
-        if (send(fd, *answer, left, MSG_NOSIGNAL) != (ssize_t)left)
-            abort();
-        close(fd);
-    }
-    return NULL;
-}
-
-void start_service(const char *const *script)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof(address);
-    bench.script = script;
-    bench.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(bench.listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(bench.listener, 8), 0);
-    assert_int_equal(getsockname(bench.listener, (struct sockaddr *)&address, &bytes), 0);
-    assert_true(text_format(bench.endpoint, sizeof(bench.endpoint), "http://127.0.0.1:%u",
-                            (unsigned)ntohs(address.sin_port)));
-    assert_int_equal(pthread_create(&bench.thread, NULL, serve, NULL), 0);
 }
 
 const char *write_file(const char *content)
@@ -108,11 +62,8 @@ int bench_teardown(void **state)
     }
     loop_run_once(bench.loop, 0);
     loop_free(bench.loop);
-    if (bench.script) {
-        shutdown(bench.listener, SHUT_RDWR); /* a script that was not needed to its end */
-        pthread_join(bench.thread, NULL);
-        close(bench.listener);
-    }
+    if (bench.server.script)
+        scripted_server_stop(&bench.server);
     if (bench.path[0])
         unlink(bench.path);
     return 0;
@@ -184,6 +135,6 @@ struct asked ask_for_key(const char *id)
 
 void assert_sent(size_t which, const char *part)
 {
-    if (!strstr(bench.requests[which], part))
-        fail_msg("no \"%s\" in:\n%s", part, bench.requests[which]);
+    if (!strstr(bench.server.requests[which], part))
+        fail_msg("no \"%s\" in:\n%s", part, bench.server.requests[which]);
 }

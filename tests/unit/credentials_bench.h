@@ -5,8 +5,7 @@
 #ifndef TESTS_UNIT_CREDENTIALS_BENCH_H
 #define TESTS_UNIT_CREDENTIALS_BENCH_H
 
-#include <pthread.h>
-
+#include "tests/unit/scripted_server.h"
 #include "tests/unit/test.h"
 #include "worker/base/credentials.h"
 
@@ -26,20 +25,14 @@ struct credentials_bench {
     struct credentials *credentials;
     struct variable variables[12];
     size_t variable_count;
-    const char *const *script; /* NULL at the end */
-    int listener;
-    pthread_t thread;
-    char endpoint[64];
-    char requests[8][4096];
-    size_t request_count;
-    char path[64]; /* of a file */
+    struct scripted_server server; /* started by a test that needs it */
+    char path[64];                 /* of a file */
     bool is_closed;
 };
 
 extern struct credentials_bench bench;
 
 void set(const char *name, const char *value);
-void start_service(const char *const *script);
 const char *write_file(const char *content); /* always the same file; returns its path */
 int bench_setup(void **state);
 int bench_teardown(void **state);

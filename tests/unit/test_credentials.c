@@ -70,10 +70,10 @@ static void test_credentials__half_a_key_is_a_wrong_setting(void **state)
 static void test_credentials__a_token_is_changed_for_a_key_at_sts(void **state)
 {
     (void)state;
-    start_service((const char *const[]){STS_XML("ASIA", FAR), NULL});
+    scripted_server_start(&bench.server, (const char *const[]){STS_XML("ASIA", FAR), NULL});
     set("AWS_WEB_IDENTITY_TOKEN_FILE", write_file("ey.J0+/=\n"));
     set("AWS_ROLE_ARN", "arn:aws:iam::1:role/mill");
-    set("AWS_ENDPOINT_URL_STS", bench.endpoint);
+    set("AWS_ENDPOINT_URL_STS", bench.server.url);
     open_credentials();
     struct asked asked = ask_for_key("ASIA");
     assert_string_equal(asked.secret, "s3c/r+t=");
@@ -90,10 +90,10 @@ static void test_credentials__sts_says_why_without_the_token(void **state)
     (void)state;
     const char *refusal = REPLY("403 Forbidden", "<ErrorResponse><Error><Code>AccessDenied</Code>"
                                                  "<Message>token s3cret</Message></Error>");
-    start_service((const char *const[]){refusal, refusal, refusal, NULL});
+    scripted_server_start(&bench.server, (const char *const[]){refusal, refusal, refusal, NULL});
     set("AWS_WEB_IDENTITY_TOKEN_FILE", write_file("s3cret"));
     set("AWS_ROLE_ARN", "arn");
-    set("AWS_ENDPOINT_URL_STS", bench.endpoint);
+    set("AWS_ENDPOINT_URL_STS", bench.server.url);
     open_credentials();
     struct asked asked = ask();
     assert_true(asked.has_failed);
@@ -116,14 +116,15 @@ static void test_credentials__a_token_file_without_a_role_is_a_wrong_setting(voi
 static void use_container(const char *path)
 {
     static char url[128];
-    assert_true(text_format(url, sizeof(url), "%s%s", bench.endpoint, path));
+    assert_true(text_format(url, sizeof(url), "%s%s", bench.server.url, path));
     set("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
 }
 
 static void test_credentials__the_agents_token_file_is_read_each_time(void **state)
 {
     (void)state;
-    start_service((const char *const[]){KEY_JSON("ONE", FAR), KEY_JSON("TWO", FAR), NULL});
+    scripted_server_start(&bench.server,
+                          (const char *const[]){KEY_JSON("ONE", FAR), KEY_JSON("TWO", FAR), NULL});
     use_container("/v1/credentials?x=1");
     set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", write_file("first\n"));
     set("AWS_CONTAINER_AUTHORIZATION_TOKEN", "not this");
@@ -143,20 +144,21 @@ static void test_credentials__the_old_key_serves_while_renewing_fails(void **sta
 {
     (void)state;
     const char *oops = REPLY("500 Oops", "");
-    start_service((const char *const[]){KEY_JSON("ONE", FAR), oops, oops, oops, NULL});
+    scripted_server_start(&bench.server,
+                          (const char *const[]){KEY_JSON("ONE", FAR), oops, oops, oops, NULL});
     use_container("/");
     open_credentials();
     ask_for_key("ONE");
     credentials_distrust(bench.credentials, TEXT("ONE"));
     ask_for_key("ONE");
-    assert_int_equal(bench.request_count, 4);
+    assert_int_equal(bench.server.request_count, 4);
     ask_for_key("ONE"); /* nobody is asked for a while */
 }
 
 static void test_credentials__a_key_that_came_expired_is_better_than_none(void **state)
 {
     (void)state;
-    start_service((const char *const[]){KEY_JSON("ONE", PAST), NULL});
+    scripted_server_start(&bench.server, (const char *const[]){KEY_JSON("ONE", PAST), NULL});
     use_container("/");
     open_credentials();
     ask_for_key("ONE");
@@ -166,7 +168,8 @@ static void test_credentials__a_key_that_came_expired_is_better_than_none(void *
 static void test_credentials__an_agent_that_fails_is_asked_again(void **state)
 {
     (void)state;
-    start_service((const char *const[]){REPLY("500 Oops", ""), KEY_JSON("ASIA", FAR), NULL});
+    scripted_server_start(
+        &bench.server, (const char *const[]){REPLY("500 Oops", ""), KEY_JSON("ASIA", FAR), NULL});
     use_container("/");
     open_credentials();
     ask_for_key("ASIA");
@@ -175,7 +178,7 @@ static void test_credentials__an_agent_that_fails_is_asked_again(void **state)
 static void test_credentials__all_who_ask_share_one_call(void **state)
 {
     (void)state;
-    start_service((const char *const[]){KEY_JSON("ASIA", FAR), NULL});
+    scripted_server_start(&bench.server, (const char *const[]){KEY_JSON("ASIA", FAR), NULL});
     use_container("/");
     open_credentials();
     struct asked asked[5];
@@ -185,7 +188,7 @@ static void test_credentials__all_who_ask_share_one_call(void **state)
         loop_run_once(bench.loop, 1000);
     for (size_t i = 0; i < COUNT_OF(asked); i++)
         assert_string_equal(asked[i].id, "ASIA");
-    assert_int_equal(bench.request_count, 1);
+    assert_int_equal(bench.server.request_count, 1);
 }
 
 static void test_credentials__no_foreign_host_gets_the_containers_token(void **state)
@@ -223,14 +226,15 @@ static void test_credentials__a_token_of_two_lines_is_refused(void **state)
 static void use_instance(void)
 {
     set("AWS_EC2_METADATA_DISABLED", "false");
-    set("AWS_EC2_METADATA_SERVICE_ENDPOINT", bench.endpoint);
+    set("AWS_EC2_METADATA_SERVICE_ENDPOINT", bench.server.url);
 }
 
 static void test_credentials__an_instance_is_asked_by_version_two(void **state)
 {
     (void)state;
-    start_service((const char *const[]){REPLY("200 OK", "session"), REPLY("200 OK", "mill role\n"),
-                                        KEY_JSON("ASIA", FAR), NULL});
+    scripted_server_start(&bench.server, (const char *const[]){REPLY("200 OK", "session"),
+                                                               REPLY("200 OK", "mill role\n"),
+                                                               KEY_JSON("ASIA", FAR), NULL});
     use_instance();
     open_credentials();
     struct asked asked = ask_for_key("ASIA");
@@ -246,7 +250,8 @@ static void test_credentials__an_instance_is_asked_by_version_two(void **state)
 static void test_credentials__an_instance_without_a_role_is_anonymous(void **state)
 {
     (void)state;
-    start_service((const char *const[]){REPLY("200 OK", "session"), REPLY("404 None", ""), NULL});
+    scripted_server_start(&bench.server, (const char *const[]){REPLY("200 OK", "session"),
+                                                               REPLY("404 None", ""), NULL});
     use_instance();
     open_credentials();
     assert_false(ask().has_key);

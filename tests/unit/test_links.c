@@ -2,12 +2,10 @@
  * Documents behind links, against a loopback server that answers each connection with the next line
  * of a script.
  */
-#include <arpa/inet.h>
-#include <pthread.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "queue/links.h"
+#include "tests/unit/scripted_server.h"
 #include "tests/unit/test.h"
 
 #define ANSWER(status, headers, body) \
@@ -17,12 +15,7 @@
 struct bench {
     struct loop *loop;
     struct links *links;
-    const char *const *script; /* NULL at the end */
-    int listener;
-    pthread_t thread;
-    unsigned port;
-    char requests[8][2048];
-    size_t request_count;
+    struct scripted_server server;
     bool is_closed;
 };
 
@@ -34,40 +27,11 @@ struct call {
 
 static struct bench bench;
 
-static void *serve(void *arg)
-{
-    (void)arg;
-    for (const char *const *answer = bench.script; *answer; answer++) {
-        int fd = accept(bench.listener, NULL, NULL);
-        if (fd < 0)
-            return NULL;
-        char *request = bench.requests[bench.request_count++];
-        size_t bytes = 0;
-        while (!strstr(request, "\r\n\r\n") && bytes + 1 < sizeof(bench.requests[0])) {
-            ssize_t got = read(fd, request + bytes, sizeof(bench.requests[0]) - 1 - bytes);
-            if (got <= 0)
-                break;
-            bytes += (size_t)got;
-        }
-        (void)!send(fd, *answer, strlen(*answer), MSG_NOSIGNAL);
-        close(fd);
-    }
-    return NULL;
-}
-
 static void start(const char *const *script, bool allows_private)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof(address);
     struct error err;
     memset(&bench, 0, sizeof(bench));
-    bench.script = script;
-    bench.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(bench.listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(bench.listener, 8), 0);
-    assert_int_equal(getsockname(bench.listener, (struct sockaddr *)&address, &bytes), 0);
-    bench.port = ntohs(address.sin_port);
-    assert_int_equal(pthread_create(&bench.thread, NULL, serve, NULL), 0);
+    scripted_server_start(&bench.server, script);
     bench.loop = loop_new(&err);
     struct objects_options options = {.bytes_max = 1000,
                                       .timeout_ms = 20000,
@@ -89,9 +53,7 @@ static void stop(void)
     while (!bench.is_closed)
         loop_run_once(bench.loop, 1000);
     loop_free(bench.loop);
-    shutdown(bench.listener, SHUT_RDWR);
-    pthread_join(bench.thread, NULL);
-    close(bench.listener);
+    scripted_server_stop(&bench.server);
 }
 
 static void on_done(struct object_request *request, const struct error *err)
@@ -111,7 +73,7 @@ static const char *here(const char *path)
     static char links[2][256];
     static unsigned next;
     char *link = links[next++ % 2];
-    assert_true(text_format(link, sizeof(links[0]), "http://127.0.0.1:%u%s", bench.port, path));
+    assert_true(text_format(link, sizeof(links[0]), "%s%s", bench.server.url, path));
     return link;
 }
 
@@ -160,12 +122,12 @@ static void test_links__are_sent_byte_for_byte_and_without_credentials(void **st
     (void)state;
     start((const char *const[]){ANSWER("200 OK", "ETag: \"v1\"\r\n", "hello"), NULL}, true);
     assert_get(here("/a/../b%2Fc//d+e%20f?X-Amz-Signature=s3cret&q=%7e&&z"), "hello", "v1");
-    assert_non_null(strstr(bench.requests[0],
+    assert_non_null(strstr(bench.server.requests[0],
                            "GET /a/../b%2Fc//d+e%20f?X-Amz-Signature=s3cret&q=%7e&&z HTTP/1.1"));
-    assert_null(strcasestr(bench.requests[0], "Authorization"));
-    assert_null(strcasestr(bench.requests[0], "x-amz-date"));
-    assert_null(strcasestr(bench.requests[0], "Cookie"));
-    assert_null(strcasestr(bench.requests[0], "Referer"));
+    assert_null(strcasestr(bench.server.requests[0], "Authorization"));
+    assert_null(strcasestr(bench.server.requests[0], "x-amz-date"));
+    assert_null(strcasestr(bench.server.requests[0], "Cookie"));
+    assert_null(strcasestr(bench.server.requests[0], "Referer"));
     stop();
 }
 
@@ -194,12 +156,13 @@ static void test_links__no_private_address_is_connected_to(void **state)
     for (size_t i = 0; i < COUNT_OF(forms); i++) {
         struct text before, rest = text_from(forms[i]);
         before = text_cut(rest, '%', &rest);
-        assert_true(text_format(named, sizeof(named), "%.*s%u/", TEXT_ARGS(before), bench.port));
+        assert_true(text_format(named, sizeof(named), "%.*s%u/", TEXT_ARGS(before),
+                                (unsigned)bench.server.port));
         assert_failure(named, ERR_LINK_FORBIDDEN);
     }
     assert_failure("https://169.254.169.254/latest/meta-data/?s3cret", ERR_LINK_FORBIDDEN);
     assert_failure(here("/"), ERR_LINK_REFUSED); /* http */
-    assert_int_equal(bench.request_count, 0);
+    assert_int_equal(bench.server.request_count, 0);
     stop();
 }
 
@@ -213,10 +176,10 @@ static void test_links__redirects_are_followed_to_links_alone(void **state)
                                 round, round, NULL},
           true);
     assert_get(here("/here?s3cret"), "there", "v2");
-    assert_non_null(strstr(bench.requests[1], "GET /there?x=s3cret HTTP/1.1"));
+    assert_non_null(strstr(bench.server.requests[1], "GET /there?x=s3cret HTTP/1.1"));
     assert_failure(here("/"), ERR_LINK_REFUSED);
     assert_failure(here("/"), ERR_LINK_REFUSED);
-    assert_int_equal(bench.request_count, 7);
+    assert_int_equal(bench.server.request_count, 7);
     stop();
 }
 
@@ -256,7 +219,7 @@ static void test_links__a_look_takes_no_body(void **state)
     run(&part, OBJECT_HEAD, here("/"));
     assert_false(part.has_failed);
     assert_string_equal(part.request.etag, "v1");
-    assert_non_null(strstr(bench.requests[0], "Range: bytes=0-0"));
+    assert_non_null(strstr(bench.server.requests[0], "Range: bytes=0-0"));
     run(&whole, OBJECT_HEAD, here("/"));
     assert_false(whole.has_failed);
     assert_string_equal(whole.request.etag, "v2");

@@ -2,12 +2,10 @@
  * What s3 does about servers that misbehave, against a loopback server that answers each connection
  * with the next line of a script and then closes it.
  */
-#include <arpa/inet.h>
-#include <pthread.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "queue/s3_private.h"
+#include "tests/unit/scripted_server.h"
 #include "tests/unit/test.h"
 #include "worker/base/memory.h"
 
@@ -20,12 +18,7 @@
 struct bench {
     struct loop *loop;
     struct s3 *s3;
-    const char *const *script; /* NULL at the end */
-    int listener;
-    pthread_t thread;
-    char endpoint[64];
-    char requests[8][4096];
-    size_t request_count;
+    struct scripted_server server;
     bool is_closed;
 };
 
@@ -37,42 +30,13 @@ struct call {
 
 static struct bench bench;
 
-static void *serve(void *arg)
-{
-    (void)arg;
-    for (const char *const *answer = bench.script; *answer; answer++) {
-        int fd = accept(bench.listener, NULL, NULL);
-        char *request = bench.requests[bench.request_count++];
-        size_t bytes = 0;
-        while (!strstr(request, "\r\n\r\n") && bytes + 1 < sizeof(bench.requests[0])) {
-            ssize_t got = read(fd, request + bytes, sizeof(bench.requests[0]) - 1 - bytes);
-            if (got <= 0)
-                break;
-            bytes += (size_t)got;
-        }
-        size_t left = strlen(*answer);
-        assert(send(fd, *answer, left, MSG_NOSIGNAL) == (ssize_t)left);
-        close(fd);
-    }
-    return NULL;
-}
-
 static void start(const char *const *script)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof(address);
     struct error err;
     memset(&bench, 0, sizeof(bench));
-    bench.script = script;
-    bench.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(bench.listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(bench.listener, 8), 0);
-    assert_int_equal(getsockname(bench.listener, (struct sockaddr *)&address, &bytes), 0);
-    assert_true(text_format(bench.endpoint, sizeof(bench.endpoint), "http://127.0.0.1:%u",
-                            (unsigned)ntohs(address.sin_port)));
-    assert_int_equal(pthread_create(&bench.thread, NULL, serve, NULL), 0);
+    scripted_server_start(&bench.server, script);
     bench.loop = loop_new(&err);
-    struct objects_options options = {.endpoint = text_from(bench.endpoint),
+    struct objects_options options = {.endpoint = text_from(bench.server.url),
                                       .bytes_max = 1000,
                                       .timeout_ms = 20000,
                                       .connections_max = 2};
@@ -93,8 +57,8 @@ static void stop(void)
     while (!bench.is_closed)
         loop_run_once(bench.loop, 1000);
     loop_free(bench.loop);
-    pthread_join(bench.thread, NULL);
-    close(bench.listener);
+    scripted_server_stop(&bench.server);
+    assert_null(bench.server.script[bench.server.request_count]);
 }
 
 static void on_done(struct object_request *request, const struct error *err)
@@ -190,8 +154,8 @@ static void test_s3__believes_no_404_that_is_not_of_s3(void **state)
     assert_failure(OBJECT_GET, ERR_PROTOCOL);
     assert_failure(OBJECT_HEAD, ERR_PROTOCOL);
     assert_failure(OBJECT_HEAD, ERR_GONE);
-    assert_non_null(strstr(bench.requests[4], "GET /docs/users/x/a.pdf"));
-    assert_non_null(strstr(bench.requests[4], "Range: bytes=0-0"));
+    assert_non_null(strstr(bench.server.requests[4], "GET /docs/users/x/a.pdf"));
+    assert_non_null(strstr(bench.server.requests[4], "Range: bytes=0-0"));
     stop();
 }
 
@@ -214,7 +178,7 @@ static void test_s3__slow_down_is_waited_out(void **state)
     start((const char *const[]){SLOW_DOWN("x-amz-retry-after: 20\r\n"), SLOW_DOWN(""),
                                 BODY(MD5_OF_HELLO, "hello"), NULL});
     assert_get("hello");
-    assert_int_equal(bench.request_count, 3);
+    assert_int_equal(bench.server.request_count, 3);
     stop();
 }
 
@@ -283,7 +247,7 @@ static void test_s3__tenants_take_turns_where_not_all_can_be_sent(void **state)
     }
     stop();
     /* The two that could be sent at once, and then the quiet tenant's. */
-    assert_non_null(strstr(bench.requests[2], "quiet.pdf"));
+    assert_non_null(strstr(bench.server.requests[2], "quiet.pdf"));
 }
 
 static void test_s3__a_request_that_waits_for_another_is_cancelled_at_once(void **state)
@@ -365,7 +329,7 @@ static void test_s3__checks_the_checksum_that_is_stored(void **state)
         SUMMED("crc32: NhCmhg==", "hexxo"), SUMMED("crc32: NhCmhg==", "hello"),
         SUMMED("crc32c: AAAAAA==", "hello"), SUMMED("crc32c: AAAAAA==", "hello"), NULL});
     assert_get("hello");
-    assert_non_null(strcasestr(bench.requests[0], "x-amz-checksum-mode: ENABLED"));
+    assert_non_null(strcasestr(bench.server.requests[0], "x-amz-checksum-mode: ENABLED"));
     assert_failure(OBJECT_GET, ERR_CHECKSUM); /* the same wrong bytes twice are no excuse here */
     stop();
 }

@@ -2,13 +2,12 @@
  * Large objects in parts, against a loopback server that holds one object of 100 bytes and gives
  * parts of it, out of order, wrongly or not at all.
  */
-#include <arpa/inet.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "queue/s3_private.h"
+#include "tests/unit/scripted_server.h"
 #include "tests/unit/test.h"
 #include "worker/base/crc.h"
 #include "worker/base/memory.h"
@@ -29,9 +28,7 @@ enum mood {
 struct bench {
     struct loop *loop;
     struct s3 *s3;
-    int listener;
-    pthread_t thread;
-    char endpoint[64];
+    struct scripted_server server;
     char content[BYTES];
     enum mood mood;
     atomic_uint looks, parts, wholes;
@@ -95,17 +92,9 @@ static void answer_part(int fd, const char *request, unsigned from, unsigned to)
     }
 }
 
-static void serve_one(int fd)
+static void answer_any(int fd, const char *request)
 {
-    char request[4096] = {0};
-    size_t bytes = 0;
     unsigned from, to;
-    while (!strstr(request, "\r\n\r\n")) {
-        ssize_t got = read(fd, request + bytes, sizeof(request) - 1 - bytes);
-        if (got <= 0)
-            return;
-        bytes += (size_t)got;
-    }
     const char *range = strstr(request, "Range: bytes=");
     if (strncmp(request, "HEAD", 4) == 0) {
         answer_look(fd);
@@ -118,32 +107,16 @@ static void serve_one(int fd)
     }
 }
 
-static void *serve(void *arg)
-{
-    (void)arg;
-    for (int fd; (fd = accept(bench.listener, NULL, NULL)) >= 0; close(fd))
-        serve_one(fd);
-    return NULL;
-}
-
 static void start(enum mood mood)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof(address);
     struct error err;
     memset(&bench, 0, sizeof(bench));
     bench.mood = mood;
     for (size_t i = 0; i < BYTES; i++)
         bench.content[i] = (char)('!' + i % 90);
-    bench.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(bench.listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(bench.listener, 64), 0);
-    assert_int_equal(getsockname(bench.listener, (struct sockaddr *)&address, &bytes), 0);
-    assert_true(text_format(bench.endpoint, sizeof(bench.endpoint), "http://127.0.0.1:%u",
-                            (unsigned)ntohs(address.sin_port)));
-    assert_int_equal(pthread_create(&bench.thread, NULL, serve, NULL), 0);
+    scripted_server_start_with(&bench.server, answer_any);
     bench.loop = loop_new(&err);
-    struct objects_options options = {.endpoint = text_from(bench.endpoint),
+    struct objects_options options = {.endpoint = text_from(bench.server.url),
                                       .bytes_max = 1000,
                                       .timeout_ms = 20000,
                                       .connections_max = 8};
@@ -165,9 +138,7 @@ static void stop(void)
     while (!bench.is_closed)
         loop_run_once(bench.loop, 1000);
     loop_free(bench.loop);
-    shutdown(bench.listener, SHUT_RDWR);
-    pthread_join(bench.thread, NULL);
-    close(bench.listener);
+    scripted_server_stop(&bench.server);
 }
 
 struct call {
