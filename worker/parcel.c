@@ -11,7 +11,7 @@
 #include "worker/base/packer.h"
 #include "worker/retry.h"
 
-#define HEADERS_BYTES_MAX ((size_t)256 * 1024)
+#define HEADERS_BYTES_MAX (SIZE_MAX / 2) /* the message that they are of has its own bound */
 /* Of the bytes that may wait, one in so many may be plain: what comes then waits for long, and is
  * packed, so that fair share can look far behind a burst. */
 #define PACK_SHARE 4
@@ -54,7 +54,6 @@ struct burying {
     struct parcel *parcel;
     struct ledger_burial burial;
     struct error why;
-    struct buffer headers;
     struct timer again;
     uint32_t attempts;
     struct list_node node;
@@ -104,6 +103,7 @@ static void end_parcel(struct parcels *parcels, struct parcel *parcel)
     else
         queue_settle(parcels->pipeline->queue, parcel->message);
     metric_add(METRIC_MESSAGES, 0, !parcel->is_given_back);
+    buffer_release(&parcel->headers);
     xfree(parcel);
     parcels->on_room(parcels->arg);
 }
@@ -170,7 +170,7 @@ static void mirror_letter(struct burying *burying)
     if (!pipeline->mirror || !burying->burial.is_new)
         return;
     struct mirror *mirror = xcalloc(1, sizeof(*mirror));
-    mirror->arena = arena_new(HEADERS_BYTES_MAX * 4);
+    mirror->arena = arena_new(HEADERS_BYTES_MAX);
     struct dead_letter letter = {
         .message = *message_view(burying->parcel->message),
         .event_no = burying->burial.event_no,
@@ -195,7 +195,6 @@ static void mirror_letter(struct burying *burying)
 static void end_burying(struct burying *burying)
 {
     list_remove(&burying->parcels->burials, &burying->node);
-    buffer_release(&burying->headers);
     xfree(burying);
 }
 
@@ -220,7 +219,7 @@ static void on_buried(struct ledger_burial *burial, const struct error *err)
     }
     LOG_WARN("event_buried", FIELD_TEXT("topic", burial->topic),
              FIELD_I64("partition", burial->partition), FIELD_I64("offset", burial->offset),
-             FIELD_U64("event", burial->event_no), FIELD_ERROR(&burying->why));
+             FIELD_U64("event_no", burial->event_no), FIELD_ERROR(&burying->why));
     metric_add(METRIC_DEAD_LETTERS, burying->why.code, burial->is_new);
     mirror_letter(burying);
     end_burying(burying);
@@ -243,8 +242,7 @@ static void write_headers(struct buffer *out, const struct message_view *view)
         size_t bytes = base64_encoded_bytes(view->headers[i].value.bytes);
         buffer_clear(&value);
         char *at = buffer_reserve(&value, bytes);
-        if (!at)
-            break; /* more than a broker lets through */
+        assert(at);
         base64_encode(view->headers[i].value, at);
         value.bytes += bytes;
         json_open_array(&writer, NULL);
@@ -256,18 +254,26 @@ static void write_headers(struct buffer *out, const struct message_view *view)
     buffer_release(&value);
 }
 
+/* Once for all of its events: a message may have a thousand bad ones, and a megabyte of headers. */
+static void prepare_burials(struct parcels *parcels, struct parcel *parcel)
+{
+    if (parcel->has_burial)
+        return;
+    parcel->has_burial = true;
+    parcel->message = queue_unpack(parcels->pipeline->queue, parcel->message, parcels->packer);
+    parcel->headers = buffer_new(HEADERS_BYTES_MAX);
+    write_headers(&parcel->headers, message_view(parcel->message));
+}
+
 void parcel_bury(struct parcels *parcels, struct parcel *parcel, uint32_t event_no,
                  const struct uuid *user, const struct error *err)
 {
-    parcel->has_burial = true;
-    parcel->message = queue_unpack(parcels->pipeline->queue, parcel->message, parcels->packer);
+    prepare_burials(parcels, parcel);
     const struct message_view *view = message_view(parcel->message);
     struct burying *burying = xcalloc(1, sizeof(*burying));
     burying->parcels = parcels;
     burying->parcel = parcel;
     burying->why = *err;
-    burying->headers = buffer_new(HEADERS_BYTES_MAX);
-    write_headers(&burying->headers, view);
     burying->burial = (struct ledger_burial){
         .topic = view->topic,
         .key = view->key,
@@ -276,7 +282,7 @@ void parcel_bury(struct parcels *parcels, struct parcel *parcel, uint32_t event_
         .offset = view->offset,
         .event_no = event_no,
         .time_ms = view->time_ms,
-        .headers = burying->headers.is_full ? TEXT("[]") : buffer_text(&burying->headers),
+        .headers = buffer_text(&parcel->headers),
         .code = err->code,
         .message = text_from(burying->why.message),
         .has_user = user != NULL,

@@ -23,6 +23,7 @@ struct parcel {
     bool is_given_back;  /* some event of it ended unfinished */
     bool is_revoked;
     bool has_burial;       /* its bytes are lent: it stays as it is */
+    struct buffer headers; /* has_burial: in JSON, lent to all burials of its events */
     struct list_node node; /* of parcels.open */
 };
 
