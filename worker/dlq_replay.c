@@ -107,7 +107,10 @@ static bool copy_headers(struct arena *arena, struct text text, struct topic_rec
 static bool copy_message(struct arena *arena, const struct pg_result *rows, size_t row,
                          struct sending *sending)
 {
-    return arena_copy(arena, pg_value(rows, row, 0), &sending->place.topic) &&
+    struct text time, place = pg_value(rows, row, 0);
+    /* bury.sql: TOPIC#TIME, where the topic was made anew. */
+    return arena_copy(arena, place, &sending->place.topic) &&
+           arena_copy(arena, text_cut(place, '#', &time), &sending->record.topic) &&
            pg_value_u64(rows, row, 1, &sending->place.partition) &&
            pg_value_u64(rows, row, 2, &sending->place.offset) &&
            copy_hex(arena, pg_value(rows, row, 3), &sending->record.key) &&
@@ -152,8 +155,6 @@ static bool produce_batch(struct replay *replay, struct error *err)
     replay->open_count = replay->batch_count;
     for (size_t i = 0; i < replay->batch_count; i++) {
         struct sending *sending = &replay->batch[i];
-        struct text made_anew; /* bury.sql: "topic#time", for a message of a topic of that name */
-        sending->record.topic = text_cut(sending->place.topic, '#', &made_anew);
         sending->record.on_done = on_produced;
         topic_produce(replay->topic, &sending->record);
     }
