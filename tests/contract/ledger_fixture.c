@@ -212,6 +212,7 @@ struct register_call register_job(struct fixture *fixture, struct uuid job, stru
 static void on_claimed(struct ledger_claim *claim, const struct error *err)
 {
     struct event *event = container_of(claim, struct event, claim);
+    buffer_release(&claim->link); /* it is the caller's now, and no test here has one */
     event->is_done = true;
     event->has_failed = err != NULL;
     if (err)
