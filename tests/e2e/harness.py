@@ -113,6 +113,11 @@ class World:
         with psycopg.connect(self.database(), autocommit=True, connect_timeout=5) as connection:
             return connection.execute(statement, named or values).fetchall()
 
+    def execute(self, statement):
+        """As the owner; nothing is answered."""
+        with psycopg.connect(self.database(), autocommit=True, connect_timeout=5) as connection:
+            connection.execute(statement)
+
     def documents(self):
         """{key: (status, error_code)}"""
         return {

@@ -9,6 +9,7 @@ import urllib.parse
 import uuid
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 SECONDS = 10
 SESSION_S = 330  # of a member of the group, and of a rebalance that waits for it
@@ -46,6 +47,35 @@ class Topic:
         if not where or not isinstance(where[0], tuple):
             raise RuntimeError(f"the broker did not take a message: {where}")
         return where[0]
+
+    def read(self, name, is_wanted):
+        """The first message of a topic that is."""
+        reader = Consumer(
+            {**self.settings, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"}
+        )
+        reader.subscribe([name])
+        end = time.monotonic() + 3 * SECONDS
+        try:
+            while time.monotonic() < end:
+                message = reader.poll(1)
+                if message and not message.error() and is_wanted(message):
+                    return message
+            raise RuntimeError(f"{name} has no such message")
+        finally:
+            reader.close()
+
+    def make_anew(self, partitions=6):
+        admin = AdminClient(self.settings)
+        admin.delete_topics([self.name])[self.name].result(SECONDS)
+        end = time.monotonic() + 3 * SECONDS
+        while True:  # the name is free a while after the topic is gone
+            try:
+                admin.create_topics([NewTopic(self.name, partitions, 1)])[self.name].result(SECONDS)
+                return
+            except KafkaException:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
 
     def lag(self):
         """Messages whose end the group has not committed yet."""

@@ -1,0 +1,165 @@
+"""What happens to the services themselves: a topic that is deleted and made anew, a database that
+refuses, a topic of dead letters that cannot be written. Nothing is lost, and somebody is told.
+"""
+
+import json
+import time
+import unittest
+import uuid
+
+import harness
+import pdf
+
+GOOD = pdf.document([["# A good neighbour", "It must not notice anything. " * 20]])
+LETTERS = "letters"  # KAFKA_DEAD_LETTER_TOPIC
+
+
+class Mishaps(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if harness.WANTS_DEV:
+            raise unittest.SkipTest("--dev")
+        quick = {"KAFKA_PROP_SESSION_TIMEOUT_MS": "6000", "KAFKA_DEAD_LETTER_TOPIC": LETTERS}
+        try:
+            cls.world = harness.RealWorld(**quick)
+        except harness.common.Unavailable as why:
+            raise unittest.SkipTest(str(why)) from None
+        cls.enterClassContext(cls.world)
+        cls.world.add_tenant()
+        cls.world.put(cls.world.key(0, "first.pdf"), GOOD)  # makes the topic
+        cls.world.start_worker()
+        cls.world.settle(until=lambda: len(cls.world.documents()) == 1)
+
+    def setUp(self):
+        self.mark = len(self.log())
+
+    def log(self):
+        lines = self.world.logs[-1].read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def told(self, event):
+        """The codes that the log has told with an event since the test began."""
+        return {line.get("code") for line in self.log()[self.mark :] if line["event"] == event}
+
+    def letters(self):
+        return {
+            bytes(value): topic for topic, value in self.world.query("select topic, value from dead_letters")
+        }
+
+    def upload(self):
+        key = self.world.key(0, f"{uuid.uuid4()}.pdf")
+        self.world.put(key, GOOD)
+        return key
+
+    def assert_served(self, *keys):
+        self.world.settle(
+            until=lambda: all(self.world.documents().get(key) == ("success", None) for key in keys)
+        )
+        self.assertEqual([], self.world.faults())
+
+    # -- dead letters: the row is the letter, the topic a copy of all of it ----------------------------------------
+    def test_the_copy_of_a_dead_letter_is_whole(self):
+        value, key = b"\0\xff not JSON " + b"x" * 500_000, b"\0\xffkey"
+        headers = [("a", b"\0\xff"), ("empty", b""), ("none", None), ("many", b"v" * 300_000)]
+        place = self.world.topic.send(value, key, headers, partition=2)
+        self.world.settle(until=lambda: value in self.letters())
+        copy = self.world.topic.read(LETTERS, lambda message: message.value() == value)
+        self.assertEqual(key, copy.key())
+        self.assertEqual(headers, copy.headers()[: len(headers)])
+        ours = dict(copy.headers()[len(headers) :])
+        self.assertEqual(b"not_json", ours["millrace-dlq-code"])
+        self.assertEqual(
+            (b"uploads", b"%d" % place[0], b"%d" % place[1]),
+            tuple(ours[f"millrace-dlq-{name}"] for name in ("topic", "partition", "offset")),
+        )
+        [(kept,)] = self.world.query("select headers from dead_letters where value = %s", value)
+        self.assertEqual([name for name, _ in headers], [name for name, _ in kept])
+
+    def test_where_no_copy_can_be_made_the_row_is_the_letter(self):
+        self.world.stop_workers()
+        self.world.settings["KAFKA_DEAD_LETTER_TOPIC"] = "no/such"
+        self.world.start_worker()
+        self.mark = 0
+        self.world.topic.send(b"nobody has a copy of this")
+        served = self.upload()
+        self.world.settle(until=lambda: b"nobody has a copy of this" in self.letters())
+        self.world.wait_for(lambda: self.told("dead_letter_not_mirrored"), 60)
+        self.assert_served(served)
+        self.world.stop_workers()
+        self.world.settings["KAFKA_DEAD_LETTER_TOPIC"] = LETTERS
+        self.world.start_worker()
+        self.assert_served(self.upload())
+
+    # -- Kafka: the topic is deleted, and made anew -------------------------------------------------------------------
+    def test_a_topic_that_was_made_anew_is_read_from_its_beginning(self):
+        places = [self.world.topic.send(b"old %d" % number) for number in range(6)]
+        self.world.settle(until=lambda: b"old 5" in self.letters())
+        self.world.topic.make_anew()
+        again = [self.world.topic.send(b"new %d" % number) for number in range(3)]
+        self.assertTrue(set(places) & set(again), (places, again))
+        served = self.upload()
+        self.world.settle(until=lambda: {b"new 0", b"new 1", b"new 2"} <= set(self.letters()))
+        self.assert_served(served)
+        letters = self.letters()
+        self.assertEqual({"uploads"}, {letters[b"old %d" % number] for number in range(6)})
+        self.assertIn("unreadable_record", self.told("event_buried"))
+
+        # What came from the same places keeps apart, and goes back to the topic by its name.
+        done = self.world.millrace("dlq", "replay", "--reason", "not_json", "--rate", "500")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.world.settle()
+        self.assertEqual(set(letters), set(self.letters()))
+
+    # -- PostgreSQL: it refuses -----------------------------------------------------------------------------------------
+    def prove_refusal(self, refuse, allow, code):
+        for statement in refuse:
+            self.world.execute(statement)
+        keys = [self.upload() for _ in range(5)]
+        self.world.wait_for(lambda: code in self.told("document_not_claimed"), 60)
+        self.world.execute(allow)
+        self.assert_served(*keys)
+        self.assertNotIn("failed", {status for status, _ in self.world.documents().values()})
+
+    def test_a_right_that_is_missing_is_told_and_waited_for(self):
+        role = harness.WORKER_ROLE
+        self.prove_refusal(
+            [f"revoke insert on documents from {role}"],
+            f"grant insert on documents to {role}",
+            "access_denied",
+        )
+
+    def test_who_may_not_log_in_any_more_waits(self):
+        role = harness.WORKER_ROLE
+        out = f"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{role}'"
+        self.prove_refusal(
+            [f"alter role {role} nologin", out], f"alter role {role} login", "access_denied"
+        )
+
+    def test_a_server_without_room_is_waited_for(self):
+        """No connection, then no disk: neither is a failure of anybody's document."""
+        role = harness.WORKER_ROLE
+        out = f"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{role}'"
+        self.world.execute(f"alter role {role} connection limit 0")
+        self.world.execute(out)
+        first = self.upload()
+        time.sleep(2)
+        self.world.execute(f"alter role {role} connection limit -1")
+        self.assert_served(first)
+
+        self.world.execute(
+            "create function is_full() returns trigger language plpgsql as"
+            " $$ begin raise exception 'no space left' using errcode = '53100'; end $$"
+        )
+        self.world.execute(
+            "create trigger is_full before insert on job_items execute function is_full()"
+        )
+        second = self.upload()
+        time.sleep(2)
+        self.assertNotIn(second, self.world.documents())
+        self.world.execute("drop trigger is_full on job_items")
+        self.assert_served(second)
+        self.assertEqual(set(), self.told("document_not_claimed"))
+
+
+if __name__ == "__main__":
+    harness.main()
