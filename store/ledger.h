@@ -154,17 +154,19 @@ struct ledger_finish {
 };
 void ledger_finish(struct ledger *ledger, struct ledger_finish *finish);
 
-struct ledger_release { /* drain, pause, long back-off: the lease ends, the item stays open */
+/* Drain, pause, long back-off: the lease ends, the item stays open. A removal (job nil) has no item:
+ * it is put off in the row of the document, as long as that is live. */
+struct ledger_release {
     const struct document *document;
     uint64_t fence; /* 0: nothing was claimed (unknown tenant) */
     struct uuid job;
-    bool is_parked; /* the item gets due = now + due_ms, so its event may settle */
+    bool is_parked; /* the item (or the row) gets due = now + due_ms, so its event may settle */
     uint64_t due_ms;
     bool has_code;
     enum error_code code; /* why: shown while it waits */
     struct text message;
     void (*on_done)(struct ledger_release *release, const struct error *err);
-    bool was_parked;   /* out: an open item holds it now */
+    bool was_parked;   /* out: an open item, or the row, holds it now */
     bool is_exhausted; /* out: parked for longer than allowed (24 h): finish it as gave_up */
     struct list_node waiting;
 };
@@ -214,7 +216,7 @@ struct ledger_swept {
 void ledger_swept(struct ledger *ledger, struct ledger_swept *swept);
 
 /* The janitor's finds: open items past due, items whose lease ran out long ago, items that no event
- * came for (a lost event, a killed submit). Takes them by pushing their due ahead (60 s), so that
+ * came for (a lost event, a killed submit), and removals that were put off (job nil). Takes them by pushing their due ahead (60 s), so that
  * two janitors do not run the same. */
 struct due_item {
     struct uuid job, document, user_id;

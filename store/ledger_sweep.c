@@ -159,11 +159,14 @@ static void due_build(struct batch *batch)
 static bool due_item_from(const struct pg_result *result, size_t row, struct due_item *ret_item)
 {
     struct text bucket = pg_value(result, row, 4), key = pg_value(result, row, 5);
-    return pg_value_uuid(result, row, 1, &ret_item->job) &&
-           pg_value_uuid(result, row, 2, &ret_item->document) &&
-           pg_value_uuid(result, row, 3, &ret_item->user_id) &&
-           text_format(ret_item->bucket, sizeof(ret_item->bucket), "%.*s", TEXT_ARGS(bucket)) &&
-           text_format(ret_item->key, sizeof(ret_item->key), "%.*s", TEXT_ARGS(key));
+    bool is_ours =
+        pg_value_uuid(result, row, 2, &ret_item->document) &&
+        pg_value_uuid(result, row, 3, &ret_item->user_id) &&
+        text_format(ret_item->bucket, sizeof(ret_item->bucket), "%.*s", TEXT_ARGS(bucket)) &&
+        text_format(ret_item->key, sizeof(ret_item->key), "%.*s", TEXT_ARGS(key));
+    if (is_ours && !pg_value_uuid(result, row, 1, &ret_item->job))
+        ret_item->job = UUID_NIL; /* a removal */
+    return is_ours;
 }
 
 static bool due_take(struct list_node *node, const struct pg_result *result, size_t row)

@@ -388,6 +388,7 @@ bool intake_add_due(struct intake *intake, const struct due_item *item)
     }
     struct arrival *arrival = add_arrival(intake, &tenant, &document, TEXT_NONE);
     arrival->job = item->job;
+    arrival->is_removal = uuid_is_nil(item->job);
     arrival->is_overdue = item->is_overdue;
     wait_if_new(arrival->object);
     return true;

@@ -21,6 +21,8 @@ struct judgement judge_claim(const struct ledger_claim *claim, const struct arri
 {
     if (claim->starts > STARTS_MAX)
         return dismiss(ERR_POISONED, OUTCOME_FAILED);
+    if (arrival->is_removal && arrival->is_overdue)
+        return dismiss(ERR_GAVE_UP, OUTCOME_FAILED);
     if (arrival->is_removal) /* of an inactive tenant too */
         return (struct judgement){.kind = JUDGED_GO_ON};
     if (claim->is_stopped)

@@ -155,8 +155,10 @@ void task_end_unclaimed(struct task *task, const struct error *err)
 
 void task_leave(struct task *task, const struct error *err, struct retry retry, bool is_failure)
 {
-    bool is_item = !uuid_is_nil(task->claim.item_job);
-    if (!is_item && retry.delay_ms > REST_MS_MAX)
+    /* A removal has no item: what is live, and may have to go, waits for it in its own row. */
+    bool has_row =
+        !uuid_is_nil(task->claim.item_job) || (task->arrival->is_removal && task->claim.has_live);
+    if (!has_row && retry.delay_ms > REST_MS_MAX)
         retry.delay_ms = REST_MS_MAX;
     task->verdict.err = *err;
     task->verdict.delay_ms = retry_rest_ms(retry);
@@ -165,7 +167,7 @@ void task_leave(struct task *task, const struct error *err, struct retry retry, 
         .document = &task->object->document,
         .fence = task->lease.fence,
         .job = task->claim.item_job,
-        .is_parked = retry.is_parked && is_item,
+        .is_parked = retry.is_parked && has_row,
         .due_ms = retry.delay_ms,
         .has_code = true,
         .code = err->code,

@@ -4,6 +4,8 @@ with wanted (place, index, definition, on_table) as (
     values (current_schema()::text, 'documents_object', 'create unique index concurrently %I on %s (bucket, object_key)', 'documents'),
            (current_schema(), 'documents_of_user', 'create index concurrently %I on %s (user_id)', 'documents'),
            (current_schema(), 'documents_removing', 'create index concurrently %I on %s (id) where removing', 'documents'),
+           (current_schema(), 'documents_to_look_at',
+            'create index concurrently %I on %s (look_due) where look_due is not null', 'documents'),
            (current_schema(), 'processing_jobs_of_user', 'create index concurrently %I on %s (user_id, created_at)',
             'processing_jobs')
     union all -- an exact search of a few thousand vectors is as fast; halfvec is indexed up to 4,000 dimensions

@@ -7,10 +7,18 @@ with p as materialized (
        and (d.leased_until is null or d.leased_until < now())
      order by i.due limit $1
        for update of i skip locked),
+q as materialized ( -- removals that were put off
+    select d.id, coalesce(d.look_since < now() - interval '24 hours', false) as is_overdue
+      from documents d
+     where d.look_due <= now() and (d.leased_until is null or d.leased_until < now())
+     order by d.look_due limit $1
+       for update skip locked),
+u as (update documents d set look_due = now() + interval '60 seconds' from q where d.id = q.id),
 t as (
     update job_items i set due = now() + interval '60 seconds' from p
      where i.job_id = p.job_id and i.document_id = p.document_id)
-select c.parked, p.job_id, p.document_id, d.user_id, d.bucket, d.object_key, p.is_overdue::int
-  from (select count(*) as parked from job_items where outcome is null and parked_at is not null) c
-  left join p on true
-  left join documents d on d.id = p.document_id
+select c.parked, x.job_id, x.document_id, d.user_id, d.bucket, d.object_key, x.is_overdue::int
+  from (select (select count(*) from job_items where outcome is null and parked_at is not null)
+               + (select count(*) from documents where look_due is not null) as parked) c
+  left join (select job_id, document_id, is_overdue from p union all select null, id, is_overdue from q) x on true
+  left join documents d on d.id = x.document_id

@@ -29,7 +29,7 @@ x as materialized ( -- n...: what it counts for from now on
       from h, k where is_held and has_body and doc <> all(k.bad)),
 d as (
     update documents d
-       set leased_until = null, removing = null, starts = 0, gen = x.ng, chunk_count = x.nv,
+       set leased_until = null, removing = null, starts = 0, gen = x.ng, chunk_count = x.nv, look_due = null, look_since = null,
            status = case when x.ng is not null then 'success' when x.effect = 'keep' and d.status <> 'processing' then d.status else x.outcome end,
            gen_pipeline = case x.effect when 'live' then $22 when 'keep' then d.gen_pipeline end,
            etag = case x.effect when 'keep' then d.etag else x.etag end,

@@ -4,14 +4,19 @@ with e as materialized (
              e(doc, fence, job, parked, due_ms, code, msg, at)),
 h as materialized (
     select e.*, e.fence = 0 or coalesce(d.fence = e.fence, false) as is_holder, -- 0: nothing was claimed
+           coalesce(e.parked and e.job is null and d.gen is not null and d.fence = e.fence, false) as is_look, -- a removal, put off
            coalesce(e.parked and i.parked_at < now() - interval '24 hours' and j.control <> 'pause'
-                    and e.code <> 'billing' and i.error_code is distinct from 'billing', false) as is_exhausted -- nobody fails for money
+                    and e.code <> 'billing' and i.error_code is distinct from 'billing', false) -- nobody fails for money
+           or coalesce(e.parked and e.job is null and d.fence = e.fence
+                       and d.look_since < now() - interval '24 hours', false) as is_exhausted
       from e left join documents d on d.id = e.doc
              left join processing_jobs j on j.id = e.job
              left join job_items i on i.job_id = e.job and i.document_id = e.doc and coalesce(i.outcome, '') = ''),
 d as (
     update documents d
        set leased_until = null, removing = null, starts = greatest(d.starts - 1, 0), updated_at = now(),
+           look_due = case when h.is_look then now() + h.due_ms * interval '1 millisecond' else d.look_due end,
+           look_since = case when h.is_look then coalesce(d.look_since, now()) else d.look_since end,
            status = case when d.gen is not null then 'success' when d.status = 'processing' then 'pending' else d.status end
       from h where d.id = h.doc and d.fence = h.fence and d.leased_until is not null and not h.is_exhausted
     returning d.id, d.fence),
@@ -24,4 +29,4 @@ i as (
       from h where i.job_id = h.job and i.document_id = h.doc and coalesce(i.outcome, '') = ''
        and h.parked and h.is_holder and not h.is_exhausted
     returning h.at)
-select at, (at in (select at from i))::int, is_exhausted::int from h
+select at, (at in (select at from i) or is_look and not is_exhausted)::int, is_exhausted::int from h

@@ -33,7 +33,8 @@ static bool is_recorded(struct world *world, const struct record *record, unsign
     case SIM_PUT:
         return is_put_recorded(world, event);
     case SIM_REMOVED:
-        return !row->exists || !row->has_gen || row->finished_claimed_ms >= record->made_ms;
+        return !row->exists || !row->has_gen || row->finished_claimed_ms >= record->made_ms ||
+               row->look_due_ms;
     case SIM_IGNORED:
         return true;
     case SIM_BAD:
@@ -188,13 +189,21 @@ static bool has_lease(const struct world *world)
     return false;
 }
 
+static bool has_look_due(const struct world *world)
+{
+    for (unsigned i = 0; i < world->place_count; i++)
+        if (world->places[i].row.look_due_ms)
+            return true;
+    return false;
+}
+
 bool audit_is_quiet(struct world *world)
 {
     for (unsigned p = 0; p < SIM_PARTITIONS; p++)
         if (world->committed[p] < world->topic_end[p])
             return false;
     return !world->in_transit && !world->litter_count && !world->staged_count &&
-           !has_open_item(world) && !has_lease(world);
+           !has_open_item(world) && !has_lease(world) && !has_look_due(world);
 }
 
 static bool shares_refused_text(struct world *world, struct version *version)
@@ -312,11 +321,11 @@ void audit_rest(struct world *world)
     if (!audit_is_quiet(world))
         world_fail(world,
                    "no rest: committed %lld of %lld and %lld of %lld, in transit %u, litter"
-                   " %u, staged %u, open items %d",
+                   " %u, staged %u, open items %d, looks due %d",
                    (long long)world->committed[0], (long long)world->topic_end[0],
                    (long long)world->committed[1], (long long)world->topic_end[1],
                    world->in_transit, world->litter_count, world->staged_count,
-                   has_open_item(world));
+                   has_open_item(world), has_look_due(world));
     audit_instant(world);
     for (unsigned i = 0; i < world->place_count; i++)
         check_row(world, &world->places[i]);

@@ -109,6 +109,8 @@ class Task:
             answer = yield from self.dismiss("failed", "inactive")
         elif job and (control == "pause" or is_over_quota == "1" or (not world.is_calm and world.random.random() < 0.05)):
             return (yield from self.park())
+        elif is_removal and self.live and not world.is_calm and world.random.random() < 0.25:
+            return (yield from self.park())  # nobody may look: it waits in the row of what is live
         else:
             answer = yield from self.work()
         yield from sweep(world, self.document)
@@ -272,7 +274,7 @@ def janitor(world, worker):
     yield from world.sure("sweep_staged")
     yield from world.sure("lapse")
     for _, job, _, user, _, key, _ in (yield from world.sure("due", 10)):
-        if job is None or any(running and running["key"] == key for _, running in worker.tasks.values()):
+        if key is None or any(running and running["key"] == key for _, running in worker.tasks.values()):
             continue
-        event = dict(kind="put", user=uuid.UUID(user), key=key, etag=None, job=job, bare=False, no=0, time=None)
+        event = dict(kind="put" if job else "removed", user=uuid.UUID(user), key=key, etag=None, job=job, bare=False, no=0, time=None)
         yield from Task(world, worker, event).run()

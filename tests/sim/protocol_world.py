@@ -419,10 +419,12 @@ class World:
             self.tick(0.2)
             if self.pending or self.log or self.late or any(worker.tasks for worker in self.workers):
                 continue
-            if janitors > 6 and not self.sql.run("select 1 from job_items where outcome is null limit 1"):
+            if janitors > 6 and not self.sql.run(
+                "select 1 from job_items where outcome is null union all select 1 from documents where look_due is not null limit 1"
+            ):
                 return None
             if janitors > 150:
-                return "open items stay"
+                return "open items, or looks, stay"
             janitors += 1
             self.tick(60)
             self.workers[0].tasks["janitor"] = (janitor(self, self.workers[0]), None)

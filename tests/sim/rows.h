@@ -36,8 +36,8 @@ struct document_row {
     enum error_code code;
     enum status status;
     uint64_t gen, size_bytes, fence, leased_until_ms, processed_ms, told_wall_ms;
-    uint64_t claimed_ms;          /* of the attempt that holds or held it last */
-    uint64_t finished_claimed_ms; /* of the last attempt that finished */
+    uint64_t look_due_ms, look_since_ms;      /* of a removal put off; 0: none */
+    uint64_t claimed_ms, finished_claimed_ms; /* of the last attempt; of the last that finished */
     char etag[ETAG_BYTES_MAX], told_etag[ETAG_BYTES_MAX]; /* told: by the newest event claimed */
     uint32_t chunk_count, starts, starts_most;
     struct uuid job;
@@ -53,7 +53,7 @@ struct place { /* one key of the bucket, and its row */
         uint64_t at_ms;
     } history[HISTORY_MAX];
     unsigned history_count;
-    bool is_denied; /* its bytes cannot be had, ever */
+    bool is_denied; /* nobody may look at it, from some time on for ever */
     struct document_row row;
 };
 

@@ -310,6 +310,7 @@ static void apply(struct world *world, struct document_row *row, const struct le
     row->has_lease = row->is_removing = false;
     row->starts = 0;
     row->finished_claimed_ms = row->claimed_ms;
+    row->look_due_ms = row->look_since_ms = 0;
     if (is_keep && row->has_gen) {
         row->status = ROW_SUCCESS;
         return;
@@ -383,6 +384,26 @@ void table_finish(struct world *world, struct ledger_finish *finish)
 
 /* ---- release ------------------------------------------------------------------------------- */
 
+bool has_waited_long(const struct world *world, uint64_t since_ms)
+{
+    return since_ms && since_ms + PARKED_MAX_MS < world->now_ms;
+}
+
+static void end_lease(struct world *world, unsigned number, struct document_row *row,
+                      uint64_t fence)
+{
+    if (row->fence != fence || !row->has_lease)
+        return;
+    row->has_lease = row->is_removing = false;
+    row->starts -= row->starts > 0;
+    row->status = row->has_gen                    ? ROW_SUCCESS
+                  : row->status == ROW_PROCESSING ? ROW_PENDING
+                                                  : row->status;
+    struct litter_row *litter = litter_find(world, number, fence);
+    if (litter)
+        litter->quiet_ms = world->now_ms + DIRTY_MS;
+}
+
 void table_release(struct world *world, struct ledger_release *release)
 {
     struct place *place = place_find(world, release->document->id);
@@ -396,20 +417,18 @@ void table_release(struct world *world, struct ledger_release *release)
     world_trace(world, "release of place %u by %llx, parked %d for %llu", number,
                 (unsigned long long)release->fence, release->is_parked,
                 (unsigned long long)release->due_ms);
+    bool is_look = release->is_parked && uuid_is_nil(release->job) && row->has_gen && is_holder;
     release->was_parked = false;
-    release->is_exhausted = release->is_parked && item && item->parked_ms && !is_paused &&
-                            item->parked_ms + PARKED_MAX_MS < world->now_ms;
+    release->is_exhausted =
+        (release->is_parked && item && !is_paused && has_waited_long(world, item->parked_ms)) ||
+        (is_look && has_waited_long(world, row->look_since_ms));
     if (release->is_exhausted)
         return;
-    if (row->fence == release->fence && row->has_lease) {
-        row->has_lease = row->is_removing = false;
-        row->starts -= row->starts > 0;
-        row->status = row->has_gen                    ? ROW_SUCCESS
-                      : row->status == ROW_PROCESSING ? ROW_PENDING
-                                                      : row->status;
-        struct litter_row *litter = litter_find(world, number, release->fence);
-        if (litter)
-            litter->quiet_ms = world->now_ms + DIRTY_MS;
+    end_lease(world, number, row, release->fence);
+    if (is_look) {
+        row->look_due_ms = world->now_ms + release->due_ms;
+        row->look_since_ms = row->look_since_ms ? row->look_since_ms : world->now_ms;
+        release->was_parked = true;
     }
     if (!item || !release->is_parked || !is_holder)
         return;

@@ -11,6 +11,8 @@
 struct world;
 struct stored;
 
+/* For longer than allowed; 0: it does not wait. */
+bool has_waited_long(const struct world *world, uint64_t since_ms);
 /* Rows of an attempt that has not finished. */
 void staged_drop(struct world *world, struct stored *staged);
 

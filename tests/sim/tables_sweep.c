@@ -76,6 +76,35 @@ static void lapse(struct world *world)
     }
 }
 
+static void give_due(struct world *world, struct ledger_due *due, const struct place *place,
+                     struct due_item item)
+{
+    struct due_item *found = &due->items[due->item_count++];
+    world_trace(world, "place %u is due", place_number(world, place));
+    *found = item;
+    found->document = place->document.id;
+    found->user_id = world->tenants[place->tenant].tenant.id;
+    (void)text_format(found->bucket, sizeof(found->bucket), SIM_BUCKET);
+    (void)text_format(found->key, sizeof(found->key), "%s", place->key);
+}
+
+static bool is_free(const struct world *world, const struct document_row *row)
+{
+    return !row->has_lease || row->leased_until_ms < world->now_ms;
+}
+
+static void give_due_looks(struct world *world, struct ledger_due *due)
+{
+    for (unsigned i = 0; i < world->place_count && due->item_count < due->item_max; i++) {
+        struct document_row *row = &world->places[i].row;
+        if (!row->look_due_ms || row->look_due_ms > world->now_ms || !is_free(world, row))
+            continue;
+        give_due(world, due, &world->places[i],
+                 (struct due_item){.is_overdue = has_waited_long(world, row->look_since_ms)});
+        row->look_due_ms = world->now_ms + TAKEN_DUE_MS;
+    }
+}
+
 void table_due(struct world *world, struct ledger_due *due)
 {
     due->item_count = due->parked_count = 0;
@@ -85,19 +114,12 @@ void table_due(struct world *world, struct ledger_due *due)
         struct item *item = &world->items[i];
         struct place *place = &world->places[item->place];
         if (item->is_closed || !item->due_ms || item->due_ms > world->now_ms ||
-            job_find(world, item->job)->is_paused ||
-            (place->row.has_lease && place->row.leased_until_ms >= world->now_ms))
+            job_find(world, item->job)->is_paused || !is_free(world, &place->row))
             continue;
-        world_trace(world, "place %u is due", item->place);
-        struct due_item *found = &due->items[due->item_count++];
-        *found = (struct due_item){
-            .job = item->job,
-            .document = place->document.id,
-            .user_id = world->tenants[place->tenant].tenant.id,
-            .is_overdue = item->parked_ms && item->parked_ms + PARKED_MAX_MS < world->now_ms,
-        };
-        (void)text_format(found->bucket, sizeof(found->bucket), SIM_BUCKET);
-        (void)text_format(found->key, sizeof(found->key), "%s", place->key);
+        give_due(world, due, place,
+                 (struct due_item){.job = item->job,
+                                   .is_overdue = has_waited_long(world, item->parked_ms)});
         item->due_ms = world->now_ms + TAKEN_DUE_MS;
     }
+    give_due_looks(world, due);
 }

@@ -316,6 +316,8 @@ static void on_user_tick(struct timer *timer)
     if (world->now_ms >= world->active_until_ms)
         return;
     timer_start(world->loop, timer, 1 + world_below(world, BETWEEN_MS), on_user_tick);
+    if (world_fault(world, FAULT_OBJECTS, 1000))
+        world->places[place].is_denied = true;
     if (dice < 45)
         put(world, place);
     else if (dice < 60)

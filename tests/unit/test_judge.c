@@ -86,6 +86,8 @@ static void test_judge__dismisses_in_the_order_of_what_is_final(void **state)
     claim.is_tenant_active = false;
     assert_int_equal(judge_claim(&claim, &put).code, ERR_INACTIVE);
     assert_int_equal(judge_claim(&claim, &removal).kind, JUDGED_GO_ON);
+    removal.is_overdue = true;
+    assert_int_equal(judge_claim(&claim, &removal).code, ERR_GAVE_UP);
     claim.is_stopped = true;
     assert_int_equal(judge_claim(&claim, &put).outcome, OUTCOME_CANCELLED);
     claim.starts = 6;
