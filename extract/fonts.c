@@ -2,12 +2,15 @@
 
 #include "extract/gather.h"
 #include "extract/inflate.h"
+#include "extract/instructions.h"
 #include "extract/syntax.h"
 
 #define SNIFF_BYTES 256
 #define SNIFF_DATA_BYTES 1024 /* compressed, for as much as that */
 #define SNIFFS_MAX 50000
 #define INSTRUCTIONS_MAX 10000
+#define INSTRUCTIONS_BYTES_MAX ((size_t)2 << 20)       /* of one stream */
+#define INSTRUCTIONS_WORK_BYTES_MAX ((size_t)64 << 20) /* of all that are looked at */
 #define SAVED_BYTES_MIN ((uint64_t)4 << 20) /* compressed, not read again: about a tenth second */
 #define GENERATION_MAX 65535
 
@@ -30,7 +33,7 @@ static const size_t CONTENT_BYTES_MAX[] = {
     [CONTENT_TYPE_1] = FONTS_UPDATE_BYTES_MAX,
     [CONTENT_TRUE_TYPE] = 4096,
     [CONTENT_CFF] = FONTS_UPDATE_BYTES_MAX,
-    [CONTENT_INSTRUCTIONS] = FONTS_INSTRUCTIONS_BYTES_MAX,
+    [CONTENT_INSTRUCTIONS] = INSTRUCTIONS_BYTES_MAX,
 };
 
 static bool contains(struct text text, struct text needle)
@@ -107,7 +110,8 @@ struct preparation {
     struct update update;
     struct inflater *inflater;
     struct gathering *gathering;
-    struct buffer content; /* of one stream */
+    struct buffer content;   /* of one stream */
+    struct buffer shortened; /* of one stream, too */
     size_t sniff_count;
     struct buffer instructions;       /* struct xref_stream each */
     uint64_t saved_bytes;             /* compressed, on each page where all of them are used */
@@ -189,21 +193,36 @@ static bool prepare_object(struct preparation *preparation, uint32_t number)
     return true;
 }
 
-/* What there is no room for, or is damaged, stays as it is. */
-static void prepare_instructions(struct preparation *preparation)
+static struct text instructions_of(struct preparation *preparation, struct text whole)
+{
+    buffer_clear(&preparation->shortened);
+    return instructions_shorten(whole, &preparation->shortened)
+               ? buffer_text(&preparation->shortened)
+               : whole;
+}
+
+/* As far as there is room: what comes then stays as it is. False: some are damaged. A page may have
+ * several of them, and what is open where one breaks off goes on in the next. */
+static bool prepare_instructions(struct preparation *preparation)
 {
     const struct xref_stream *streams = (const void *)preparation->instructions.data;
     size_t count = preparation->instructions.bytes / sizeof(*streams);
-    size_t bytes_left = FONTS_INSTRUCTIONS_BYTES_MAX;
-    for (size_t i = 0; i < count; i++) {
-        struct text bytes = inflate(preparation, streams[i].data, bytes_left);
-        size_t all_bytes = bytes.bytes + streams[i].dictionary.bytes;
-        if (bytes.bytes == 0 || bytes.bytes == bytes_left ||
-            !update_has_room(&preparation->update, 1, all_bytes))
+    size_t bytes_left = FONTS_INSTRUCTIONS_BYTES_MAX, looked_bytes = 0;
+    for (size_t i = 0; i < count && looked_bytes < INSTRUCTIONS_WORK_BYTES_MAX; i++) {
+        struct text whole = inflate(preparation, streams[i].data, INSTRUCTIONS_BYTES_MAX);
+        if (!whole.start)
+            return false;
+        looked_bytes += whole.bytes;
+        if (whole.bytes == INSTRUCTIONS_BYTES_MAX)
             continue;
+        struct text bytes = instructions_of(preparation, whole);
+        if (bytes.bytes > bytes_left ||
+            !update_has_room(&preparation->update, 1, bytes.bytes + streams[i].dictionary.bytes))
+            break;
         bytes_left -= bytes.bytes;
         update_put_stream(&preparation->update, &streams[i], bytes);
     }
+    return true;
 }
 
 /* ---- public ---------------------------------------------------------------------------------- */
@@ -218,8 +237,7 @@ static bool prepare_objects(struct preparation *preparation, uint32_t page_count
         return false;
     if (preparation->may_gather)
         gather_write(preparation->gathering, &preparation->update);
-    prepare_instructions(preparation);
-    return true;
+    return prepare_instructions(preparation);
 }
 
 bool fonts_prepare(struct text body, uint32_t page_count, struct buffer *update)
@@ -231,6 +249,7 @@ bool fonts_prepare(struct text body, uint32_t page_count, struct buffer *update)
     preparation.inflater = inflater_new();
     preparation.gathering = gather_new();
     preparation.content = buffer_new(FONTS_UPDATE_BYTES_MAX);
+    preparation.shortened = buffer_new(INSTRUCTIONS_BYTES_MAX);
     preparation.instructions = buffer_new(INSTRUCTIONS_MAX * sizeof(struct xref_stream));
     preparation.may_gather = !preparation.xref.is_stream && xref_is_regular(&preparation.xref);
     bool is_prepared = prepare_objects(&preparation, page_count);
@@ -240,6 +259,7 @@ bool fonts_prepare(struct text body, uint32_t page_count, struct buffer *update)
     inflater_free(preparation.inflater);
     gather_free(preparation.gathering);
     buffer_release(&preparation.content);
+    buffer_release(&preparation.shortened);
     buffer_release(&preparation.instructions);
     xref_release(&preparation.xref);
     return is_prepared && !update->is_full;

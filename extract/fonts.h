@@ -4,8 +4,9 @@
  * poppler sets up every font of a page anew for each page, and inflates its program and its map to
  * Unicode each time: up to three quarters of the time in books. What we write is an ordinary
  * incremental update with the same objects uncompressed; programs only as far as somebody who wants
- * text looks at them. Pages' instructions come along, as far as there is room: zlib inflates them
- * several times as fast as poppler. The text of a page is the same with it.
+ * text looks at them. Pages' instructions come along, as far as there is room, without those that
+ * draw no text: zlib inflates them several times as fast as poppler, and what is not there need not
+ * be read. The text of a page is the same with it.
  * Hostile bytes are welcome: time and memory are bounded.
  * Owns:   nothing. Thread: any. Pure.
  */

@@ -1,5 +1,5 @@
 /* What poppler says of a public PDF is the same, to the byte, when its fonts were made ready: text,
- * places, fonts and title. Looks at 60 public files, test_extract_fonts FOLDER at all in it. */
+ * places, fonts, colours and title. Looks at 60 public files, test_extract_fonts FOLDER at all in it. */
 #include <fcntl.h>
 #include <poppler.h>
 #include <sys/mman.h>
@@ -45,14 +45,17 @@ static void hash_page(uint64_t *sum, PopplerPage *page)
     char *text = poppler_page_get_text_for_area(page, &whole);
     hash_string(sum, text);
     g_free(text);
-    if (poppler_page_get_text_layout_for_area(page, &whole, &places, &place_count))
+    if (poppler_page_get_text_layout_for_area(page, &whole, &places, &place_count)) {
+        hash(sum, places, place_count * sizeof(*places));
         g_free(places);
+    }
     hash(sum, &place_count, sizeof(place_count));
     GList *runs = poppler_page_get_text_attributes_for_area(page, &whole);
     for (GList *at = runs; at; at = at->next) {
         const PopplerTextAttributes *run = at->data;
         hash_string(sum, run->font_name);
         hash(sum, &run->font_size, sizeof(run->font_size));
+        hash(sum, &run->color, sizeof(run->color));
         hash(sum, &run->start_index, sizeof(run->start_index));
     }
     poppler_page_free_text_attributes(runs);

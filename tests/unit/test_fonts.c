@@ -46,15 +46,21 @@ static int tear_down(void **state)
     return 0;
 }
 
-static unsigned add_deflated(const char *dictionary, struct text content)
+static unsigned add_cut_off(const char *dictionary, struct text content, size_t missing_bytes)
 {
     uLongf bytes = compressBound(content.bytes);
     char *data = xmalloc(bytes);
     assert_int_equal(compress((Bytef *)data, &bytes, (const Bytef *)content.start, content.bytes),
                      Z_OK);
-    unsigned number = pdf_writer_stream(&writer, dictionary, (struct text){data, bytes});
+    struct text deflated = {data, bytes - missing_bytes};
+    unsigned number = pdf_writer_stream(&writer, dictionary, deflated);
     xfree(data);
     return number;
+}
+
+static unsigned add_deflated(const char *dictionary, struct text content)
+{
+    return add_cut_off(dictionary, content, 0);
 }
 
 /* The body and its update as one file. */
@@ -156,17 +162,26 @@ static void test_fonts__come_with_the_instructions_of_pages(void **state)
 {
     (void)state;
     (void)add_deflated("/Filter/FlateDecode", buffer_text(&program));
-    unsigned page = add_deflated("/Filter/FlateDecode", TEXT("BT (page) Tj ET"));
+    unsigned page = add_deflated("/Filter/FlateDecode", TEXT("0 0 m 9 9 l S BT (page) Tj ET"));
     unsigned form = add_deflated("/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Filter/FlateDecode",
-                                 TEXT("BT (form) Tj ET"));
+                                 TEXT("BI (form) Tj EI"));
     unsigned pattern = add_deflated("/BBox[0 0 9 9]/Filter/FlateDecode", TEXT("0 0 9 9 re f"));
     struct text body = pdf_writer_end(&writer);
 
     assert_true(fonts_prepare(body, PAGES, &update));
 
-    assert_text(data_after(body, page), "BT (page) Tj ET");
-    assert_text(data_after(body, form), "BT (form) Tj ET");
+    assert_text(data_after(body, page), "BT(page) Tj ET"); /* see test_instructions.c */
+    assert_text(data_after(body, form), "BI (form) Tj EI");
     assert_false(text_equal(data_after(body, pattern), TEXT("0 0 9 9 re f")));
+}
+
+static void test_fonts__stay_as_they_are_when_instructions_are_damaged(void **state)
+{
+    (void)state;
+    (void)add_deflated("/Filter/FlateDecode", buffer_text(&program));
+    (void)add_cut_off("/Filter/FlateDecode", TEXT("BT (page) Tj ET"), 1);
+
+    assert_false(is_prepared());
 }
 
 static void test_fonts__leave_out_instructions_that_are_too_many(void **state)
@@ -182,7 +197,7 @@ static void test_fonts__leave_out_instructions_that_are_too_many(void **state)
 
     assert_true(fonts_prepare(body, PAGES, &update));
 
-    assert_text(data_after(body, page), "BT (page) Tj ET");
+    assert_text(data_after(body, page), "BT(page) Tj ET");
     assert_true(update.bytes < FONTS_INSTRUCTIONS_BYTES_MAX / 2);
     buffer_release(&spaces);
 }
@@ -328,6 +343,7 @@ int main(void)
         TEST(test_fonts__are_described_in_one_place),
         TEST(test_fonts__keep_the_table_of_a_file_that_may_be_repaired),
         TEST(test_fonts__come_with_the_instructions_of_pages),
+        TEST(test_fonts__stay_as_they_are_when_instructions_are_damaged),
         TEST(test_fonts__leave_out_instructions_that_are_too_many),
         TEST(test_fonts__leave_alone_what_they_do_not_understand),
         TEST(test_fonts__leave_short_documents_alone),
