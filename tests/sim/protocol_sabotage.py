@@ -8,6 +8,7 @@ SABOTAGE = {
     "done_but_not_noted": ("claim", "in ('go', 'parked', 'done')", "in ('go', 'parked')"),
     "done_while_others_work": ("claim claim_jobs", "and d.leased_until is null\n", "\n"),
     "done_whatever_is_live": ("claim claim_jobs", "and d.etag = e.etag", ""),
+    "views_are_believed": ("claim", "(extract(epoch from now() - told_at) * 1000)::int8", "60000"),
     "no_lease_check": ("claim", "d.leased_until > now()", "false"),
     "removal_of_nothing_is_done": ("claim", "and not r.uncovers", ""),
     "jobs_of_others": ("claim", "(i.job_id is null or j.user_id <> r.uid)", "false"),

@@ -44,6 +44,7 @@ class World:
         self.is_versioned = self.random.random() < 0.5
         self.time = database.time = 0.0
         self.is_calm, self.is_changed, self.last_puts = False, False, 4
+        self.lag = self.random.choice([0, 0.5])
         self.tenants = (SHARED if self.is_shared else APART)[:3]
         self.unknown = self.tenants[2]
         self.signs_up_at = self.random.choice([20, 60, None])
@@ -87,8 +88,8 @@ class World:
         """eTag and Last-Modified; the view may lag, and go back behind what was seen before."""
         history = self.history.get(key, [(-LAG_S, None, 0)])
         at = len(history) - 1
-        while (not self.is_calm and at and history[at][0] + LAG_S > self.time
-               and history[at - 1][0] + APART_S < history[at][0] and self.random.random() < 0.1):
+        while (at and history[at][0] + LAG_S > self.time
+               and history[at - 1][0] + APART_S < history[at][0] and self.random.random() < self.lag):
             at -= 1
         return history[at][1:]
 
