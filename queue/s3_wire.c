@@ -217,9 +217,11 @@ static enum error_code code_of(const struct s3_answer *answer, struct text code)
         return ERR_TIMEOUT;
     if (text_equal(code, TEXT("EntityTooLarge")) || answer->status == 413)
         return ERR_TOO_LARGE;
+    if (text_equal(code, TEXT("InvalidObjectState")))
+        return ERR_ARCHIVED;
     if (text_equal(code, TEXT("ExpiredToken")) || text_equal(code, TEXT("InvalidToken")) ||
-        text_equal(code, TEXT("AuthorizationHeaderMalformed")) || answer->status == 401 ||
-        answer->status == 403)
+        text_equal(code, TEXT("AuthorizationHeaderMalformed")) ||
+        text_starts_with(code, TEXT("KMS.")) || answer->status == 401 || answer->status == 403)
         return ERR_DENIED;
     if (answer->status == 404)
         return code_of_404(answer, code);

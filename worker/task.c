@@ -214,6 +214,8 @@ static void on_fetched(struct object_request *get, const struct error *err)
         task_fail(task, error_of(&reason, ERR_NOT_YET));
     } else if (err && err->code == ERR_GONE) {
         on_gone(task, err);
+    } else if (err && err->code == ERR_ARCHIVED) { /* a look tells whether it is what is live */
+        task_dismiss(task, ERR_ARCHIVED, OUTCOME_FAILED);
     } else if (err) {
         task_fail(task, err);
     } else if (get->is_unchanged) {

@@ -134,6 +134,10 @@ static void test_s3_wire__tells_waiting_from_trying_again(void **state)
     assert_int_equal(meaning(400, "RequestTimeout"), ERR_TIMEOUT);
     assert_int_equal(meaning(400, "ExpiredToken"), ERR_DENIED);
     assert_int_equal(meaning(400, "InvalidRequest"), ERR_PROTOCOL);
+    assert_int_equal(meaning(400, "KMS.DisabledException"), ERR_DENIED);
+    assert_int_equal(meaning(400, "KMS.NotFoundException"), ERR_DENIED);
+    assert_int_equal(meaning(403, "AccessDenied"), ERR_DENIED); /* the requester pays, too */
+    assert_int_equal(meaning(403, "InvalidObjectState"), ERR_ARCHIVED);
     assert_int_equal(meaning(206, NULL), ERR_PROTOCOL);
 }
 
