@@ -161,6 +161,8 @@ static bool read_object(const struct json *bucket, const struct json *object, en
     if (text_equal(version, TEXT("null")))
         version = TEXT_NONE; /* of a bucket without versions: all of them are called so */
     event->has_size = json_u64(json_member(object, "size"), &event->size_bytes);
+    if (text_ends_with(event->key, TEXT("/")) && event->size_bytes == 0)
+        event->kind = EVENT_IGNORED; /* what consoles make for an empty folder: it has no bytes */
     return keep(arena, name, &event->bucket) && keep(arena, version, &event->version_id) &&
            keep(arena, unquoted(member_either(object, "eTag", "etag")), &event->etag) &&
            keep(arena, json_member_text(object, "sequencer"), &event->sequencer);

@@ -200,6 +200,31 @@ static void test_event__a_removal_where_versions_are_kept_may_uncover_one(void *
     }
 }
 
+static void test_event__a_folder_is_no_document(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *key, *more;
+        enum event_kind kind;
+    } CASES[] = {
+        {"ObjectCreated:Put", "users/", ",\"size\":0", EVENT_IGNORED},
+        {"s3:ObjectCreated:Put", "users%2Fa%2F", "", EVENT_IGNORED}, /* MinIO leaves a 0 out */
+        {"ObjectRemoved:Delete", "users/a/", "", EVENT_IGNORED},
+        {"ObjectCreated:Put", "users/a/", ",\"size\":1", EVENT_PUT}, /* bytes of nobody: a letter */
+        {"ObjectCreated:Put", "users/a", ",\"size\":0", EVENT_PUT},
+    };
+    for (size_t i = 0; i < COUNT_OF(CASES); i++) {
+        char message[1024];
+        assert_true(
+            text_format(message, sizeof(message),
+                        "{\"Records\":[{\"eventVersion\":\"2.1\",\"eventName\":\"%s\",\"s3\":"
+                        "{\"bucket\":{\"name\":\"docs\"},\"object\":{\"key\":\"%s\"%s}}}]}",
+                        CASES[i].name, CASES[i].key, CASES[i].more));
+        parse(message);
+        assert_int_equal(events[0].kind, CASES[i].kind);
+    }
+}
+
 static void test_event__takes_keys_of_ceph_and_eventbridge_as_they_are(void **state)
 {
     (void)state;
@@ -396,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_event__a_bad_record_is_bad_alone),
         cmocka_unit_test(test_event__knows_what_each_name_means),
         cmocka_unit_test(test_event__reads_minio_with_and_without_optional_members),
+        cmocka_unit_test(test_event__a_folder_is_no_document),
         cmocka_unit_test(test_event__a_removal_where_versions_are_kept_may_uncover_one),
         cmocka_unit_test(test_event__takes_keys_of_ceph_and_eventbridge_as_they_are),
         cmocka_unit_test(test_event__acknowledges_both_shapes_of_the_test_event),
