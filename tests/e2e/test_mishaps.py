@@ -2,9 +2,13 @@
 refuses, a topic of dead letters that cannot be written. Nothing is lost, and somebody is told.
 """
 
+import http.client
+import http.server
 import json
+import threading
 import time
 import unittest
+import urllib.parse
 import uuid
 
 import harness
@@ -12,6 +16,49 @@ import pdf
 
 GOOD = pdf.document([["# A good neighbour", "It must not notice anything. " * 20]])
 LETTERS = "letters"  # KAFKA_DEAD_LETTER_TOPIC
+
+
+class Gate:
+    """Before the S3 server: refuses to give what `refusals` names, {key: (status, code)}, and passes on the rest."""
+
+    def __init__(self, port):
+        self.refusals, self.refused = {}, []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                key = urllib.parse.unquote(self.path.partition("?")[0]).removeprefix("/docs/")
+                if self.command == "GET" and key in outer.refusals:
+                    status, code = outer.refusals[key]
+                    outer.refused.append((key, code))
+                    self.answer(status, [], f"<Error><Code>{code}</Code></Error>".encode())
+                    return
+                there = http.client.HTTPConnection("127.0.0.1", port)
+                there.request(self.command, self.path, headers=dict(self.headers))
+                reply = there.getresponse()
+                self.answer(reply.status, reply.getheaders(), reply.read())
+                there.close()
+
+            do_HEAD = do_GET
+
+            def answer(self, status, headers, body):
+                self.send_response_only(status)
+                for name, value in headers:
+                    if name.lower() not in ("content-length", "connection"):
+                        self.send_header(name, value)
+                length = dict(headers).get("Content-Length", 0) if self.command == "HEAD" else len(body)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 class Mishaps(unittest.TestCase):
@@ -27,6 +74,10 @@ class Mishaps(unittest.TestCase):
         cls.enterClassContext(cls.world)
         cls.world.add_tenant()
         cls.world.put(cls.world.key(0, "first.pdf"), GOOD)  # makes the topic
+        cls.gate = Gate(cls.world.stack.minio.port)
+        cls.addClassCleanup(cls.gate.server.server_close)
+        cls.addClassCleanup(cls.gate.server.shutdown)
+        cls.world.settings["S3_ENDPOINT"] = cls.gate.endpoint
         cls.world.start_worker()
         cls.world.settle(until=lambda: len(cls.world.documents()) == 1)
 
@@ -109,6 +160,43 @@ class Mishaps(unittest.TestCase):
         self.assertEqual((0, ""), (done.returncode, done.stderr))
         self.world.settle()
         self.assertEqual(set(letters), set(self.letters()))
+
+    # -- the bucket: it has the object, and does not give it ------------------------------------------------------------
+    def test_a_key_that_may_not_be_used_is_waited_for(self):
+        """Of the bucket, of KMS: never gone, never failed, and nothing else is known to be wrong."""
+        refusals = ((403, "AccessDenied"), (400, "KMS.DisabledException"), (400, "ExpiredToken"))
+        keys = []
+        for refusal in refusals:
+            keys.append(self.world.key(0, f"{refusal[1]}.pdf"))
+            self.gate.refusals[keys[-1]] = refusal
+            self.world.put(keys[-1], GOOD)
+        self.world.wait_for(lambda: set(keys) <= {key for key, _ in self.gate.refused}, 60)
+        self.world.wait_for(lambda: self.told("document_left") == {"access_denied"}, 60)
+        self.assertFalse({"failed", "skipped"} & {self.world.documents()[key][0] for key in keys})
+        self.gate.refusals.clear()
+        self.assert_served(*keys)
+
+    def test_what_lies_in_an_archive_fails_until_it_is_restored(self):
+        key = self.world.key(0, "archived.pdf")
+        self.gate.refusals[key] = (403, "InvalidObjectState")
+        self.world.put(key, GOOD)
+        self.world.settle(until=lambda: self.world.documents().get(key) == ("failed", "archived"))
+        self.gate.refusals.clear()
+        [(job,)] = self.world.query("select job_id from documents where object_key = %s", key)
+        self.assertEqual(0, self.world.millrace("retry", str(job)).returncode)
+        self.assert_served(key)
+
+        # What is live stays when its bytes have moved to the archive, and its event comes late.
+        self.gate.refusals[key] = (403, "InvalidObjectState")
+        record = self.world.topic_module.notification(key, age_s=3600)
+        self.world.topic.send(self.world.topic_module.message(record))
+        self.world.settle(until=lambda: self.gate.refused.count((key, "InvalidObjectState")) == 2)
+        self.assertEqual([], self.world.faults())
+        self.assertEqual(
+            [(True,)],
+            self.world.query("select gen is not null from documents where object_key = %s", key),
+        )
+        self.gate.refusals.clear()
 
     # -- PostgreSQL: it refuses -----------------------------------------------------------------------------------------
     def prove_refusal(self, refuse, allow, code):
