@@ -124,6 +124,8 @@ struct ledger_stage { /* chunk rows of an attempt, by COPY; with their vectors i
     void *private_state;
 };
 void ledger_stage(struct ledger *ledger, struct ledger_stage *stage);
+/* Vectors are staged as halfvec from now on, which the schema must take; else as real[]. */
+void ledger_stage_halves(struct ledger *ledger, bool is_half);
 
 enum finish_answer {
     FINISH_OK,

@@ -79,6 +79,7 @@ struct ledger {
     char *pipeline;
     struct lane lanes[LANE_COUNT];
     uint64_t sweep_staged_ms; /* when staged rows were last swept; 0: never */
+    bool stages_halves;
 };
 
 /* One statement (or COPY) for many requests. */
@@ -130,7 +131,6 @@ void stage_uuid(struct buffer *out, struct uuid id);
 void stage_i32(struct buffer *out, int32_t value);
 void stage_i64(struct buffer *out, int64_t value);
 void stage_text(struct buffer *out, struct text text);
-void stage_floats(struct buffer *out, const float *values, size_t count); /* real[]; NULL: null */
 void stage_end(struct buffer *out);
 
 #endif

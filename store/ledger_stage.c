@@ -1,21 +1,38 @@
 #include <string.h>
 
+#include "store/half.h"
 #include "store/ledger_internal.h"
 
 #define STAGED_FIELDS 12
 
 /* ---- the binary format of COPY --------------------------------------------------------------- */
 
-static void put_u32(struct buffer *out, uint32_t value)
+static char *write_u32(char *at, uint32_t value)
 {
     const unsigned char wire[4] = {(unsigned char)(value >> 24), (unsigned char)(value >> 16),
                                    (unsigned char)(value >> 8), (unsigned char)value};
+    memcpy(at, wire, sizeof(wire));
+    return at + sizeof(wire);
+}
+
+static char *write_u16(char *at, uint16_t value)
+{
+    const unsigned char wire[2] = {(unsigned char)(value >> 8), (unsigned char)value};
+    memcpy(at, wire, sizeof(wire));
+    return at + sizeof(wire);
+}
+
+static void put_u32(struct buffer *out, uint32_t value)
+{
+    char wire[4];
+    write_u32(wire, value);
     buffer_append(out, wire, sizeof(wire));
 }
 
 static void put_u16(struct buffer *out, uint16_t value)
 {
-    const unsigned char wire[2] = {(unsigned char)(value >> 8), (unsigned char)value};
+    char wire[2];
+    write_u16(wire, value);
     buffer_append(out, wire, sizeof(wire));
 }
 
@@ -57,25 +74,38 @@ void stage_text(struct buffer *out, struct text text)
     buffer_append_text(out, text);
 }
 
-/* An array of one dimension: its header is 20 bytes, every value has a length before it. */
-void stage_floats(struct buffer *out, const float *values, size_t count)
+static void stage_null(struct buffer *out)
 {
-    if (!values) {
-        put_u32(out, UINT32_MAX);
-        return;
-    }
+    put_u32(out, UINT32_MAX);
+}
+
+/* An array of one dimension: its header is 20 bytes, every value has a length before it. */
+static void stage_floats(struct buffer *out, const float *values, size_t count)
+{
     put_u32(out, (uint32_t)(20 + count * 8));
     put_u32(out, 1); /* dimensions */
     put_u32(out, 0); /* no nulls */
     put_u32(out, PG_FLOAT4);
     put_u32(out, (uint32_t)count);
     put_u32(out, 1); /* the first index */
-    for (size_t i = 0; i < count; i++) {
+    char *at = buffer_reserve(out, count * 8);
+    for (size_t i = 0; at && i < count; i++) {
         uint32_t bits;
         memcpy(&bits, &values[i], sizeof(bits));
-        put_u32(out, 4);
-        put_u32(out, bits);
+        at = write_u32(write_u32(at, 4), bits);
     }
+    out->bytes += at ? count * 8 : 0;
+}
+
+static void stage_halves(struct buffer *out, const float *values, size_t count)
+{
+    put_u32(out, (uint32_t)(4 + count * 2));
+    put_u16(out, (uint16_t)count);
+    put_u16(out, 0); /* unused */
+    char *at = buffer_reserve(out, count * 2);
+    for (size_t i = 0; at && i < count; i++)
+        at = write_u16(at, half_bits(values[i]));
+    out->bytes += at ? count * 2 : 0;
 }
 
 void stage_end(struct buffer *out)
@@ -119,16 +149,24 @@ static void add_chunk(struct buffer *out, const struct ledger *ledger,
     stage_text(out, (struct text){(const char *)chunk->hash, sizeof(chunk->hash)});
     stage_text(out, chunk->content);
     assert(!options->vectors_in_postgres || chunk->vector); /* or it could never be found */
-    stage_floats(out, options->vectors_in_postgres ? chunk->vector : NULL,
-                 options->dimension_count);
+    if (!options->vectors_in_postgres)
+        stage_null(out);
+    else if (ledger->stages_halves)
+        stage_halves(out, chunk->vector, options->dimension_count);
+    else
+        stage_floats(out, chunk->vector, options->dimension_count);
 }
+
+#define COPY_SQL(vector)                                                                  \
+    "copy staged_chunks (document_id, gen, chunk_no, page_first, page_last, char_start, " \
+    "char_end, heading, token_count, content_hash, content, " vector                      \
+    ") from stdin (format binary)"
 
 /* The same row twice (a lost reply) does no harm: FINISH takes each chunk number once. */
 static void build(struct batch *batch)
 {
-    batch->copy_sql = "copy staged_chunks (document_id, gen, chunk_no, page_first, page_last, "
-                      "char_start, char_end, heading, token_count, content_hash, content, "
-                      "embedding) from stdin (format binary)";
+    batch->copy_sql =
+        batch->ledger->stages_halves ? COPY_SQL("embedding_half") : COPY_SQL("embedding");
     stage_begin(&batch->bytes);
     for (size_t i = 0; i < batch->node_count; i++) {
         const struct ledger_stage *stage = stage_of(batch->nodes[i]);
@@ -157,6 +195,11 @@ const struct lane_kind STAGE_KIND = {
 void ledger_stage(struct ledger *ledger, struct ledger_stage *stage)
 {
     ledger_lane_submit(ledger, LANE_STAGE, &stage->waiting);
+}
+
+void ledger_stage_halves(struct ledger *ledger, bool is_half)
+{
+    ledger->stages_halves = is_half;
 }
 
 /* ---- KNOWN ----------------------------------------------------------------------------------- */

@@ -14,7 +14,7 @@
 #define OLDEST_PROGRAM 4
 
 /* What the database knows whatever our tables are. Columns: is_superuser, has_pgvector, may_write,
- * may_make_schemas, its clock in milliseconds, is_owner. */
+ * may_make_schemas, its clock in milliseconds, is_owner, stages_halves. */
 static const char FACTS_SQL[] =
     "select (select rolsuper::int from pg_roles where rolname = current_user), "
     "(select count(*) from pg_extension where extname = 'vector'), "
@@ -25,7 +25,9 @@ static const char FACTS_SQL[] =
     "'execute'), false)::int, "
     "floor(extract(epoch from clock_timestamp()) * 1000)::bigint, "
     "(select pg_has_role(relowner, 'usage')::int from pg_class where oid = "
-    "to_regclass('documents'))";
+    "to_regclass('documents')), "
+    "(select count(*) from pg_attribute where attrelid = to_regclass('staged_chunks') and "
+    "attname = 'embedding_half')";
 /* Columns: version, schema_prefix, the oldest program that it allows. */
 static const char VERSION_SQL[] =
     "select coalesce(max(version), 0), (select value from millrace_settings where name = "
@@ -231,6 +233,7 @@ static void on_facts(struct pg_request *query, const struct pg_result *result,
     if (pg_value_u64(result, 0, 4, &server_ms))
         run->request->clock_ahead_ms = (int64_t)server_ms - (int64_t)loop_wall_ms(run->loop);
     run->request->is_owner = text_equal(pg_value(result, 0, 5), TEXT("1"));
+    run->request->stages_halves = text_equal(pg_value(result, 0, 6), TEXT("1"));
     read_version(run);
 }
 

@@ -27,6 +27,7 @@ struct schema_request {
     bool has_pgvector;                      /* out: the extension is installed */
     bool may_write;                         /* out: that role, to documents, items and jobs */
     bool may_make_schemas;  /* out: it may call the function that makes a tenant's */
+    bool stages_halves;     /* out, of a check: for ledger_stage_halves() */
     int64_t clock_ahead_ms; /* out: the server's clock before ours */
     void *private_state;
 };

@@ -289,6 +289,8 @@ bool app_check_schema(struct app *app, struct error *err)
     schema_check(app->pg, app->loop, &call.request);
     if (!wait_for(app, &call, err))
         return false;
+    if (app->ledger)
+        ledger_stage_halves(app->ledger, call.request.stages_halves);
     if (call.request.is_superuser || call.request.is_owner)
         LOG_WARN("database_role_too_strong", FIELD_BOOL("is_superuser", call.request.is_superuser),
                  FIELD_STR("remedy", "let migrate make one with DB_WORKER_ROLE"));

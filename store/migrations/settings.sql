@@ -16,6 +16,11 @@ begin
         select format('%I.halfvec', n.nspname) into embedding_type
           from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'vector';
     end if;
+    if embedding_type <> 'real[]' and not exists (select from pg_attribute where attrelid = to_regclass('staged_chunks')
+            and attname = 'embedding_half') then
+        execute format('alter table staged_chunks add column embedding_half %s', embedding_type);
+        alter table staged_chunks alter column embedding_half set storage external;
+    end if;
     insert into millrace_settings (name, value)
     values ('schema_prefix', current_setting('millrace.schema_prefix')), ('embedding_type', embedding_type)
     on conflict (name) do update set value = excluded.value where millrace_settings.value <> excluded.value;

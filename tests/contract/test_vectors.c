@@ -263,10 +263,13 @@ static int run_suite(enum fixture_kind which, bool has_index, const char *name)
 
 int main(void)
 {
-    if (getenv("TEST_PGVECTOR"))
-        return run_suite(OVER_HALFVEC, false, "pgvector, halfvec") +
-               run_suite(OVER_HALFVEC, true, "pgvector, halfvec, with an index") +
-               run_suite(OVER_SHARED_HALFVEC, true, "pgvector, halfvec, one table with an index");
+    if (getenv("TEST_PGVECTOR")) {
+        int failed = run_suite(OVER_HALFVEC, false, "pgvector, halfvec") +
+                     run_suite(OVER_HALFVEC, true, "pgvector, halfvec, with an index");
+        fixture_is_of_before = true;
+        return failed + run_suite(OVER_SHARED_HALFVEC, true,
+                                  "pgvector, halfvec staged as real[], one table with an index");
+    }
     fixture_start_servers();
     int failed = run_suite(OVER_PINECONE, false, "pinecone");
     failed += run_suite(OVER_USER_SCHEMAS, false, "pgvector, a schema per tenant");

@@ -9,7 +9,7 @@
 static struct fake_server *fake;
 static struct pg_cluster *cluster;
 enum fixture_kind fixture_kind;
-bool fixture_is_indexed;
+bool fixture_is_indexed, fixture_is_of_before;
 
 static bool is_halfvec(void)
 {
@@ -78,19 +78,40 @@ static void on_migrated(struct schema_request *request, const struct error *err)
     container_of(request, struct migration, request)->is_done = true;
 }
 
+static struct migration migration_new(void)
+{
+    return (struct migration){
+        .request = {.options = {.vectors_in_postgres = true,
+                                .dimension_count = DIMENSION,
+                                .has_user_schemas = !is_shared(),
+                                .schema_prefix = TEXT("user_"),
+                                .index_rows_min = fixture_is_indexed ? 1 : UINT32_MAX},
+                    .on_done = on_migrated}};
+}
+
 static void migrate(struct fixture *fixture)
 {
-    struct migration migration = {.request.on_done = on_migrated};
-    migration.request.options = (struct schema_options){
-        .vectors_in_postgres = true,
-        .dimension_count = DIMENSION,
-        .has_user_schemas = !is_shared(),
-        .schema_prefix = TEXT("user_"),
-        .index_rows_min = fixture_is_indexed ? 1 : UINT32_MAX,
-    };
+    struct migration migration = migration_new();
     schema_migrate(fixture->pg, fixture->loop, &migration.request);
     while (!migration.is_done)
         loop_run_once(fixture->loop, 100);
+}
+
+static void open_ledger(struct fixture *fixture)
+{
+    struct error err;
+    struct ledger_options options = {.vectors_in_postgres = true,
+                                     .has_user_schemas = !is_shared(),
+                                     .dimension_count = DIMENSION,
+                                     .pipeline = TEXT("a pipeline")};
+    fixture->ledger = ledger_open(fixture->loop, fixture->pg, &options, &err);
+    assert_non_null(fixture->ledger);
+    struct migration check = migration_new();
+    schema_check(fixture->pg, fixture->loop, &check.request);
+    while (!check.is_done)
+        loop_run_once(fixture->loop, 100);
+    assert_int_equal(check.request.stages_halves, is_halfvec());
+    ledger_stage_halves(fixture->ledger, check.request.stages_halves && !fixture_is_of_before);
 }
 
 static void on_closed(void *arg)
@@ -122,6 +143,7 @@ int fixture_setup(void **state)
             run_script(fixture, "do $$ begin execute format('alter role current_user set "
                                 "enable_seqscan = off'); end $$");
         migrate(fixture);
+        open_ledger(fixture);
         options.engine = VECTORS_POSTGRES;
         options.pg = fixture->pg;
         options.has_user_schemas = !is_shared();
@@ -145,6 +167,7 @@ int fixture_teardown(void **state)
     struct fixture *fixture = *state;
     vectors_close(fixture->vectors, on_closed, fixture);
     wait_until_closed(fixture);
+    ledger_close(fixture->ledger);
     if (fixture->pg) {
         pg_close(fixture->pg, on_closed, fixture);
         wait_until_closed(fixture);
@@ -154,42 +177,44 @@ int fixture_teardown(void **state)
     return 0;
 }
 
-static void append_row(struct buffer *sql, const struct sample *sample, const struct chunk *chunk)
+static void on_staged(struct ledger_stage *stage, const struct error *err)
 {
-    char user[UUID_TEXT_BYTES], document[UUID_TEXT_BYTES], hash[SHA256_BYTES * 2 + 1];
-    bool has_schema = !is_shared();
-    hex_format(chunk->hash, SHA256_BYTES, hash);
-    buffer_format(sql,
-                  "insert into %s.chunks (%sdocument_id, chunk_no, page_first, page_last, "
-                  "char_start, char_end, heading, token_count, content_hash, content, embedding) "
-                  "values (",
-                  has_schema ? sample->tenant.schema : "public", has_schema ? "" : "user_id, ");
-    if (!has_schema)
-        buffer_format(sql, "'%s', ", uuid_format(sample->tenant.id, user));
-    buffer_format(sql, "'%s', %u, %u, %u, 0, 0, '', 1, '\\x%s', '%.*s', '",
-                  uuid_format(sample->document.id, document), chunk->no, chunk->page_first,
-                  chunk->page_last, hash, TEXT_ARGS(chunk->content));
-    for (size_t at = 0; at < sample->dimension_count; at++)
-        buffer_format(sql, "%c%.9g", at ? ',' : '{', (double)chunk->vector[at]);
-    buffer_append_text(sql, TEXT("}'::real[]);"));
+    if (err)
+        fail_msg("%s: %s", error_name(err->code), err->message);
+    *(bool *)stage->private_state = true;
 }
 
-/* What ledger_stage and FINISH do with the rows of a document. */
-static void store_rows(struct fixture *fixture, const struct sample *sample)
+static void stage_rows(struct fixture *fixture, struct sample *sample)
+{
+    bool is_done = false;
+    struct ledger_stage stage = {.tenant = &sample->tenant,
+                                 .document = &sample->document,
+                                 .fence = sample->gen,
+                                 .chunks = sample->fetched,
+                                 .chunk_count = sample->chunk_count,
+                                 .on_done = on_staged,
+                                 .private_state = &is_done};
+    ledger_stage(fixture->ledger, &stage);
+    while (!is_done)
+        loop_run_once(fixture->loop, 100);
+}
+
+/* What FINISH does with them. */
+static void store_rows(struct fixture *fixture, struct sample *sample)
 {
     char user[UUID_TEXT_BYTES], document[UUID_TEXT_BYTES];
     struct buffer AUTO_BUFFER sql = buffer_new(1 << 20);
+    unsigned long long gen = (unsigned long long)sample->gen;
     uuid_format(sample->tenant.id, user);
     uuid_format(sample->document.id, document);
+    stage_rows(fixture, sample);
     buffer_format(&sql,
                   "insert into users (id) values ('%s') on conflict do nothing; insert into "
                   "documents (id, user_id, bucket, object_key, gen) values ('%s', '%s', 'b', '%s', "
-                  "%llu);",
-                  user, document, user, document, (unsigned long long)sample->gen);
-    if (!is_shared())
-        buffer_format(&sql, "select millrace_tenant_schema('%s');", user);
-    for (size_t i = 0; i < sample->chunk_count; i++)
-        append_row(&sql, sample, &sample->chunks[i]);
+                  "%llu); ",
+                  user, document, user, document, gen);
+    buffer_format(&sql, "select millrace_move_chunks('%s', %s, '{%s}', '{%llu}', '{%zu}')", user,
+                  is_shared() ? "true" : "false", document, gen, sample->chunk_count);
     run_script(fixture, buffer_string(&sql));
     if (fixture_is_indexed)
         migrate(fixture);

@@ -7,6 +7,7 @@
 #ifndef TESTS_CONTRACT_VECTORS_FIXTURE_H
 #define TESTS_CONTRACT_VECTORS_FIXTURE_H
 
+#include "store/ledger.h"
 #include "tests/contract/vectors_world.h"
 
 enum fixture_kind {
@@ -20,13 +21,15 @@ enum fixture_kind {
 struct fixture {
     struct loop *loop;
     struct pg *pg;
+    struct ledger *ledger; /* of PostgreSQL */
     struct vectors *vectors;
     bool is_closed;
 };
 
 /* Of the set-ups to come. */
 extern enum fixture_kind fixture_kind;
-extern bool fixture_is_indexed; /* of halfvec: every table gets its index, and it is used */
+extern bool fixture_is_indexed;   /* of halfvec: every table gets its index, and it is used */
+extern bool fixture_is_of_before; /* likewise: rows are staged as real[], as workers of before do */
 
 void fixture_start_servers(void); /* before the first, but for halfvec */
 void fixture_stop_servers(void);
