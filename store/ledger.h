@@ -72,8 +72,7 @@ struct ledger_claim {
     bool is_paused;  /* job paused: park it */
     bool is_tenant_active;
     bool is_over_quota;
-    uint64_t told_ms; /* of the newest event of the object that was claimed, this one included; 0:
-                         none had a time */
+    uint64_t told_ms;         /* of the object's newest event claimed so far; 0: none had a time */
     uint64_t told_age_ms;     /* so long ago, by the database's clock */
     bool is_told_gone;        /* it was a removal */
     char told_etag[256];      /* of a put; empty: it named none */
