@@ -12,7 +12,7 @@ r as materialized ( -- which item this event runs
                  order by i.created_at, i.job_id limit 1),
                (select i.job_id from documents d join processing_jobs j on j.id = d.job_id -- cancelled: see claim_jobs.sql
                   join job_items i on i.job_id = j.id and i.document_id = d.id
-                 where d.id = e.doc and d.gen is null and j.control = 'cancel' and j.user_id = e.uid
+                 where d.id = e.doc and d.gen is null and d.deleted_at is null and j.control = 'cancel' and j.user_id = e.uid
                    and coalesce(i.outcome, 'cancelled') = 'cancelled'
                    and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at),
                -- A late notice of what a job has done already: the bytes are live, and nobody is at work who may have read others.

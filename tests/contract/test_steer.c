@@ -149,6 +149,28 @@ static void test_steer__a_cancel_takes_over_what_a_dead_worker_held(void **state
 }
 
 /* Both want the same rows: whoever is first counts. */
+/* Nobody would find out again that the object is gone but a replay, which may change nothing. */
+static void test_steer__a_cancel_leaves_a_tombstone_as_it_is(void **state)
+{
+    static const char ROW[] = "select status || error_code || (deleted_at is not null) from "
+                              "documents where object_key like '%waits.pdf'";
+    struct fixture *fixture = *state;
+    struct event events[3], gone = removal(ALICE, "waits.pdf");
+    struct uuid job = given_a_job_of_three(fixture, events);
+    gone.claim.event_time_ms = loop_wall_ms(fixture->loop) - 60000;
+    assert_int_equal(claim_of(fixture, 0, &gone), CLAIM_GO);
+    assert_int_equal(finish(fixture, &gone, EFFECT_GONE, OUTCOME_SKIPPED), FINISH_OK);
+    assert_string_equal(sql(ROW), "skippedgonetrue");
+    steer(fixture, job, STEER_CANCEL);
+
+    assert_int_equal(steer(fixture, job, STEER_CANCEL_ITEMS).item_count, 1);
+
+    assert_string_equal(sql(ROW), "skippedgonetrue");
+    assert_int_equal(claim_of(fixture, 1, &gone), CLAIM_DONE);
+    assert_string_equal(counters(job), "processing|3|0|0|1|f");
+    assert_string_equal(reconcile(), "");
+}
+
 static void test_steer__a_cancel_and_a_finish_at_once_count_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -295,6 +317,7 @@ int main(void)
         T(test_steer__a_pause_is_no_time_of_trying),
         T(test_steer__a_cancel_ends_what_no_worker_is_at),
         T(test_steer__a_cancel_takes_over_what_a_dead_worker_held),
+        T(test_steer__a_cancel_leaves_a_tombstone_as_it_is),
         T(test_steer__a_cancel_and_a_finish_at_once_count_once),
         T(test_steer__a_retry_takes_only_what_failed_and_counts_it_once),
         T(test_steer__a_retry_in_several_calls_ends),
