@@ -13,6 +13,7 @@ from protocol_sql import APART, SCHEMA_PREFIX, SHARED, chunk_table, document_id,
 from protocol_task import LEASE_S, Task, janitor
 
 STEPS = 500
+NOTHING = (-1000, 0, None, 0)  # of a key's history: since when, how long one may see what was before, eTag, Last-Modified
 LAG_S = 20  # a view of the bucket is at most so old
 APART_S = 1.5  # nearer changes cannot be told apart: Last-Modified has seconds
 PULSE_S = 5
@@ -79,19 +80,19 @@ class World:
         versions = self.bucket.get(key)
         return versions[-1][0] if versions else None
 
-    def change(self, key, versions):
+    def change(self, key, versions, uncovers=False):
         self.bucket[key] = versions
         last = versions[-1] if versions else (None, wall_ms(self.time))
-        self.history.setdefault(key, [(-LAG_S, None, 0)]).append((self.time, *last))
+        lag = 0 if uncovers else LAG_S  # without version ids nobody can tell what is uncovered: it is seen at once
+        self.history.setdefault(key, [NOTHING]).append((self.time, self.time + lag, *last))
 
     def look(self, key):
         """eTag and Last-Modified; the view may lag, and go back behind what was seen before."""
-        history = self.history.get(key, [(-LAG_S, None, 0)])
+        history = self.history.get(key, [NOTHING])
         at = len(history) - 1
-        while (at and history[at][0] + LAG_S > self.time
-               and history[at - 1][0] + APART_S < history[at][0] and self.random.random() < self.lag):
+        while (at and history[at][1] > self.time and history[at - 1][0] + APART_S < history[at][0] and self.random.random() < self.lag):
             at -= 1
-        return history[at][1:]
+        return history[at][2:]
 
     def new_content(self):
         """The bytes of an object: bad ones, some that come again and again, words that others have, too."""
@@ -113,7 +114,7 @@ class World:
 
     def remove(self, user, key):
         """In a versioned bucket this is the deletion of a version: it may uncover an older one, which no event tells."""
-        self.change(key, self.bucket[key][:-1])
+        self.change(key, self.bucket[key][:-1], self.is_versioned)
         self.emit(kind="removed", user=user, key=key, etag=None, job=None, bare=False)
 
     def submit(self, user):
