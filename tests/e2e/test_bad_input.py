@@ -286,6 +286,51 @@ class Messages(unittest.TestCase):
         for part in ("users", "chunks", "vectors"):
             self.assertEqual(before[part], audit.snapshot()[part])
 
+    def test_odd_fields_harm_nobody(self):
+        """What only hints is passed over where it is nonsense: the bucket is the truth."""
+        key, letters = self.world.key(0, "first.pdf"), self.letters()
+        etag, _ = self.world.objects()[key]  # a new notice of other bytes would be waited for
+        for path, values in {
+            ("eventTime",): (None, 17, "yesterday", "0001-01-01T00:00:00Z", "2999-01-01T00:00:00Z"),
+            ("s3", "object", "eTag"): (None, 5, "\x01\x7f", "e" * 5000),
+            ("s3", "object", "size"): (None, -1, 1.5, "12", 2**62),
+            ("s3", "object", "sequencer"): (None, [], "f" * 5000, "\u0130"),
+            ("s3", "object", "versionId"): (None, 0, "v" * 5000),
+            ("eventVersion",): (None, "", 2.1, "2.99"),
+        }.items():
+            for value in values:
+                record = self.record(key, age_s=600, eTag=etag)
+                *parents, name = path
+                place = record
+                for parent in parents:
+                    place = place[parent]
+                place[name] = value
+                self.send(self.wrap(record))
+        record = self.record(key, age_s=600)
+        self.send(self.wrap(record, record, self.record(key, "ObjectRemoved:Delete", age_s=600), record))
+        self.world.settle()
+        self.assertEqual((letters, self.before), (self.letters(), self.world.documents()))
+        self.assertEqual([], self.world.faults())
+
+    def test_names_that_differ_are_different_documents(self):
+        names = ["é.pdf", "e\u0301.pdf", "a b.pdf", "a+b.pdf", "a%20b.pdf", "a%2Bb.pdf", "A b.pdf"]
+        names += ["q?x=1&y=2#z.pdf", "back\\slash.pdf", "\U0001f4a9.pdf", "\u202egnp.pdf", "...", "$(id).pdf"]
+        keys = [self.world.key(0, name) for name in names]
+        for key in keys:
+            self.world.put(key, GOOD)
+        self.world.settle(
+            until=lambda: all(self.world.documents().get(key) == ("success", None) for key in keys)
+        )
+        self.assertEqual([], self.world.faults())
+
+    def test_the_marker_of_an_empty_folder_is_nothing(self):
+        letters = self.letters()
+        for key in (self.world.key(0, "folder/"), self.world.key(0, "")):
+            self.world.put(key, b"")
+            self.world.delete(key)
+        self.world.settle()
+        self.assertEqual((letters, self.before), (self.letters(), self.world.documents()))
+
     def test_events_out_of_order_end_with_what_the_bucket_holds(self):
         here, gone = self.world.key(0, "stays.pdf"), self.world.key(0, "goes.pdf")
         for key in (here, gone):
