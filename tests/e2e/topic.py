@@ -9,7 +9,7 @@ import urllib.parse
 import uuid
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 SECONDS = 10
 SESSION_S = 330  # of a member of the group, and of a rebalance that waits for it
@@ -71,11 +71,24 @@ class Topic:
         while True:  # the name is free a while after the topic is gone
             try:
                 admin.create_topics([NewTopic(self.name, partitions, 1)])[self.name].result(SECONDS)
-                return
+                break
             except KafkaException:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.5)
+        self.see(partitions)
+
+    def widen(self, partitions):
+        admin = AdminClient(self.settings)
+        admin.create_partitions([NewPartitions(self.name, partitions)])[self.name].result(SECONDS)
+        self.see(partitions)
+
+    def see(self, partitions):
+        """A client keeps for a while what it has known of the topic."""
+        end = time.monotonic() + SECONDS
+        while len(self.partitions()) != partitions and time.monotonic() < end:
+            time.sleep(0.2)
+        self.producer = Producer(self.settings)
 
     def lag(self):
         """Messages whose end the group has not committed yet."""
