@@ -32,11 +32,6 @@ SABOTAGE = {
         "($1::uuid[])[1] is not null and $2::int8 > 0 and c.content_hash = h.hash",
     ),
     "parked_for_good": ("release", "set due = now() + h.due_ms * interval '1 millisecond',", "set due = null,"),
-    "look_for_good": (
-        "release",
-        "look_due = case when h.is_look then now() + h.due_ms * interval '1 millisecond'",
-        "look_due = case when h.is_look then null",
-    ),
     "release_any_fence": ("release", "and d.fence = h.fence and d.leased_until is not null", "and d.leased_until is not null"),
     "cancel_the_living": ("job_cancel_items", "and d.gen is null and", "and"),
     "cancel_takes_later_events": ("claim_jobs", "between i.created_at and j.control_at", "> i.created_at"),

@@ -134,28 +134,28 @@ static void test_share__p99_beside_a_hundred_thousand_waiting_events(void **stat
     assert_undisturbed("beside 100,000 waiting", &noise, 3 * MINUTE_MS, SLACK);
 }
 
-static void test_share__p99_beside_huge_files_that_would_fill_every_seat(void **state)
+/* In a seat for so long that none of them ends meanwhile; then beside one with much waiting, too. */
+static void assert_undisturbed_by_huge_files(uint64_t size_bytes)
 {
-    (void)state;
     struct noise noise = {.loud = {.work_ms_min = 10 * MINUTE_MS,
                                    .work_ms_max = 20 * MINUTE_MS,
-                                   .size_bytes = (uint64_t)4 << 20},
+                                   .size_bytes = size_bytes},
                           .waiting = {200}};
     assert_undisturbed("beside huge files", &noise, MINUTE_MS, SLACK);
     noise.waiting[LOUD_TOO] = 1000;
     assert_undisturbed("and one with much waiting", &noise, MINUTE_MS, SLACK_OF_TWO);
 }
 
+static void test_share__p99_beside_huge_files_that_would_fill_every_seat(void **state)
+{
+    (void)state;
+    assert_undisturbed_by_huge_files((uint64_t)4 << 20);
+}
+
 static void test_share__p99_beside_huge_files_that_would_fill_all_bytes(void **state)
 {
     (void)state;
-    struct noise noise = {.loud = {.work_ms_min = 10 * MINUTE_MS,
-                                   .work_ms_max = 20 * MINUTE_MS,
-                                   .size_bytes = (uint64_t)100 << 20},
-                          .waiting = {200}};
-    assert_undisturbed("beside huge bytes", &noise, MINUTE_MS, SLACK);
-    noise.waiting[LOUD_TOO] = 1000;
-    assert_undisturbed("and one with much waiting", &noise, MINUTE_MS, SLACK_OF_TWO);
+    assert_undisturbed_by_huge_files((uint64_t)100 << 20);
 }
 
 /* The reader must get through a burst as fast as it can read: nothing else may be what holds it. */
