@@ -205,17 +205,25 @@ static const char *operand_end(struct shortener *shortener, const char *at)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static bool write_text(struct shortener *shortener, struct text text)
+/* Parts what is to be written from what stands there. False: there is no room for it. */
+static bool begin_text(struct shortener *shortener, struct text text)
 {
-    char *to = shortener->to;
+    const char *to = shortener->to;
     bool is_parted = to > shortener->start && character_of(to[-1]) == REGULAR &&
                      character_of(*text.start) == REGULAR;
     if ((size_t)(shortener->room_end - to) < text.bytes + is_parted)
         return false;
     if (is_parted)
-        *to++ = ' ';
-    memcpy(to, text.start, text.bytes);
-    shortener->to = to + text.bytes;
+        *shortener->to++ = ' ';
+    return true;
+}
+
+static bool write_text(struct shortener *shortener, struct text text)
+{
+    if (!begin_text(shortener, text))
+        return false;
+    memcpy(shortener->to, text.start, text.bytes);
+    shortener->to += text.bytes;
     return true;
 }
 
@@ -233,14 +241,17 @@ static const char *write_string_of_digits(struct shortener *shortener, const cha
     return at + 1;
 }
 
+static struct text group_of(const struct shortener *shortener)
+{
+    return (struct text){shortener->group_at, (size_t)(shortener->at - shortener->group_at)};
+}
+
 /* Operands of which some are strings of digits. */
 static bool write_digits(struct shortener *shortener)
 {
     const char *at = shortener->group_at, *end = shortener->at;
-    if (shortener->room_end - shortener->to < end - at + 1)
+    if (!begin_text(shortener, group_of(shortener)))
         return false;
-    if (character_of(*at) == REGULAR)
-        *shortener->to++ = ' ';
     while (at < end) {
         if (*at == '(') {
             const char *string = at;
@@ -256,11 +267,6 @@ static bool write_digits(struct shortener *shortener)
         }
     }
     return true;
-}
-
-static struct text group_of(const struct shortener *shortener)
-{
-    return (struct text){shortener->group_at, (size_t)(shortener->at - shortener->group_at)};
 }
 
 static bool write_group(struct shortener *shortener)
