@@ -1,5 +1,7 @@
 #include "extract/layout.h"
 
+#include <string.h>
+
 #include "extract/columns.h"
 #include "worker/base/memory.h"
 
@@ -148,13 +150,20 @@ static void end_line(struct layout_page *page, size_t *allocated, struct reading
     *reading = (struct reading){.line.byte_start = (uint32_t)next_at, .is_new = true};
 }
 
+/* There is room: layout_read() saw to it. */
+static void put(struct buffer *text, struct text one)
+{
+    memcpy(text->data + text->bytes, one.start, one.bytes);
+    text->bytes += one.bytes;
+}
+
 static void read_char(struct layout_page *page, size_t *allocated, struct reading *reading,
                       struct text one, const struct layout_glyph *glyph)
 {
     size_t at = page->text.bytes;
     bool is_space = one.start[0] == ' ' || one.start[0] == '\t';
     struct layout_box box = sane_box(page, glyph->box);
-    buffer_append_text(&page->text, one);
+    put(&page->text, one);
     if (one.start[0] == '\n') {
         end_line(page, allocated, reading, at, at + 1);
         return;
@@ -201,7 +210,7 @@ static void read_word_start(struct layout_page *page, struct reading *reading, s
         is_inside = gap > higher(next.y2 - next.y1, 1) * WORD_GAP;
     }
     if (is_inside) {
-        buffer_append_char(&page->text, ' ');
+        put(&page->text, TEXT(" "));
         reading->is_past_first = true;
     }
     reading->has_word = false;
@@ -214,12 +223,13 @@ void layout_read(struct layout_page *page, struct text text, const struct layout
     size_t allocated = 0, at = 0, bytes;
     struct reading reading = {.is_new = true};
     page->has_boxes = glyphs_match(text, glyph_count);
-    page->text = buffer_new(text.bytes + 1); /* a space takes the place of marks */
+    page->text = buffer_new(text.bytes); /* a space takes the place of marks */
+    (void)buffer_reserve(&page->text, text.bytes);
     for (size_t i = 0, from = 0; (bytes = next_char(text, &at)) != 0; from = at, i++) {
         const struct layout_glyph *glyph = page->has_boxes ? &glyphs[i] : &nowhere;
         if (at != from)
             read_word_start(page, &reading, text_slice(text, at, text.bytes), glyph);
-        read_char(page, &allocated, &reading, text_slice(text, at, at + bytes), glyph);
+        read_char(page, &allocated, &reading, (struct text){text.start + at, bytes}, glyph);
         at += bytes;
     }
     end_line(page, &allocated, &reading, page->text.bytes, page->text.bytes);

@@ -36,6 +36,12 @@ struct text paragraph_line_text(const struct layout_page *page, size_t at)
     }
 }
 
+static bool is_plain(char c) /* no mark of a kind that matters here */
+{
+    char lower = (char)(c | 0x20);
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
+}
+
 /* Bytes of the ending that the text has; 0: none of them. NULL is behind the last. */
 static size_t ending_bytes(struct text text, const char *const *endings)
 {
@@ -50,6 +56,8 @@ bool paragraph_ends_sentence(struct text text)
     static const char *const closers[] = {")", "]", "\"", "'", "”", "’", "»", "」", "』", NULL};
     static const char *const stops[] = {".", "!", "?", ":", "。", "！", "？", "۔", "؟", "।", NULL};
     size_t bytes;
+    if (text.bytes && is_plain(text.start[text.bytes - 1]))
+        return false;
     while ((bytes = ending_bytes(text, closers)) != 0)
         text = text_slice(text, 0, text.bytes - bytes);
     return ending_bytes(text, stops) != 0;
@@ -76,7 +84,8 @@ bool paragraph_is_item(struct text text, bool is_certain)
     static const char *const bullets[] = {
         "•",  "‣",  "◦",  "▪", "●", "○", "■", "□", "►", "·", "\xef\x82\xb7", "\xef\x82\xa7",
         "– ", "— ", "- ", "* "};
-    for (size_t i = 0; i < COUNT_OF(bullets); i++) {
+    bool may_be_bullet = text.bytes && !is_plain(text.start[0]);
+    for (size_t i = 0; i < COUNT_OF(bullets) && may_be_bullet; i++) {
         struct text bullet = text_from(bullets[i]);
         if (text_starts_with(text, bullet) && text.bytes > bullet.bytes)
             return true;
