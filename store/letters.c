@@ -24,7 +24,7 @@
 /* What Kafka could not give us is no message; nor is one without a value ever an event. */
 #define IS_MESSAGE "value is not null and value <> '' and code <> 'unreadable_record'"
 
-/* clang-format off: SQL, a clause a line */
+/* clang-format off */ /* SQL, a clause a line */
 static const char *const STATEMENTS[] = {
     /* ..., $12 spellings of a key */
     [LETTERS_LIST] =
