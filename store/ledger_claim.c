@@ -55,21 +55,23 @@ static void build(struct batch *batch)
     struct pg_param times_param = pg_array_param(times), etags_param = pg_array_param(etags);
     struct pg_param jobs_params[] = {ids[0], ids[1],      ids[2],      ids[3],
                                      prefix, times_param, etags_param, pipeline};
-    struct pg_param document_params[] = {
-        ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(buckets), pg_array_param(keys)};
+    struct pg_param fences_param = pg_array_param(fences), lease = batch_i64(batch, LEASE_MS);
+    struct pg_param document_params[] = {ids[0],
+                                         ids[1],
+                                         ids[2],
+                                         ids[3],
+                                         prefix,
+                                         pg_array_param(buckets),
+                                         pg_array_param(keys),
+                                         fences_param,
+                                         lease,
+                                         times_param,
+                                         etags_param};
     struct pg_param lock_params[] = {ids[0], ids[2]};
-    struct pg_param claim_params[] = {ids[0],
-                                      ids[1],
-                                      ids[2],
-                                      ids[3],
-                                      pg_array_param(fences),
-                                      pipeline,
-                                      prefix,
-                                      batch_i64(batch, LEASE_MS),
-                                      pg_array_param(uncovers),
-                                      times_param,
-                                      etags_param,
-                                      ledger_batch_bool(has_bare)};
+    struct pg_param claim_params[] = {ids[0],      ids[1],       ids[2],
+                                      ids[3],      fences_param, pipeline,
+                                      prefix,      lease,        pg_array_param(uncovers),
+                                      times_param, etags_param,  ledger_batch_bool(has_bare)};
     if (has_bare) {
         ledger_batch_statement(batch, SQL_CLAIM_JOBS, jobs_params, COUNT_OF(jobs_params));
         ledger_batch_statement(batch, SQL_CLAIM_DOCUMENTS, document_params,

@@ -13,8 +13,9 @@
  * $1 documents uuid[], $2 users uuid[], $3 jobs uuid[] (null: a removal), $4 bare bool[] */
 /* ... $5 schema prefix text, $6 event times in ms int8[], $7 their eTags text[], $8 pipeline text */
 extern const char SQL_CLAIM_JOBS[];
-extern const char SQL_CLAIM_DOCUMENTS[]; /* ... $5 schema prefix text, $6 buckets text[],
-                                            $7 keys text[] */
+extern const char SQL_CLAIM_DOCUMENTS[]; /* ... $5 schema prefix text, $6 buckets text[], $7 keys
+                                            text[], $8 fences int8[], $9 lease in ms int8, $10 event
+                                            times in ms int8[], $11 their eTags text[] */
 extern const char SQL_CLAIM_LOCK[];      /* $1 documents, $2 jobs */
 /* ... $5 fences int8[], $6 pipeline text, $7 schema prefix text, $8 lease in ms int8, $9
  * may uncover a version bool[] (a removal of it), $10 event times in ms int8[] (0: not known), $11

@@ -1,11 +1,14 @@
--- Answers the statements that make the missing indexes, each to be run alone: they wait for no writer and no writer waits for
--- them. First what an interrupted build left. Read by every migrate, so that tables that grew get theirs.
+-- Answers the statements that make the missing indexes (and two more at the end), each to be run alone: they wait for no writer
+-- and no writer waits for them. First what an interrupted build left. Read by every migrate, so that tables that grew get theirs.
 with wanted (place, index, definition, on_table) as (
     values (current_schema()::text, 'documents_object', 'create unique index concurrently %I on %s (bucket, object_key)', 'documents'),
            (current_schema(), 'documents_of_user', 'create index concurrently %I on %s (user_id)', 'documents'),
            (current_schema(), 'documents_removing', 'create index concurrently %I on %s (id) where removing', 'documents'),
            (current_schema(), 'documents_to_look_at',
             'create index concurrently %I on %s (look_due) where look_due is not null', 'documents'),
+           -- Not "where outcome is null": that let the claim of a bare event walk through all open items by it, for the planner
+           -- took it for as good as job_items_open when it thought that there are none.
+           (current_schema(), 'job_items_due_at', 'create index concurrently %I on %s (due) where due is not null', 'job_items'),
            (current_schema(), 'processing_jobs_of_user', 'create index concurrently %I on %s (user_id, created_at)',
             'processing_jobs')
     union all -- an exact search of a few thousand vectors is as fast; halfvec is indexed up to 4,000 dimensions
@@ -29,5 +32,10 @@ select statement
           from found where not indisvalid and not is_being_built
         union all
         select 2, format(definition, index, relation) from found
-         where to_regclass(relation) is not null and (indexrelid is null or not indisvalid and not is_being_built)) s
+         where to_regclass(relation) is not null and (indexrelid is null or not indisvalid and not is_being_built)
+        union all -- what earlier versions made otherwise
+        select 3, 'drop index concurrently ' || to_regclass('job_items_due') where to_regclass('job_items_due') is not null
+        union all
+        select 3, 'alter table documents set (fillfactor = 25)' from pg_class
+         where oid = to_regclass('documents') and not coalesce(reloptions, '{}') @> '{fillfactor=25}') s
  order by step, statement

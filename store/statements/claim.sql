@@ -1,9 +1,11 @@
 -- $12 is known when the plan is made: what bare events need is not even planned where there are none.
-with e as materialized (
-    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[], $9::bool[], $10::int8[], $11::text[])
-                  with ordinality e(doc, uid, job, bare, fence, uncovers, time_ms, etag, at)),
+with f as materialized ( -- each tenant once
+    select u.id, u.is_active, u.total_documents, u.total_storage_bytes, s.documents_max, s.storage_bytes_max, s.in_flight_max,
+           millrace_tenant_fits(u, $7) as is_fitting,
+           case when s.weight > 0 then (least(greatest(s.weight, 0.001), 1000) * 1000)::int8 end as weight_permille
+      from users u left join tenant_settings s on s.user_id = u.id where u.id = any($2)),
 r as materialized ( -- which item this event runs
-    select e.*, case when e.time_ms > 0 then least(to_timestamp(e.time_ms / 1000.0), now()) end as event_at, -- or a clock is ahead
+    select e.*, case when e.time_ms > 0 then least(to_timestamp(e.time_ms / 1000::float8), now()) end as event_at, -- or a clock is ahead
            case when $12 and e.bare then coalesce(
                (select i.job_id from job_items i where i.job_id = e.job and i.document_id = e.doc),
                (select a.job_id from absorbed_events a where a.bare_job = e.job),
@@ -21,22 +23,26 @@ r as materialized ( -- which item this event runs
                    and d.etag = e.etag and d.gen_pipeline = $6 and i.outcome in ('success', 'skipped')
                    and to_timestamp(e.time_ms / 1000.0) between i.created_at and i.finished_at))
            else e.job end as item_job
-      from e),
+      from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[], $9::bool[], $10::int8[], $11::text[])
+           with ordinality e(doc, uid, job, bare, fence, uncovers, time_ms, etag, at)),
 v as materialized (
-    select r.*, d.gen, d.etag as live_etag, d.gen_pipeline, d.chunk_count, d.starts, d.fence is distinct from r.fence as is_new_attempt,
+    select r.*, d.ctid as place, d.gen, d.etag as live_etag, d.gen_pipeline, d.chunk_count, d.starts,
+           d.fence is distinct from r.fence as is_new_attempt,
+           coalesce(d.fence = r.fence and d.leased_until = now() + $8 * interval '1 millisecond' and d.status = 'processing'
+                    and d.job_id = r.item_job and d.removing is null
+                    and (r.event_at > coalesce(d.told_at, '-infinity')) is not true, false) as is_written, -- claim_documents.sql did
            d.id is null as is_unknown, greatest(d.told_at, r.event_at) as told_at, r.event_at > coalesce(d.told_at, '-infinity') as is_news,
            case when r.event_at > coalesce(d.told_at, '-infinity')
                 then case when r.job is not null then coalesce(r.etag, '') end else d.told_etag end as told_etag,
            coalesce(j.control, 'none') as control, u.is_active,
            case when d.file_source_type = 'url' then d.file_path end as link,
-           coalesce(u.total_documents - (d.gen is not null)::int >= s.documents_max
-                    or u.total_storage_bytes - case when d.gen is null then 0 else d.file_size end >= s.storage_bytes_max,
+           coalesce(u.total_documents - (d.gen is not null)::int >= u.documents_max
+                    or u.total_storage_bytes - case when d.gen is null then 0 else d.file_size end >= u.storage_bytes_max,
                     false) as is_over_quota,
-           case when s.weight > 0 then (least(greatest(s.weight, 0.001), 1000) * 1000)::int8 end as weight_permille,
-           s.in_flight_max,
+           u.weight_permille, u.in_flight_max,
            greatest(ceil(extract(epoch from d.leased_until - now()) * 1000), 0)::int8 as busy_ms,
            case when u.id is null then 'no_tenant'
-                when not millrace_tenant_fits(u, $7) or d.user_id <> r.uid then 'mismatch'
+                when not u.is_fitting or d.user_id <> r.uid then 'mismatch'
                 when not r.bare and r.job is not null and (i.job_id is null or j.user_id <> r.uid) then 'no_item'
                 when r.job is not null and (d.id is null or i.job_id is null) then 'again' -- it was settled just now
                 when i.outcome is not null or d.id is null
@@ -44,11 +50,10 @@ v as materialized (
                 when d.fence <> r.fence and d.leased_until > now() then 'busy'
                 when i.parked_until > now() then 'parked'
                 else 'go' end as verdict
-      from r left join users u on u.id = r.uid
+      from r left join f u on u.id = r.uid
              left join documents d on d.id = r.doc
              left join processing_jobs j on j.id = r.item_job
-             left join job_items i on i.job_id = r.item_job and i.document_id = r.doc
-             left join tenant_settings s on s.user_id = r.uid),
+             left join job_items i on i.job_id = r.item_job and i.document_id = r.doc),
 t as (
     update documents d
        set fence = v.fence, leased_until = now() + $8 * interval '1 millisecond', starts = d.starts + v.is_new_attempt::int,
@@ -56,7 +61,7 @@ t as (
            status = case when v.job is null then d.status else 'processing' end,
            job_id = coalesce(v.item_job, d.job_id), removing = case when v.job is null then true end,
            told_at = v.told_at, told_etag = v.told_etag, updated_at = now()
-      from v where d.id = v.doc and v.verdict = 'go'),
+      from v where d.ctid = v.place and v.verdict = 'go' and not v.is_written), -- the row is locked: it is still there
 n as ( -- but for replays of what is settled: their rows are not locked
     update documents d set told_at = v.told_at, told_etag = v.told_etag
       from v where d.id = v.doc and v.is_news

@@ -23,10 +23,14 @@ with e as (
                           and d.etag = e.etag and d.gen_pipeline = $8 and i.outcome in ('success', 'skipped')
                           and to_timestamp(e.time_ms / 1000.0) between i.created_at and i.finished_at offset 0)),
 n as (
-    insert into processing_jobs (id, user_id, job_type, status, total_documents, processed_count, failed_count, config,
-                                 created_at, updated_at)
-    select job, uid, 'upload', 'pending', 1, 0, 0, '{}', now(), now() from e order by job
+    -- Nobody is at work on a document that does not exist yet: this claim gets it, and need not change its job once more.
+    insert into processing_jobs (id, user_id, job_type, status, started_at, total_documents, processed_count, failed_count,
+                                 config, created_at, updated_at)
+    select job, uid, 'upload', case when is_new then 'processing' else 'pending' end, case when is_new then now() end, 1, 0, 0,
+           '{}', now(), now()
+      from (select e.*, not exists (select from documents d where d.id = e.doc offset 0) as is_new from e) e
+     order by job
         on conflict do nothing returning id)
 insert into job_items (job_id, document_id, due)
-select e.job, e.doc, now() + interval '1 hour' from e join n on n.id = e.job order by 1, 2
+select job, doc, now() + interval '1 hour' from e where job in (select id from n) order by 1, 2 -- as in finish.sql: no join
     on conflict do nothing

@@ -2,7 +2,7 @@
 -- key, hides from the planner (coalesce): it would guess from statistics, which of queues are always those of another hour, that
 -- hardly a row is leased or open, walk through all that are, and through all of ours for each of them.
 with h as materialized ( -- o...: what the document counted for before
-    select e.*, d.user_id, d.gen as og, d.processed_at as op, (d.gen is not null)::int as od,
+    select e.*, d.ctid as place, d.user_id, d.gen as og, d.processed_at as op, (d.gen is not null)::int as od,
            case when d.gen is null then 0 else d.file_size end as ob, d.chunk_count as ov,
            coalesce(d.fence = e.fence and d.leased_until is not null, false) as is_held, -- an attempt that still holds its lease
            coalesce(d.gen = e.fence or (d.fence = e.fence and d.leased_until is null), false) as is_replay,
@@ -51,7 +51,7 @@ d as (
            deleted_at = case x.effect when 'gone' then coalesce(d.deleted_at, now()) when 'keep' then d.deleted_at end,
            processed_at = case when x.effect = 'keep' or (x.effect = 'gone' and d.deleted_at is not null) then d.processed_at
                                else now() end, updated_at = now()
-      from x where d.id = x.doc),
+      from x where d.ctid = x.place), -- the row is locked: it is still there
 b as (delete from staged_texts s using x where x.is_body_staged and s.document_id = x.doc and s.gen = x.fence),
 l1 as (delete from litter l using x where x.effect = 'live' and l.document_id = x.doc and l.gen = x.fence),
 l2 as (

@@ -147,7 +147,8 @@ static void build_claim(struct batch *batch, struct line **lines, size_t count,
     bool has_bare = lines[0]->is_bare; /* all of them, or none */
     struct pg_param params[4][12] = {
         {ids[0], ids[1], ids[2], ids[3], prefix, told[0], told[1], pipeline},
-        {ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(buckets), pg_array_param(keys)},
+        {ids[0], ids[1], ids[2], ids[3], prefix, pg_array_param(buckets), pg_array_param(keys),
+         *ret_fences, word(LEASE, PG_INT8), told[0], told[1]},
         {ids[0], ids[2]},
         {ids[0], ids[1], ids[2], ids[3], *ret_fences, pipeline, prefix, word(LEASE, PG_INT8),
          pg_array_param(uncovers), told[0], told[1], word(has_bare ? "t" : "f", PG_BOOL)}};
@@ -155,7 +156,7 @@ static void build_claim(struct batch *batch, struct line **lines, size_t count,
     size_t at = 0;
     if (has_bare) {
         batch->claiming[at++] = statement(SQL_CLAIM_JOBS, batch->claim[0], 8);
-        batch->claiming[at++] = statement(SQL_CLAIM_DOCUMENTS, batch->claim[1], 7);
+        batch->claiming[at++] = statement(SQL_CLAIM_DOCUMENTS, batch->claim[1], 11);
     }
     batch->claiming[at++] = statement(SQL_CLAIM_LOCK, batch->claim[2], 2);
     batch->claiming[at] = statement(SQL_CLAIM, batch->claim[3], 12);

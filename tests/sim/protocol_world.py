@@ -265,7 +265,9 @@ class World:
         has_bare = any(bare)
         if has_bare:
             self.sql.ask("claim_jobs", *ids, SCHEMA_PREFIX, times, etags, "p1")
-            self.sql.ask("claim_documents", *ids, SCHEMA_PREFIX, ["b"] * len(keys), keys)
+            self.sql.ask(
+                "claim_documents", *ids, SCHEMA_PREFIX, ["b"] * len(keys), keys, fences, LEASE_S * 1000, times, etags
+            )
         self.sql.ask("claim_lock", documents, jobs)
         return self.sql.ask("claim", *ids, fences, "p1", SCHEMA_PREFIX, LEASE_S * 1000, uncovers, times, etags, has_bare)
 
