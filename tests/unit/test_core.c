@@ -58,6 +58,15 @@ static void test_text__refuses_numbers_that_overflow(void **state)
     assert_int_equal(negative, -17);
 }
 
+static void test_text__writes_the_least_and_the_largest_number(void **state)
+{
+    (void)state;
+    char digits[TEXT_U64_BYTES];
+    assert_true(text_equal(text_of_u64(0, digits), TEXT("0")));
+    assert_true(text_equal(text_of_u64(1000, digits), TEXT("1000")));
+    assert_true(text_equal(text_of_u64(UINT64_MAX, digits), TEXT("18446744073709551615")));
+}
+
 static void test_text__knows_well_formed_utf8(void **state)
 {
     (void)state;
@@ -184,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_text__knows_the_digits_of_a_hexadecimal_number),
         cmocka_unit_test(test_text__parses_durations_only_with_a_unit),
         cmocka_unit_test(test_text__refuses_numbers_that_overflow),
+        cmocka_unit_test(test_text__writes_the_least_and_the_largest_number),
         cmocka_unit_test(test_text__knows_well_formed_utf8),
         cmocka_unit_test(test_text__cuts_at_the_first_separator),
         cmocka_unit_test(test_buffer__remembers_that_something_did_not_fit),

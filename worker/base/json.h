@@ -73,6 +73,8 @@ void json_write_raw(struct json_writer *writer, const char *name,
  * became the returned count of bytes. Controls are escaped, NUL and bad UTF-8 become
  * U+FFFD. */
 size_t json_escape(struct text text, char ret_escaped[JSON_ESCAPED_BYTES_MAX], size_t *ret_used);
+/* How many bytes from the start stand in a JSON string as they are. */
+size_t json_plain_prefix(struct text text);
 /* The shortest decimal that reads back as the same double; "null" when it is not finite. */
 const char *json_format_number(double value, char buffer[JSON_NUMBER_BYTES_MAX]);
 

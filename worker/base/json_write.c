@@ -75,13 +75,19 @@ const char *json_format_number(double value, char buffer[JSON_NUMBER_BYTES_MAX])
     return buffer;
 }
 
+size_t json_plain_prefix(struct text text)
+{
+    size_t bytes = 0;
+    while (bytes < text.bytes && is_plain((uint8_t)text.start[bytes]))
+        bytes++;
+    return bytes;
+}
+
 static void write_string(struct buffer *out, struct text value)
 {
     buffer_append_char(out, '"');
     while (value.bytes && !out->is_full) {
-        size_t run = 0;
-        while (run < value.bytes && is_plain((uint8_t)value.start[run]))
-            run++;
+        size_t run = json_plain_prefix(value);
         buffer_append(out, value.start, run);
         value = text_slice(value, run, value.bytes);
         if (value.bytes == 0)
@@ -156,8 +162,9 @@ void json_write_text(struct json_writer *writer, const char *name, struct text v
 
 void json_write_u64(struct json_writer *writer, const char *name, uint64_t value)
 {
+    char digits[TEXT_U64_BYTES];
     start_value(writer, name);
-    buffer_format(writer->out, "%" PRIu64, value);
+    buffer_append_text(writer->out, text_of_u64(value, digits));
 }
 
 void json_write_i64(struct json_writer *writer, const char *name, int64_t value)

@@ -257,6 +257,15 @@ size_t text_utf8_count(struct text text)
     return count;
 }
 
+struct text text_of_u64(uint64_t value, char digits[TEXT_U64_BYTES])
+{
+    size_t at = TEXT_U64_BYTES;
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while (value /= 10);
+    return (struct text){digits + at, TEXT_U64_BYTES - at};
+}
+
 bool text_format(char *buffer, size_t buffer_bytes, const char *format, ...)
 {
     va_list args;

@@ -62,6 +62,10 @@ size_t text_utf8_sequence(struct text text);
 struct text text_utf8_prefix(struct text text, size_t bytes_max);
 size_t text_utf8_count(struct text text); /* code points of valid UTF-8 */
 
+/* In decimal, at the end of digits. For what is written a million times: no format is read. */
+#define TEXT_U64_BYTES 20
+struct text text_of_u64(uint64_t value, char digits[TEXT_U64_BYTES]);
+
 /* snprintf into buffer, always NUL-terminated; false when it did not fit (the cut text stays). */
 bool text_format(char *buffer, size_t buffer_bytes, const char *format, ...) PRINTF_LIKE(3, 4);
 bool text_format_v(char *buffer, size_t buffer_bytes, const char *format, va_list args)
