@@ -97,11 +97,15 @@ static bool may_start(const struct lane *lane)
            (lane->batch_count == 0 || lane->waiting.count >= kind->rows_beside);
 }
 
-static void pump(struct later *later)
+void ledger_lane_pump(struct lane *lane)
 {
-    struct lane *lane = container_of(later, struct lane, pump);
     while (may_start(lane))
         start_batch(lane);
+}
+
+static void pump(struct later *later)
+{
+    ledger_lane_pump(container_of(later, struct lane, pump));
 }
 
 /* In a turn of its own: what is handed in during one turn travels together. */

@@ -101,6 +101,7 @@ static void answer_all(struct batch *batch, const struct error *err)
     for (size_t i = node_count; i-- > 0;)
         if (!err && !has_row[i])
             list_push_front(&lane->waiting, nodes[i]); /* once more, ahead of the others */
+    ledger_lane_pump(lane); /* the server works on the next one while these are dealt out */
     for (size_t i = 0; i < node_count; i++)
         if (err || has_row[i])
             lane->kind->answer(ledger, nodes[i], err);

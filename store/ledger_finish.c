@@ -125,8 +125,7 @@ static void answer(struct ledger *ledger, struct list_node *node, const struct e
 
 const struct lane_kind FINISH_KIND = {
     .rows_max = LEDGER_BATCH_MAX,
-    .batches_max = 2, /* as claims */
-    .rows_beside = BESIDE_ROWS_MIN,
+    .batches_max = 1, /* what finishes meanwhile makes the next one large */
     .answers_row_by_row = true,
     .document_of = finish_document,
     .bytes_of = bytes_of,

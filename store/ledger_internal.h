@@ -110,6 +110,7 @@ struct batch {
 /* For ledger.h's functions: the request waits, and travels in the next batch of its kind. */
 void ledger_lane_submit(struct ledger *ledger, enum lane_name name, struct list_node *node);
 void ledger_lane_pump_soon(struct lane *lane);
+void ledger_lane_pump(struct lane *lane);
 /* Takes the nodes array. start_ms: since when they are tried. */
 void ledger_batch_start(struct lane *lane, struct list_node **nodes, size_t node_count,
                         uint64_t start_ms);

@@ -44,7 +44,7 @@ except ImportError as why:
 
 BUILD = pathlib.Path(os.environ.get("TEST_BUILD_DIR", HERE.parent.parent / "build" / "bench"))
 SPACE = uuid.UUID("6d0c1f5e-93a8-4b27-8e41-d57a20b9c364")  # of document ids: worker/model/document.c
-TENANTS, PARTITIONS, BATCH, TASKS = 8, 6, 5000, 1024
+TENANTS, PARTITIONS, BATCH, TASKS = 8, 6, 5000, 4096  # TASKS: the most that MILLRACE_TASKS takes
 FULL = dict(rounds=3, replays=150_000, registered=40_000, bare=24_000, peers=20_000, counted=5_000)
 SMOKE = dict(rounds=1, replays=600, registered=300, bare=300, peers=200, counted=200)
 FLOORS = dict(replays=40_000, registered=12_000, bare=6_000)

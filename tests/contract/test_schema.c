@@ -329,7 +329,7 @@ static void test_schema__makes_indexes_concurrently_and_mends_what_broke(void **
     (void)state;
     struct call call;
     migrate(&call, "fresh");
-    assert_int_equal(call.request.index_count, 5);
+    assert_int_equal(call.request.index_count, 6);
     migrate(&call, "fresh");
     assert_int_equal(call.request.index_count, 0);
 

@@ -124,9 +124,9 @@ static void test_config__accepts_both_ends_of_a_range_and_nothing_past_them(void
         bool is_good;
     } cases[] = {
         {"MILLRACE_TASKS", "1", true},
-        {"MILLRACE_TASKS", "1024", true},
+        {"MILLRACE_TASKS", "4096", true},
         {"MILLRACE_TASKS", "0", false},
-        {"MILLRACE_TASKS", "1025", false},
+        {"MILLRACE_TASKS", "4097", false},
         {"MILLRACE_TASKS", "-1", false},
         {"MILLRACE_TASKS", "4294967297", false}, /* 2^32 + 1 */
         {"MILLRACE_BYTES", "1MiB", true},
@@ -164,7 +164,7 @@ static void test_config__says_what_a_bad_value_must_be(void **state)
     assert_false(bench->is_good);
     assert_int_equal(line_count(bench), 5);
     assert_true(says(bench, "MILLRACE_DRAIN=15: must be a duration with its unit from 0s to 1h\n"));
-    assert_true(says(bench, "MILLRACE_TASKS=many: must be a whole number from 1 to 1024\n"));
+    assert_true(says(bench, "MILLRACE_TASKS=many: must be a whole number from 1 to 4096\n"));
     assert_true(says(bench, "MILLRACE_BYTES=much: must be a size from 1MiB to 1024GiB\n"));
     assert_true(says(bench, "DB_USE_USER_SCHEMAS=perhaps: must be true or false\n"));
     assert_true(says(bench, "MILLRACE_LOG=loud: must be one of debug|info|warn|error\n"));
