@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "worker/base/json.h"
 
@@ -51,14 +52,12 @@ size_t json_escape(struct text text, char ret_escaped[JSON_ESCAPED_BYTES_MAX], s
     if ((length == 1 && !is_plain(byte)) || is_c1(text, length)) {
         uint8_t code = length == 1 ? byte : (uint8_t)text.start[1];
         const char escaped[] = {'\\', 'u', '0', '0', digits[code >> 4], digits[code & 15]};
-        for (size_t i = 0; i < sizeof(escaped); i++)
-            ret_escaped[i] = escaped[i];
+        memcpy(ret_escaped, escaped, sizeof(escaped));
         return sizeof(escaped);
     }
     const char *from = length ? text.start : replacement;
     size_t bytes = length ? length : sizeof(replacement);
-    for (size_t i = 0; i < bytes; i++)
-        ret_escaped[i] = from[i];
+    memcpy(ret_escaped, from, bytes);
     return bytes;
 }
 
