@@ -260,7 +260,7 @@ void embed_close(struct embed *embed, void (*on_closed)(void *arg), void *arg)
     embed->on_closed = on_closed;
     embed->closed_arg = arg;
     LIST_FOR_EACH(&embed->tickets, node)
-    embed_ticket_done(container_of(node, struct ticket, node), &err);
+        embed_ticket_done(container_of(node, struct ticket, node), &err);
     if (embed->lane)
         lane_close(embed->lane, on_lane_closed, embed);
     else

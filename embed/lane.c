@@ -262,7 +262,7 @@ void lane_forget(struct lane *lane, struct ticket *ticket)
     ticket->is_waiting = false;
     for (size_t i = 0; i < COUNT_OF(states); i++)
         LIST_FOR_EACH(states[i], node)
-    bin_forget(container_of(node, struct bin, node), ticket);
+            bin_forget(container_of(node, struct bin, node), ticket);
 }
 
 bool lane_is_parked(const struct lane *lane, struct error *ret_why)

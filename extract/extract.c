@@ -63,8 +63,7 @@ static void wait_for_slot(struct extract *extract, struct run *run)
 static uint32_t slots_of_tenant(const struct extract *extract, struct uuid tenant)
 {
     uint32_t count = 0;
-    LIST_FOR_EACH(&extract->running, node)
-    {
+    LIST_FOR_EACH(&extract->running, node) {
         const struct run *run = container_of(node, struct run, node);
         if (uuid_equal(run->turn.flow, tenant))
             count += (uint32_t)run->readings.count;
@@ -84,8 +83,7 @@ static bool must_give_back(struct run *run, const struct reading *reading)
     if (loop_now_ms(extract->loop) - reading->begun_ms < SLICE_MS)
         return false;
     uint32_t mine = slots_of_tenant(extract, run->turn.flow);
-    LIST_FOR_EACH(&extract->waiting, node)
-    {
+    LIST_FOR_EACH(&extract->waiting, node) {
         const struct run *other = container_of(node, struct run, node);
         if (slots_of_tenant(extract, other->turn.flow) < mine)
             return true;
@@ -97,7 +95,7 @@ static void count_slots(struct extract *extract)
 {
     uint32_t count = 0;
     LIST_FOR_EACH(&extract->running, node)
-    count += (uint32_t)container_of(node, struct run, node)->readings.count;
+        count += (uint32_t)container_of(node, struct run, node)->readings.count;
     extract->slots_busy = count;
     metric_set(METRIC_SLOTS, 0, (double)count);
 }
@@ -132,13 +130,13 @@ static void on_reviewing(struct later *later)
 {
     struct extract *extract = container_of(later, struct extract, reviewing);
     LIST_FOR_EACH(&extract->running, node)
-    run_review(container_of(node, struct run, node));
+        run_review(container_of(node, struct run, node));
 }
 
 static void give_up_all(struct list *runs, const struct error *err)
 {
     LIST_FOR_EACH(runs, node)
-    run_give_up(container_of(node, struct run, node), err);
+        run_give_up(container_of(node, struct run, node), err);
 }
 
 /* ---- the zygote ------------------------------------------------------------------------------ */
@@ -146,8 +144,7 @@ static void give_up_all(struct list *runs, const struct error *err)
 static struct reading *find_reading(struct extract *extract, uint64_t job)
 {
     struct reading *reading = NULL;
-    LIST_FOR_EACH(&extract->running, node)
-    {
+    LIST_FOR_EACH(&extract->running, node) {
         if (!reading)
             reading = run_find(container_of(node, struct run, node), job);
     }
@@ -219,7 +216,7 @@ static void on_lost(void *arg, const struct error *err)
     extract->helper.zygote = NULL;
     extract->helper.is_ready = extract->is_retiring = false;
     LIST_FOR_EACH(&extract->running, node)
-    run_lost(container_of(node, struct run, node), &lost);
+        run_lost(container_of(node, struct run, node), &lost);
     if (extract->is_closing)
         move_on(extract);
     else
@@ -313,8 +310,7 @@ static struct run *find_wide(const struct extract *extract)
 {
     struct run *best = NULL;
     uint32_t best_slots = 0;
-    LIST_FOR_EACH(&extract->running, node)
-    {
+    LIST_FOR_EACH(&extract->running, node) {
         struct run *run = container_of(node, struct run, node);
         uint32_t slots = slots_of_tenant(extract, run->turn.flow);
         if (!run->readings.count || run->slots_wanted <= run->readings.count)

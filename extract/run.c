@@ -19,7 +19,7 @@
 static void stop_readings(struct run *run)
 {
     LIST_FOR_EACH(&run->readings, node)
-    reading_stop(container_of(node, struct reading, node));
+        reading_stop(container_of(node, struct reading, node));
 }
 
 /* From here on nothing that a child says matters. */
@@ -119,8 +119,7 @@ static void give_blocks(struct run *run, struct reading *reading)
 static struct reading *find_front(const struct run *run)
 {
     struct reading *front = NULL;
-    LIST_FOR_EACH(&run->readings, node)
-    {
+    LIST_FOR_EACH(&run->readings, node) {
         struct reading *reading = container_of(node, struct reading, node);
         const struct transcript *transcript = &reading->transcript;
         if (!transcript->has_document) /* the first of all */
@@ -163,7 +162,7 @@ static void move_on(struct run *run)
 {
     if (run->request && !run->has_verdict) {
         LIST_FOR_EACH(&run->readings, node)
-        give_blocks(run, container_of(node, struct reading, node));
+            give_blocks(run, container_of(node, struct reading, node));
         give_credit(run);
     }
     if (run->request && !run->readings.count && !list_is_member(&run->answering.waiting)) {
@@ -378,7 +377,7 @@ static void on_tick(struct timer *timer)
     if (elapsed_ms > tick_ms(run) + FROZEN_MS)
         return;
     LIST_FOR_EACH(&run->readings, node)
-    reading_tick(container_of(node, struct reading, node), elapsed_ms);
+        reading_tick(container_of(node, struct reading, node), elapsed_ms);
     run->wall_used_ms += run->credit > 0 ? elapsed_ms : 0;
     if (run->wall_used_ms < wall_max_ms(run))
         return;
@@ -454,8 +453,7 @@ void run_add_slot(struct run *run)
 
 struct reading *run_find(struct run *run, uint64_t job)
 {
-    LIST_FOR_EACH(&run->readings, node)
-    {
+    LIST_FOR_EACH(&run->readings, node) {
         struct reading *reading = container_of(node, struct reading, node);
         if (reading->has_child && reading->job == job)
             return reading;
@@ -468,7 +466,7 @@ void run_lost(struct run *run, const struct error *err)
     if (run->readings.count)
         set_verdict(run, err);
     LIST_FOR_EACH(&run->readings, node)
-    reading_lost(container_of(node, struct reading, node));
+        reading_lost(container_of(node, struct reading, node));
 }
 
 void run_review(struct run *run)

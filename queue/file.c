@@ -381,8 +381,7 @@ void file_close(struct file_objects *files, void (*on_closed)(void *arg), void *
     files->is_closing = true;
     files->on_closed = on_closed;
     files->closed_arg = arg;
-    LIST_FOR_EACH(&files->calls, node)
-    {
+    LIST_FOR_EACH(&files->calls, node) {
         atomic_store(&container_of(node, struct call, node)->is_given_up, true);
     }
     close_if_idle(files);

@@ -317,8 +317,7 @@ void links_close(struct links *links, void (*on_closed)(void *arg), void *arg)
     links->is_closing = true;
     links->on_closed = on_closed;
     links->closed_arg = arg;
-    LIST_FOR_EACH(&links->calls, node)
-    {
+    LIST_FOR_EACH(&links->calls, node) {
         http_cancel(links->http, &container_of(node, struct link_call, node)->http);
     }
     close_if_idle(links);

@@ -440,8 +440,7 @@ void s3_close(struct s3 *s3, void (*on_closed)(void *arg), void *arg)
     s3->is_closing = true;
     s3->on_closed = on_closed;
     s3->closed_arg = arg;
-    LIST_FOR_EACH(&s3->calls, node)
-    {
+    LIST_FOR_EACH(&s3->calls, node) {
         wake(container_of(node, struct s3_call, node));
     }
     s3_close_if_idle(s3);

@@ -104,8 +104,7 @@ static void empty_folder(struct watch *watch, struct watch_folder *folder)
 {
     end_scan_of(watch, folder);
     drop_wd(watch, folder);
-    LIST_FOR_EACH(&folder->files, node)
-    {
+    LIST_FOR_EACH(&folder->files, node) {
         forget_file(watch, container_of(node, struct watch_entry, node));
     }
 }
@@ -282,14 +281,12 @@ static void start_scan(struct watch *watch, struct watch_folder *folder)
 static void end_scan(struct watch *watch, struct watch_folder *folder)
 {
     end_scan_of(watch, folder);
-    LIST_FOR_EACH(&folder->files, node)
-    {
+    LIST_FOR_EACH(&folder->files, node) {
         struct watch_entry *entry = container_of(node, struct watch_entry, node);
         if (entry->seen != folder->scan)
             forget_file(watch, entry);
     }
-    LIST_FOR_EACH(&folder->folders, node)
-    {
+    LIST_FOR_EACH(&folder->folders, node) {
         struct watch_folder *below = container_of(node, struct watch_folder, node);
         if (below->seen != folder->scan)
             forget_folder(watch, below);

@@ -191,8 +191,7 @@ static void on_down(struct pg_link *link, bool was_up, const struct error *err)
     }
     if (was_up)
         return;
-    LIST_FOR_EACH(&copier->waiting, node)
-    {
+    LIST_FOR_EACH(&copier->waiting, node) {
         struct pg_copy *copy = container_of(node, struct pg_copy, waiting);
         if (flight_of(copy)->since_ms > link->attempt_ms)
             continue;

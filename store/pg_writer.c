@@ -386,8 +386,7 @@ static void on_down(struct pg_link *link, bool was_up, const struct error *err)
     timer_stop(link->loop, &writer->watchdog);
     if (was_up)
         return; /* those that wait get the next connection */
-    LIST_FOR_EACH(&writer->waiting, node)
-    {
+    LIST_FOR_EACH(&writer->waiting, node) {
         struct pg_request *request = container_of(node, struct pg_request, waiting);
         if (flight_of(request)->since_ms > link->attempt_ms)
             continue; /* came after this attempt began: the next one is theirs */

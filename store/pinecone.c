@@ -134,7 +134,7 @@ static void pinecone_close(void *driver, void (*on_closed)(void *arg), void *arg
         return;
     }
     LIST_FOR_EACH(&pinecone->operations, node)
-    operation_cancel(container_of(node, struct operation, all), ERR_SHUTDOWN);
+        operation_cancel(container_of(node, struct operation, all), ERR_SHUTDOWN);
 }
 
 const struct vectors_driver PINECONE_DRIVER = {

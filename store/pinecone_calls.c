@@ -96,8 +96,7 @@ static void answer(struct later *later)
 
 static void free_idle_calls(struct operation *operation)
 {
-    LIST_FOR_EACH(&operation->calls, node)
-    {
+    LIST_FOR_EACH(&operation->calls, node) {
         struct call *call = container_of(node, struct call, open);
         if (!call->is_in_flight)
             call_free(call);
@@ -435,8 +434,7 @@ void operation_cancel(struct operation *operation, enum error_code code)
     struct error err;
     error_set(&err, code, "%s", code == ERR_SHUTDOWN ? "the store is closing" : "given up");
     fail(operation, &err);
-    LIST_FOR_EACH(&operation->calls, node)
-    {
+    LIST_FOR_EACH(&operation->calls, node) {
         struct call *call = container_of(node, struct call, open);
         if (call->is_in_flight)
             http_cancel(operation->pinecone->http, &call->http);

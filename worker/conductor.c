@@ -55,8 +55,7 @@ static void let_go(struct conductor *conductor, struct task *task)
 
 static void seat_those_who_wait(struct conductor *conductor)
 {
-    LIST_FOR_EACH(&conductor->route.stages[STAGE_SEAT], node)
-    {
+    LIST_FOR_EACH(&conductor->route.stages[STAGE_SEAT], node) {
         struct task *task = task_of_traveller(container_of(node, struct traveller, at));
         enum seats_answer answer = seats_ask(&conductor->seats, task_seat(task));
         if (answer == SEATS_FULL)
@@ -181,7 +180,7 @@ static void for_each_task(struct conductor *conductor, void (*visit)(struct task
 {
     for (unsigned i = 0; i < STAGE_COUNT; i++)
         LIST_FOR_EACH(&conductor->route.stages[i], node)
-    visit(task_of_traveller(container_of(node, struct traveller, at)));
+            visit(task_of_traveller(container_of(node, struct traveller, at)));
 }
 
 static void on_pulse(struct timer *timer)

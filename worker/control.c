@@ -233,8 +233,7 @@ void control_stop(struct control *control)
 void control_cancel(struct control *control)
 {
     assert(control->is_stopped);
-    LIST_FOR_EACH(&control->running, node)
-    {
+    LIST_FOR_EACH(&control->running, node) {
         struct sweep *sweep = container_of(node, struct sweep, node);
         if (sweep->is_deleting)
             vectors_cancel(control->pipeline->vectors, &sweep->deletion);

@@ -150,8 +150,7 @@ static void give_back(struct intake *intake, struct arrival *arrival)
 static bool shed(struct object *object)
 {
     struct intake *intake = object->intake;
-    LIST_FOR_EACH(&object->arrivals, at)
-    {
+    LIST_FOR_EACH(&object->arrivals, at) {
         struct arrival *arrival = container_of(at, struct arrival, node);
         bool is_unwanted = !intake->is_open || (arrival->parcel && arrival->parcel->is_revoked);
         if (is_unwanted && arrival != object->worked)

@@ -272,8 +272,7 @@ void ops_answer(struct ops *ops, struct httpd_request *request, bool is_page, bo
 
 void ops_answers_close(struct ops *ops)
 {
-    LIST_FOR_EACH(&ops->pages, node)
-    {
+    LIST_FOR_EACH(&ops->pages, node) {
         struct answer *answer = container_of(node, struct answer, node);
         list_remove(&ops->pages, &answer->node);
         answer->ops = NULL; /* its report still answers, and frees it */

@@ -146,8 +146,7 @@ void parcel_give_back_one(struct parcels *parcels, struct parcel *parcel)
 
 void parcels_revoke(struct parcels *parcels, uint64_t epoch)
 {
-    LIST_FOR_EACH(&parcels->open, node)
-    {
+    LIST_FOR_EACH(&parcels->open, node) {
         struct parcel *parcel = container_of(node, struct parcel, node);
         parcel->is_revoked |= parcel->epoch == epoch;
     }
@@ -295,8 +294,7 @@ void parcel_bury(struct parcels *parcels, struct parcel *parcel, uint32_t event_
 
 void parcels_abandon_all(struct parcels *parcels)
 {
-    LIST_FOR_EACH(&parcels->burials, node)
-    {
+    LIST_FOR_EACH(&parcels->burials, node) {
         struct burying *burying = container_of(node, struct burying, node);
         if (!timer_is_waiting(&burying->again))
             continue; /* its answer comes, and gives the event back */

@@ -148,7 +148,7 @@ void audit_step(struct world *world)
             check_stored(world, &world->store[i]);
     world->touched = 0;
     LIST_FOR_EACH(&world->workers, node)
-    check_bounds(world, container_of(node, struct worker, node));
+        check_bounds(world, container_of(node, struct worker, node));
 }
 
 void audit_instant(struct world *world)

@@ -27,8 +27,7 @@ static void on_group_tick(struct timer *timer);
 /* Whoever has nothing to do waits for the broker's answer: here it is. */
 static void wake_all(struct world *world)
 {
-    LIST_FOR_EACH(&world->workers, node)
-    {
+    LIST_FOR_EACH(&world->workers, node) {
         struct worker *worker = container_of(node, struct worker, node);
         if (worker->queue.is_idle && worker_runs(worker))
             worker_timer(worker, &worker->queue.poll, 1 + world_below(world, POLL_MS), poll);
@@ -49,8 +48,7 @@ void group_rebalance(struct world *world)
 
 static bool has_all_rejoined(struct world *world)
 {
-    LIST_FOR_EACH(&world->workers, node)
-    {
+    LIST_FOR_EACH(&world->workers, node) {
         const struct queue *queue = &container_of(node, struct worker, node)->queue;
         if (queue->is_open && queue->is_member && queue->generation != world->generation)
             return false;
@@ -63,8 +61,7 @@ static void assign(struct world *world)
     for (unsigned p = 0; p < SIM_PARTITIONS; p++) {
         struct worker *candidates[64];
         unsigned count = 0;
-        LIST_FOR_EACH(&world->workers, node)
-        {
+        LIST_FOR_EACH(&world->workers, node) {
             struct worker *worker = container_of(node, struct worker, node);
             if (worker->queue.is_open && worker->queue.is_member &&
                 worker->queue.generation == world->generation && count < COUNT_OF(candidates))
@@ -80,8 +77,7 @@ static void assign(struct world *world)
 static void expel_silent(struct world *world)
 {
     bool has_lost = false;
-    LIST_FOR_EACH(&world->workers, node)
-    {
+    LIST_FOR_EACH(&world->workers, node) {
         struct queue *queue = &container_of(node, struct worker, node)->queue;
         if (queue->is_member && queue->polled_ms + SESSION_MS < world->now_ms) {
             queue->is_member = false;
@@ -161,8 +157,7 @@ static void settle_record(struct queue *queue, const struct message *message)
 /* Sabotage: the newer event of a place settles the older ones, too. */
 static void settle_older(struct queue *queue, const struct message *message)
 {
-    LIST_FOR_EACH(&queue->unsettled, node)
-    {
+    LIST_FOR_EACH(&queue->unsettled, node) {
         struct message *other = container_of(node, struct message, node);
         if (other->record->events[0].place == message->record->events[0].place)
             settle_record(queue, other);

@@ -144,8 +144,8 @@ static struct worker *any_worker(struct world *world)
 {
     uint64_t at = world_below(world, world->workers.count);
     LIST_FOR_EACH(&world->workers, node)
-    if (at-- == 0)
-        return container_of(node, struct worker, node);
+        if (at-- == 0)
+            return container_of(node, struct worker, node);
     return NULL;
 }
 
@@ -209,7 +209,7 @@ void workers_heal(struct world *world)
     world->is_calm = true;
     world->database_away_until_ms = 0;
     LIST_FOR_EACH(&world->workers, node)
-    container_of(node, struct worker, node)->frozen_until_ms = 0;
+        container_of(node, struct worker, node)->frozen_until_ms = 0;
     worker_start(world); /* whoever is left may be about to end */
 }
 
@@ -221,8 +221,8 @@ static bool are_all_gone(struct world *world)
 void workers_end(struct world *world)
 {
     LIST_FOR_EACH(&world->workers, node)
-    if (!container_of(node, struct worker, node)->is_draining)
-        worker_drain(container_of(node, struct worker, node));
+        if (!container_of(node, struct worker, node)->is_draining)
+            worker_drain(container_of(node, struct worker, node));
     world_run(world, world->now_ms + 120000, are_all_gone);
     if (world->workers.count)
         world_fail(world, "%zu workers do not end", world->workers.count);

@@ -82,8 +82,7 @@ static struct worker *choose(struct world *world, uint64_t *ret_ms)
     struct worker *chosen = NULL;
     unsigned equals = 1;
     *ret_ms = loop_virtual_next_ms(world->loop);
-    LIST_FOR_EACH(&world->workers, node)
-    {
+    LIST_FOR_EACH(&world->workers, node) {
         struct worker *worker = container_of(node, struct worker, node);
         uint64_t ms = next_ms(worker);
         ms = ms < world->now_ms && ms != UINT64_MAX ? world->now_ms : ms;

@@ -147,15 +147,13 @@ static void end_turn(struct fair *fair, struct flow *flow)
 static void skip_rounds(struct fair *fair)
 {
     int64_t rounds = INT64_MAX;
-    LIST_FOR_EACH(&fair->turns, node)
-    {
+    LIST_FOR_EACH(&fair->turns, node) {
         const struct flow *flow = container_of(node, struct flow, turn);
         int64_t needed = -flow->credit / flow->grant; /* one more makes the credit positive */
         if (flow->is_offering && needed < rounds)
             rounds = needed;
     }
-    LIST_FOR_EACH(&fair->turns, node)
-    {
+    LIST_FOR_EACH(&fair->turns, node) {
         struct flow *flow = container_of(node, struct flow, turn);
         int64_t gained;
         if (__builtin_mul_overflow(rounds, flow->grant, &gained))

@@ -327,8 +327,7 @@ static void on_poll_closed(uv_handle_t *handle)
 static void finish_close(struct later *later)
 {
     struct httpd *httpd = container_of(later, struct httpd, run);
-    LIST_FOR_EACH(&httpd->exchanges, node)
-    {
+    LIST_FOR_EACH(&httpd->exchanges, node) {
         struct exchange *exchange = container_of(node, struct exchange, node);
         if (!exchange->is_suspended)
             continue;
