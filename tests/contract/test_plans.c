@@ -48,14 +48,19 @@ static unsigned long rows_removed(const char *statement, const char *arguments)
 }
 
 /* "'{...}'::uuid[]", to be released. */
+static struct buffer ids_literal(const char *from)
+{
+    struct buffer literal = buffer_new(SIZE_MAX / 2), query = buffer_new(4096);
+    buffer_format(&query, "select quote_literal(array_agg(id order by id)::text) || '::uuid[]' %s",
+                  from);
+    buffer_append_text(&literal, text_from(sql(buffer_string(&query))));
+    buffer_release(&query);
+    return literal;
+}
+
 static struct buffer documents_literal(void)
 {
-    struct buffer literal = buffer_new(SIZE_MAX / 2);
-    buffer_append_text(
-        &literal,
-        text_from(sql("select quote_literal(array_agg(id order by id)::text) || '::uuid[]'"
-                      " from documents")));
-    return literal;
+    return ids_literal("from documents");
 }
 
 static const char *filled(char *text, size_t bytes, const char *value)
@@ -89,6 +94,25 @@ static void test_plans__claims_look_up_by_key(void **state)
     assert_in_range(rows_removed(SQL_CLAIM_JOBS, buffer_string(&arguments)), 0, REMOVED_MAX);
 }
 
+static void test_plans__claims_of_new_uploads_are_linear_in_the_batch(void **state)
+{
+    (void)state;
+    given_old_statistics();
+    static const char NEW[] =
+        "from (select gen_random_uuid() as id from generate_series(1, " ROWS_TEXT ")) n";
+    struct buffer AUTO_BUFFER documents = ids_literal(NEW), jobs = ids_literal(NEW),
+                              arguments = buffer_new(SIZE_MAX / 2);
+    char users[128], bare[64], times[64], etags[64];
+
+    buffer_format(&arguments, "%s, %s, %s, %s, 'user_', %s, %s, 'p1'", buffer_string(&documents),
+                  filled(users, sizeof(users), "'" ALICE "'::uuid"), buffer_string(&jobs),
+                  filled(bare, sizeof(bare), "true"), filled(times, sizeof(times), "1::int8"),
+                  filled(etags, sizeof(etags), "'e'::text"));
+    assert_in_range(rows_removed(SQL_CLAIM_JOBS, buffer_string(&arguments)), 0, REMOVED_MAX);
+
+    assert_string_equal(sql("select count(*) from processing_jobs where id <> " JOB), ROWS_TEXT);
+}
+
 static void test_plans__finish_looks_up_by_key(void **state)
 {
     (void)state;
@@ -118,6 +142,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_plans__claims_look_up_by_key, fixture_set_up,
                                         fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_plans__claims_of_new_uploads_are_linear_in_the_batch,
+                                        fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_plans__finish_looks_up_by_key, fixture_set_up,
                                         fixture_tear_down),
     };
