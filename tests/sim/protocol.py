@@ -51,6 +51,8 @@ def run(world):
             return [wrong]
     world.heal()
     wrong = world.quiet()
+    world.uncover()
+    wrong = wrong or world.quiet()
     bad = [wrong] if wrong else audit.rest(world)
     if bad:
         return bad

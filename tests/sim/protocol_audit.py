@@ -87,7 +87,7 @@ def document(world, user, key, row, live):
     if gen is not None or chunks:
         bad.append(f"{key}: {status} has vectors or chunks")
     is_told = status == "cancelled" or code == "poisoned" or (code == "inactive" and user in world.was_inactive)
-    if content is not None and not is_told and content.startswith("bad") != (status == "failed"):
+    if content is not None and not is_told and status != ("failed" if content.startswith("bad") else "success"):
         bad.append(f"{key}: {content} ended {status} {code}")
     return bad
 

@@ -113,9 +113,18 @@ class World:
         self.emit(kind="put", user=user, key=key, etag=etag, job=document_id(f"{key}/{self.put_count}"), bare=True)
 
     def remove(self, user, key):
-        """In a versioned bucket this is the deletion of a version: it may uncover an older one, which no event tells."""
-        self.change(key, self.bucket[key][:-1], self.is_versioned)
+        """In a versioned bucket a delete marker comes; or a version goes, or a marker, and uncovers what no event tells."""
+        versions = self.bucket[key]
+        is_marked = self.is_versioned and versions[-1][0] and self.random.random() < 0.4
+        versions = [*versions, (None, wall_ms(self.time))] if is_marked else versions[:-1]
+        self.change(key, versions, self.is_versioned)
         self.emit(kind="removed", user=user, key=key, etag=None, job=None, bare=False)
+
+    def uncover(self):
+        """Once all is at rest the delete markers on top go: what they hid must come back."""
+        for user, key in self.keys:
+            if self.bucket.get(key) and not self.current(key):
+                self.remove(user, key)
 
     def submit(self, user):
         """A job over some keys of a tenant; its objects may be uploaded (again) after it was registered, as submit does."""
@@ -156,7 +165,7 @@ class World:
     def act(self):
         user, key = self.random.choice(self.keys)
         choice = self.random.random()
-        if choice < 0.50 or not self.current(key):
+        if choice < 0.50 or not self.bucket.get(key):
             self.put(user, key)
         elif choice < 0.68:
             self.remove(user, key)
