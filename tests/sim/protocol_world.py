@@ -55,7 +55,7 @@ class World:
         self.log, self.pending, self.events = [], [], []
         self.workers = [Worker(), Worker()]
         self.put_count, self.event_count, self.jobs, self.stats = 0, 0, [], collections.Counter()
-        self.was_inactive, self.forged = set(), set()
+        self.was_inactive, self.forged, self.trespass = set(), set(), None
         keys = 1 if self.is_hot else 2
         self.keys = [(tenant, f"users/{tenant}/{no}.pdf") for tenant in self.tenants for no in range(keys)][: 2 * keys + 1]
 
@@ -267,7 +267,18 @@ class World:
             return self.sql.ask("intend", *columns, LEASE_S * 1000)
         if kind == "finish":
             return self.sql.ask("finish", *columns, "p1", self.is_shared, not self.has_rows)
-        return self.sql.ask("release", *columns)
+        others = self.leases_of_others(rows)
+        answers = self.sql.ask("release", *columns)
+        if self.leases_of_others(rows) != others:
+            self.trespass = "a release touched the lease of another attempt"
+        return answers
+
+    def leases_of_others(self, rows):
+        """Of the documents that are given back: those that another attempt has by now."""
+        fences = {str(document): str(fence) for document, fence, *_ in rows}
+        names = ", ".join(f"'{document}'" for document in fences)
+        leases = self.sql.run(f"select id, fence, leased_until from documents where id in ({names})")
+        return [lease for lease in leases if lease[1] != fences[lease[0]]]
 
     def run_claim(self, documents, users, jobs, bare, fences, uncovers, times, etags, keys):
         ids = (documents, users, jobs, bare)
