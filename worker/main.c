@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "worker/base/memory.h"
 #include "worker/cmd.h"
@@ -216,6 +217,17 @@ static int run(const struct command *command, struct invocation *invocation)
     return command->run(invocation);
 }
 
+/* As many descriptors as we may have: MILLRACE_TASKS goes to 4096, each with a body and sockets.
+ * The soft limit is low for the sake of select(), which nobody calls here. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* else it stays as it is, as the metric tells */
+}
+
 int main(int argc, char **argv)
 {
     struct invocation invocation = {.program = argv[0], .argc = argc - 2, .argv = argv + 2};
@@ -236,6 +248,7 @@ int main(int argc, char **argv)
         return EXIT_WRONG_USAGE;
     }
     prctl(PR_SET_DUMPABLE, 0); /* keys and document texts stay out of core files */
+    raise_descriptor_limit();
     int code = run(command, &invocation);
     environment_release(&invocation.environment);
     return code;

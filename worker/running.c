@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "embed/embed.h"
@@ -101,6 +102,12 @@ static double open_fds(void)
     return count - 3; /* ".", ".." and the folder itself */
 }
 
+static double open_fds_max(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (double)limit.rlim_cur : 0;
+}
+
 /* A lane that waits for the operator is said once, and once that it goes again. */
 static void watch_embedding(struct running *running)
 {
@@ -124,6 +131,7 @@ static void on_figures(struct timer *timer)
     metric_set(METRIC_LOOP_LAG_SECONDS, 0, (double)loop_take_lag_ms(loop) / 1000);
     metric_set(METRIC_RESIDENT_BYTES, 0, resident_bytes());
     metric_set(METRIC_OPEN_FDS, 0, open_fds());
+    metric_set(METRIC_OPEN_FDS_MAX, 0, open_fds_max());
     watch_embedding(running);
     timer_start(loop, timer, FIGURES_MS, on_figures);
 }

@@ -169,6 +169,21 @@ class Dev(Asking, unittest.TestCase):
             USAGE, f"{self.world.folder}/users/{TENANT_A}/", "submit", TENANT_A, str(path)
         )
 
+    def test_as_many_files_may_be_open_as_the_machine_allows(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                ["prlimit", "--nofile=256:", harness.BINARY, "dev", folder]
+                + ["--then", "ulimit -Sn; ulimit -Hn"],
+                env={**os.environ, **self.world.environment()},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        self.assertEqual(DONE, done.returncode, done.stderr)
+        soft, hard = done.stdout.split()[-2:]
+        self.assertEqual(hard, soft)
+
     def test_dlq_is_empty(self):
         done = self.run_one("dlq", "ls")
         self.assertEqual("", done.stdout)

@@ -51,6 +51,7 @@ class Dashboards(unittest.TestCase):
         not_shown = {  # limits beside a figure that has its own line, and facts that do not move
             "millrace_events_waiting_limit",
             "millrace_tasks_limit",
+            "millrace_open_fds_limit",
             "millrace_slabs",
             "millrace_slabs_limit",
             "millrace_object_bytes_total",
