@@ -283,14 +283,23 @@ static bool wait_for(struct app *app, struct schema_call *call, struct error *er
     return !call->has_failed;
 }
 
-bool app_check_schema(struct app *app, struct error *err)
+/* What the ledger has to know of the schema it writes to, it is told here. */
+static bool look_at_schema(struct app *app, struct schema_call *call, struct error *err)
 {
-    struct schema_call call = schema_call_of(app);
-    schema_check(app->pg, app->loop, &call.request);
-    if (!wait_for(app, &call, err))
+    *call = schema_call_of(app);
+    schema_check(app->pg, app->loop, &call->request);
+    if (!wait_for(app, call, err))
         return false;
     if (app->ledger)
-        ledger_stage_halves(app->ledger, call.request.stages_halves);
+        ledger_stage_halves(app->ledger, call->request.stages_halves);
+    return true;
+}
+
+bool app_check_schema(struct app *app, struct error *err)
+{
+    struct schema_call call;
+    if (!look_at_schema(app, &call, err))
+        return false;
     if (call.request.is_superuser || call.request.is_owner)
         LOG_WARN("database_role_too_strong", FIELD_BOOL("is_superuser", call.request.is_superuser),
                  FIELD_STR("remedy", "let migrate make one with DB_WORKER_ROLE"));
@@ -308,7 +317,7 @@ bool app_migrate(struct app *app, struct app_migration *ret_migration, struct er
         return false;
     *ret_migration = (struct app_migration){call.request.version_before, call.request.version_after,
                                             call.request.index_count};
-    return true;
+    return look_at_schema(app, &call, err);
 }
 
 struct queue_options app_queue_options(const struct config *config,

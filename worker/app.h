@@ -42,14 +42,15 @@ void app_close(struct app *app); /* runs the loop until all is closed; half-open
 /* Of every child, as configured. */
 struct extract_limits app_extract_limits(const struct config *config);
 bool app_has_vectors_in_postgres(const struct app *app);
-/* ERR_SCHEMA when the database is not at our version; runs the loop. */
+/* Before the ledger is used. ERR_SCHEMA when the database is not at our version; runs the loop. */
 bool app_check_schema(struct app *app, struct error *err) MUST_CHECK;
 struct schema_options app_schema_options(const struct app *app);
 struct app_migration {
     uint32_t version_before, version_after;
     uint32_t index_count; /* indexes that were made */
 };
-/* Creates or upgrades the schema; runs the loop. */
+/* Creates or upgrades the schema, and looks at it as app_check_schema() does, but warns of no role;
+ * runs the loop. */
 bool app_migrate(struct app *app, struct app_migration *ret_migration,
                  struct error *err) MUST_CHECK;
 /* Of the consumer and of producers: borrowed from config and from *ret_properties. */

@@ -3,6 +3,10 @@ endpoint itself has counted.
 """
 
 import json
+import os
+import pathlib
+import subprocess
+import tempfile
 import unittest
 import urllib.request
 
@@ -121,6 +125,42 @@ class Endpoint(unittest.TestCase):
             self.prove_known(CHANGED)
             self.assert_the_bill_is_right()
             self.assertEqual([], self.world.faults())
+
+
+class Dev(unittest.TestCase):
+    def test_dev_stages_vectors_as_what_they_become(self):
+        """The column that workers of before wrote to stays empty: a constraint refuses it here."""
+        try:
+            stack = harness.Stack("pgvector", "postgres")
+        except harness.common.Unavailable as why:
+            self.skipTest(str(why))
+        with stack, tempfile.TemporaryDirectory() as folder:
+            environment = {
+                "PATH": os.environ["PATH"],
+                "XDG_STATE_HOME": str(stack.run / "state"),
+                "DATABASE_URL": stack.postgres.url,
+                "VECTOR_STORE": "pgvector",
+                "MILLRACE_LISTEN": f"127.0.0.1:{harness.common.free_port()}",
+            }
+            self.run_one(environment, "migrate")
+            with harness.psycopg.connect(stack.postgres.url) as connection:
+                connection.execute("alter table staged_chunks add check (embedding is null)")
+            pathlib.Path(folder, "pier.pdf").write_bytes(document("quay", "pier"))
+            self.run_one(environment, "dev", folder, "--once", "--use", "postgres")
+            with harness.psycopg.connect(stack.postgres.url) as connection:
+                found = connection.execute("select status, error_code from documents").fetchall()
+            self.assertEqual([("success", None)], found)
+
+    def run_one(self, environment, *arguments):
+        done = subprocess.run(
+            [harness.BINARY, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":
