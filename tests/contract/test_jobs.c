@@ -116,19 +116,26 @@ static void test_report__tells_people_what_there_is(void **state)
 
 /* ---- parked items, which the janitor takes up again ------------------------------------------- */
 
-static void test_park__for_a_day_is_enough(void **state)
+/* An item that was parked 25 hours ago, taken up by the janitor. */
+static struct event take_up_parked(struct fixture *fixture, bool is_for_money)
 {
-    struct fixture *fixture = *state;
     struct event event = upload(ALICE, "a.pdf", "v1");
     struct due_item items[4];
     claim_of(fixture, 0, &event);
     release(fixture, &event, true);
     sql("update job_items set parked_at = now() - interval '25 hours', due = now(), parked_until = "
         "now()");
+    if (is_for_money)
+        sql("update job_items set error_code = 'billing'");
     assert_int_equal(due(fixture, items, 4).item_count, 1);
-    assert_true(items[0].is_overdue);
+    assert_int_equal(items[0].is_overdue, !is_for_money);
+    return job_event(ALICE, "a.pdf", items[0].job);
+}
 
-    struct event janitors = job_event(ALICE, "a.pdf", items[0].job);
+static void test_park__for_a_day_is_enough(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event janitors = take_up_parked(fixture, false);
     claim_of(fixture, 0, &janitors);
     struct ledger_release answer = release(fixture, &janitors, true);
     assert_true(answer.is_exhausted && !answer.was_parked);
@@ -139,16 +146,7 @@ static void test_park__for_a_day_is_enough(void **state)
 static void test_park__for_money_lasts_as_long_as_it_must(void **state)
 {
     struct fixture *fixture = *state;
-    struct event event = upload(ALICE, "a.pdf", "v1");
-    struct due_item items[4];
-    claim_of(fixture, 0, &event);
-    release(fixture, &event, true);
-    sql("update job_items set parked_at = now() - interval '25 hours', due = now(), parked_until = "
-        "now(), error_code = 'billing'");
-    assert_int_equal(due(fixture, items, 4).item_count, 1);
-    assert_false(items[0].is_overdue);
-
-    struct event janitors = job_event(ALICE, "a.pdf", items[0].job);
+    struct event janitors = take_up_parked(fixture, true);
     claim_of(fixture, 0, &janitors);
     struct ledger_release answer = release(fixture, &janitors, true); /* for another reason */
     assert_true(!answer.is_exhausted && answer.was_parked);
