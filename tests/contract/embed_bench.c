@@ -7,11 +7,7 @@ struct bench bench;
 static void on_done(struct embed_request *request, const struct error *err)
 {
     struct call *call = container_of(request, struct call, request);
-    assert_false(call->is_done);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
+    take_answer(call, err);
     bench.undone--;
 }
 

@@ -178,10 +178,7 @@ struct event job_event(const char *user, const char *name, struct uuid job)
 static void on_registered(struct jobs_register *request, const struct error *err)
 {
     struct register_call *call = container_of(request, struct register_call, request);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
+    take_answer(call, err);
 }
 
 struct register_call register_job(struct fixture *fixture, struct uuid job, struct event *events,
@@ -213,10 +210,7 @@ static void on_claimed(struct ledger_claim *claim, const struct error *err)
 {
     struct event *event = container_of(claim, struct event, claim);
     buffer_release(&claim->link); /* it is the caller's now, and no test here has one */
-    event->is_done = true;
-    event->has_failed = err != NULL;
-    if (err)
-        event->err = *err;
+    take_answer(event, err);
 }
 
 void claim_start(struct fixture *fixture, int worker, struct event *event)

@@ -93,11 +93,7 @@ int bench_teardown(void **state)
 void call_on_done(struct object_request *request, const struct error *err)
 {
     struct call *call = container_of(request, struct call, request);
-    assert_false(call->is_done);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
+    take_answer(call, err);
 }
 
 static bool on_entries(struct object_request *request, const struct object_entry *entries,

@@ -9,11 +9,7 @@ static void on_call_done(struct pg_request *request, const struct pg_result *res
                          const struct error *err)
 {
     struct call *call = container_of(request, struct call, request);
-    assert_false(call->is_done);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
+    take_answer(call, err);
     call->row_count = pg_row_count(result);
     if (call->row_count)
         (void)text_format(call->value, sizeof(call->value), "%.*s",

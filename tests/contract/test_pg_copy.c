@@ -15,10 +15,7 @@ struct copy_call {
 static void on_copied(struct pg_copy *copy, const struct error *err)
 {
     struct copy_call *call = container_of(copy, struct copy_call, copy);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
+    take_answer(call, err);
 }
 
 static void wait_for_copy(struct fixture *fixture, const struct copy_call *call)

@@ -64,10 +64,7 @@ static int teardown(void **state)
 static void on_done(struct object_request *request, const struct error *err)
 {
     struct call *call = container_of(request, struct call, request);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
+    take_answer(call, err);
 }
 
 static void run(struct call *call, enum object_verb verb)

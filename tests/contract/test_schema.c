@@ -20,11 +20,7 @@ struct call {
 static void on_done(struct schema_request *request, const struct error *err)
 {
     struct call *call = container_of(request, struct call, request);
-    assert_false(call->is_done);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
+    take_answer(call, err);
 }
 
 static void open_call_in(struct call *call, const char *database, struct text control_schema)

@@ -11,10 +11,7 @@ struct steer_call {
 static void on_steered(struct steer *request, const struct error *err)
 {
     struct steer_call *call = container_of(request, struct steer_call, request);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
+    take_answer(call, err);
 }
 
 static struct steer_call steer_call(struct fixture *fixture, struct uuid job, enum steer_kind kind)

@@ -97,7 +97,10 @@ void ask_init(struct ask *ask, const struct sample *sample)
 static bool may_send(struct vectors_request *request)
 {
     struct ask *ask = container_of(request, struct ask, request);
-    return ask->sends_left > 0 && ask->sends_left-- > 0;
+    if (ask->sends_left == 0)
+        return false;
+    ask->sends_left--;
+    return true;
 }
 
 void ask_limit_sends(struct ask *ask, unsigned sends)

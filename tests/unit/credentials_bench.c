@@ -93,12 +93,8 @@ static void on_done(struct credentials_request *request, const struct aws_key *k
                     const struct error *err)
 {
     struct asked *asked = container_of(request, struct asked, request);
-    assert_false(asked->is_done);
-    asked->is_done = true;
+    take_answer(asked, err);
     asked->has_key = key != NULL;
-    asked->has_failed = err != NULL;
-    if (err)
-        asked->err = *err;
     if (!key)
         return;
     assert_true(text_format(asked->id, sizeof(asked->id), "%.*s", TEXT_ARGS(key->id)));

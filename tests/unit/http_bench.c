@@ -5,12 +5,8 @@ struct http_bench bench;
 static void on_done(struct http_request *request, const struct error *err)
 {
     struct call *call = container_of(request, struct call, request);
-    assert_false(call->is_done);
-    call->is_done = true;
-    call->has_failed = err != NULL;
+    take_answer(call, err);
     call->order = ++bench.answered;
-    if (err)
-        call->err = *err;
     if (call->then)
         call->then(call);
 }

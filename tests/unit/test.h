@@ -26,4 +26,14 @@
         assert_string_equal(actual_copy, expected);                                          \
     } while (0)
 
+/* In an on_done(): the call had its answer, the only one, and this is it. */
+#define take_answer(call, answer)              \
+    do {                                       \
+        assert_false((call)->is_done);         \
+        (call)->is_done = true;                \
+        (call)->has_failed = (answer) != NULL; \
+        if (answer)                            \
+            (call)->err = *(answer);           \
+    } while (0)
+
 #endif

@@ -59,11 +59,7 @@ static void stop(void)
 static void on_done(struct object_request *request, const struct error *err)
 {
     struct call *call = container_of(request, struct call, request);
-    assert_false(call->is_done);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
+    take_answer(call, err);
     if (err)
         assert_null(strstr(err->message, "s3cret"));
 }

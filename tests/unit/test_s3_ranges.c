@@ -92,15 +92,25 @@ static void answer_part(int fd, const char *request, unsigned from, unsigned to)
     }
 }
 
+/* False: no range is asked for. */
+static bool parse_range(const char *request, uint64_t *ret_from, uint64_t *ret_to)
+{
+    size_t at;
+    struct text rest = text_from(request), name = TEXT("Range: bytes=");
+    if (!text_find(rest, name, &at))
+        return false;
+    rest = text_slice(rest, at + name.bytes, rest.bytes);
+    return text_parse_u64(text_cut(rest, '-', &rest), ret_from) &&
+           text_parse_u64(text_cut(rest, '\r', &rest), ret_to);
+}
+
 static void answer_any(int fd, const char *request)
 {
-    unsigned from, to;
-    const char *range = strstr(request, "Range: bytes=");
+    uint64_t from, to;
     if (strncmp(request, "HEAD", 4) == 0) {
         answer_look(fd);
-    } else if (range && bench.mood != GIVES_THE_WHOLE &&
-               sscanf(range, "Range: bytes=%u-%u", &from, &to) == 2) {
-        answer_part(fd, request, from, to);
+    } else if (bench.mood != GIVES_THE_WHOLE && parse_range(request, &from, &to)) {
+        answer_part(fd, request, (unsigned)from, (unsigned)to);
     } else {
         bench.wholes++;
         answer(fd, "200 OK\r\nETag: \"v0\"\r\nContent-Length: 100", bench.content, BYTES);
@@ -150,11 +160,7 @@ struct call {
 static void on_done(struct object_request *request, const struct error *err)
 {
     struct call *call = container_of(request, struct call, request);
-    assert_false(call->is_done);
-    call->is_done = true;
-    call->has_failed = err != NULL;
-    if (err)
-        call->err = *err;
+    take_answer(call, err);
 }
 
 static void send_get(struct call *call)
