@@ -130,11 +130,21 @@ static void on_tick(struct timer *timer)
 {
     struct queue *queue = container_of(timer, struct queue, tick);
     bool is_open = queue->closing == QUEUE_OPEN;
+    queue->is_tick_near = false;
     timer_start(queue->loop, &queue->tick, is_open ? QUEUE_TICK_MS : CLOSE_TICK_MS, on_tick);
     group_tick(queue);
     if (is_open)
         set_metrics(queue);
     turn(queue);
+}
+
+/* Nothing is in work: who looks at the lag, or starts us again, need not wait for the tick. */
+static void hurry_tick(struct queue *queue)
+{
+    if (queue->closing != QUEUE_OPEN || queue->is_tick_near)
+        return;
+    queue->is_tick_near = true;
+    timer_start(queue->loop, &queue->tick, QUEUE_HURRY_MS, on_tick);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -349,6 +359,8 @@ void queue_settle(struct queue *queue, struct message *message)
         message->view.is_unreadable)
         group_step_over(queue, partition); /* the loss is recorded */
     xfree(message);
+    if (!queue->unsettled)
+        hurry_tick(queue);
 }
 
 void queue_abandon(struct queue *queue, struct message *message)

@@ -16,6 +16,7 @@
 #include "queue/offsets.h"
 
 #define QUEUE_TICK_MS 1000
+#define QUEUE_HURRY_MS 100 /* to the next tick, once all that was delivered is settled */
 
 struct rd_kafka_op_s; /* an event */
 struct rd_kafka_topic_partition_list_s;
@@ -56,6 +57,7 @@ struct queue {
     struct kafka_wake *wake;
     struct later turn; /* a wake-up of our own: something is left to do */
     struct timer tick;
+    bool is_tick_near;
 
     enum queue_phase phase;
     enum queue_closing closing;

@@ -27,6 +27,36 @@ static void answer_assignment(struct queue *queue, const rd_kafka_topic_partitio
         queue_trouble(queue, &err);
 }
 
+/* ---- lag ------------------------------------------------------------------------------------- */
+
+/* From where on a partition is not done: the broker's word, before the first commit our own, before
+ * the first message the beginning of the log. librdkafka learns of that one late or never: all that
+ * is in the log is not done then. */
+static int64_t done_until(const struct offsets *offsets, int64_t low)
+{
+    if (offsets->committed != OFFSETS_NONE)
+        return offsets->committed > low ? offsets->committed : low;
+    int64_t base = offsets->base != OFFSETS_NONE ? offsets->base : 0;
+    return base > low ? base : low;
+}
+
+static void measure_lag(struct queue *queue)
+{
+    uint64_t lag = 0;
+    for (size_t i = 0; i < queue->partition_max; i++) {
+        const struct partition *partition = queue->partitions[i];
+        int64_t low, high;
+        if (!partition || !partition->queue ||
+            rd_kafka_get_watermark_offsets(queue->client, queue->topic, partition->number, &low,
+                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            continue;
+        int64_t done = done_until(&partition->offsets, low);
+        if (high > done)
+            lag += (uint64_t)(high - done);
+    }
+    queue->lag = lag;
+}
+
 /* ---- commits --------------------------------------------------------------------------------- */
 
 static rd_kafka_topic_partition_list_t *uncommitted(struct queue *queue)
@@ -97,6 +127,7 @@ void group_on_commit(struct queue *queue, rd_kafka_event_t *event)
                1);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         note_committed(queue, rd_kafka_event_topic_partition_list(event));
+        measure_lag(queue);
     } else { /* nothing is lost: the next commit covers it, or the records come again */
         struct error err;
         kafka_error(&err, (int)code, "committing offsets");
@@ -398,34 +429,6 @@ void group_on_rebalance(struct queue *queue, rd_kafka_event_t *event)
 }
 
 /* ---- once a second --------------------------------------------------------------------------- */
-
-/* From where on a partition is not done: the broker's word, before the first commit our own, before
- * the first message the beginning of the log. librdkafka learns of that one late or never: all that
- * is in the log is not done then. */
-static int64_t done_until(const struct offsets *offsets, int64_t low)
-{
-    if (offsets->committed != OFFSETS_NONE)
-        return offsets->committed > low ? offsets->committed : low;
-    int64_t base = offsets->base != OFFSETS_NONE ? offsets->base : 0;
-    return base > low ? base : low;
-}
-
-static void measure_lag(struct queue *queue)
-{
-    uint64_t lag = 0;
-    for (size_t i = 0; i < queue->partition_max; i++) {
-        const struct partition *partition = queue->partitions[i];
-        int64_t low, high;
-        if (!partition || !partition->queue ||
-            rd_kafka_get_watermark_offsets(queue->client, queue->topic, partition->number, &low,
-                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            continue;
-        int64_t done = done_until(&partition->offsets, low);
-        if (high > done)
-            lag += (uint64_t)(high - done);
-    }
-    queue->lag = lag;
-}
 
 void group_tick(struct queue *queue)
 {
