@@ -14,7 +14,7 @@ r as materialized ( -- which item this event runs
                  order by i.created_at, i.job_id limit 1),
                (select i.job_id from documents d join processing_jobs j on j.id = d.job_id -- cancelled: see claim_jobs.sql
                   join job_items i on i.job_id = j.id and i.document_id = d.id
-                 where d.id = e.doc and d.gen is null and d.deleted_at is null and j.control = 'cancel' and j.user_id = e.uid
+                 where d.id = e.doc and d.gen is null and j.control = 'cancel' and j.user_id = e.uid
                    and coalesce(i.outcome, 'cancelled') = 'cancelled'
                    and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at),
                -- A late notice of what a job has done already: the bytes are live, and nobody is at work who may have read others.
@@ -45,8 +45,12 @@ v as materialized (
                 when not u.is_fitting or d.user_id <> r.uid then 'mismatch'
                 when not r.bare and r.job is not null and (i.job_id is null or j.user_id <> r.uid) then 'no_item'
                 when r.job is not null and (d.id is null or i.job_id is null) then 'again' -- it was settled just now
-                when i.outcome is not null or d.id is null
-                     or (r.job is null and d.deleted_at is not null and d.leased_until is null and not r.uncovers) then 'done'
+                when i.outcome is not null or d.id is null then 'done'
+                when r.job is null and d.leased_until is null
+                     and case when d.deleted_at is not null then not r.uncovers
+                              -- Nobody has seen bytes: an open item will, or was ended without a look, after this removal.
+                              else d.gen is null and d.etag is null
+                                   and (d.processed_at is null or r.event_at <= d.processed_at) end then 'done'
                 when d.fence <> r.fence and d.leased_until > now() then 'busy'
                 when i.parked_until > now() then 'parked'
                 else 'go' end as verdict

@@ -15,7 +15,7 @@ with e as (
                         offset 0)
        and not exists (select from documents d join processing_jobs j on j.id = d.job_id
                          join job_items i on i.job_id = j.id and i.document_id = d.id
-                        where d.id = e.doc and d.gen is null and d.deleted_at is null and j.control = 'cancel' and j.user_id = e.uid
+                        where d.id = e.doc and d.gen is null and j.control = 'cancel' and j.user_id = e.uid
                           and coalesce(i.outcome, 'cancelled') = 'cancelled'
                           and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at offset 0)
        and not exists (select from documents d join job_items i on i.job_id = d.job_id and i.document_id = d.id

@@ -15,10 +15,7 @@ d as ( -- no eTag: nobody knows what the bucket holds
     update documents d
        set status = 'cancelled', error_code = 'job_cancelled', error_message = $4, job_id = $1, fence = $2, leased_until = null,
            removing = null, starts = 0, etag = null, deleted_at = null, processed_at = now(), updated_at = now()
-      from i where d.id = i.document_id
-       -- A tombstone says more, while the newest event is a removal and nobody has begun anything since.
-       and not coalesce(d.deleted_at is not null and d.leased_until is null and d.status not in ('pending', 'processing')
-                        and d.told_at is not null and d.told_etag is null, false)),
+      from i where d.id = i.document_id),
 n as (select count(*)::int as n from i),
 jl as materialized (select j.id from processing_jobs j, n where j.id = $1 and n.n > 0 for no key update of j),
 j as (

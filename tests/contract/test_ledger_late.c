@@ -186,6 +186,74 @@ static void test_removal__a_look_at_what_has_no_vectors_leaves_the_row_as_it_is(
     assert_string_equal(reconcile(), "");
 }
 
+static struct event removal_of_a_version(const char *age)
+{
+    struct event event = removal(ALICE, "a.pdf");
+    told_at(&event, age, "");
+    event.claim.may_uncover = true;
+    return event;
+}
+
+static struct event given_an_item_nobody_has_looked_at(struct fixture *fixture)
+{
+    struct uuid job = uuid_v4();
+    struct event event = job_event(ALICE, "a.pdf", job);
+    register_job(fixture, job, &event, 1);
+    return event;
+}
+
+/* Whoever runs the item looks then; it may be paused, or over a quota, until it is. */
+static void test_removal__of_what_nobody_has_looked_at_is_left_to_its_item(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event item = given_an_item_nobody_has_looked_at(fixture),
+                 version = removal_of_a_version("10 s"), plain = removal_of_a_version("9 s");
+    plain.claim.may_uncover = false;
+
+    assert_int_equal(claim_of(fixture, 0, &version), CLAIM_DONE);
+    assert_int_equal(claim_of(fixture, 0, &plain), CLAIM_DONE);
+
+    assert_string_equal(sql("select status || (fence is null) from documents"), "pendingtrue");
+    assert_int_equal(claim_of(fixture, 1, &item), CLAIM_GO);
+    assert_true(item.claim.is_told_gone); /* by the newest removal */
+    assert_int_equal(item.claim.told_ms, plain.claim.event_time_ms);
+    assert_string_equal(reconcile(), "");
+}
+
+/* It may have looked before the removal, and be about to make live what it saw. */
+static void test_removal__is_work_while_an_attempt_has_not_ended(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event item = given_an_item_nobody_has_looked_at(fixture),
+                 version = removal_of_a_version("10 s");
+    assert_int_equal(claim_of(fixture, 0, &item), CLAIM_GO);
+
+    assert_int_equal(claim_of(fixture, 1, &version), CLAIM_BUSY);
+    expire_leases();
+    assert_int_equal(claim_of(fixture, 1, &version), CLAIM_GO);
+}
+
+/* Nobody was let in to look: what was removed before then was given up with it. */
+static void test_removal__of_before_a_failure_without_a_look_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = upload(ALICE, "a.pdf", "v1"), before = removal_of_a_version("10 s"),
+                 after = removal_of_a_version("2 s"), undated = removal(ALICE, "a.pdf");
+    undated.claim.may_uncover = true;
+    claim_of(fixture, 0, &event);
+    struct ledger_finish denied = finish_with(&event, EFFECT_DROP, OUTCOME_FAILED);
+    denied.etag = TEXT_NONE;
+    assert_int_equal(finish_run(fixture, &denied), FINISH_OK);
+    sql("update documents set processed_at = now() - interval '5 s'");
+
+    assert_int_equal(claim_of(fixture, 0, &before), CLAIM_DONE);
+    assert_string_equal(sql("select status from documents"), "failed");
+    assert_int_equal(claim_of(fixture, 0, &after), CLAIM_GO);
+    release(fixture, &after, false);
+    assert_int_equal(claim_of(fixture, 0, &undated), CLAIM_GO); /* nobody can tell */
+    assert_string_equal(reconcile(), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +267,9 @@ int main(void)
         T(test_news__of_a_removal_is_known_to_the_upload_before_it),
         T(test_news__of_a_replay_touch_nothing),
         T(test_removal__a_look_at_what_has_no_vectors_leaves_the_row_as_it_is),
+        T(test_removal__of_what_nobody_has_looked_at_is_left_to_its_item),
+        T(test_removal__is_work_while_an_attempt_has_not_ended),
+        T(test_removal__of_before_a_failure_without_a_look_changes_nothing),
 #undef T
     };
     cluster = pg_cluster_start();

@@ -32,6 +32,13 @@ static struct steer steer(struct fixture *fixture, struct uuid job, enum steer_k
     return call.request;
 }
 
+static void claim_at(struct fixture *fixture, struct event *event, uint64_t time_ms)
+{
+    event->claim.event_time_ms = time_ms;
+    claim_start(fixture, 0, event);
+    claim_wait(fixture, event);
+}
+
 static void test_steer__reaches_the_janitor(void **state)
 {
     struct fixture *fixture = *state;
@@ -145,29 +152,54 @@ static void test_steer__a_cancel_takes_over_what_a_dead_worker_held(void **state
     assert_string_equal(reconcile(), "");
 }
 
-/* Both want the same rows: whoever is first counts. */
-/* Nobody would find out again that the object is gone but a replay, which may change nothing. */
-static void test_steer__a_cancel_leaves_a_tombstone_as_it_is(void **state)
+/* Told again, or only now: the cancel has decided it. What is removed later is news. */
+static void test_steer__a_cancel_covers_the_removals_before_it(void **state)
 {
-    static const char ROW[] = "select status || error_code || (deleted_at is not null) from "
-                              "documents where object_key like '%waits.pdf'";
+    static const char ROW[] = "select status || error_code || (deleted_at is null) || "
+                              "(leased_until is null) from documents";
     struct fixture *fixture = *state;
-    struct event events[3], gone = removal(ALICE, "waits.pdf");
-    struct uuid job = given_a_job_of_three(fixture, events);
-    gone.claim.event_time_ms = loop_wall_ms(fixture->loop) - 60000;
-    assert_int_equal(claim_of(fixture, 0, &gone), CLAIM_GO);
+    struct uuid job = uuid_v4();
+    struct event waits = job_event(ALICE, "a.pdf", job), before = removal(ALICE, "a.pdf"),
+                 after = removal(ALICE, "a.pdf");
+    uint64_t now_ms = loop_wall_ms(fixture->loop);
+    register_job(fixture, job, &waits, 1);
+    steer(fixture, job, STEER_CANCEL);
+    assert_int_equal(steer(fixture, job, STEER_CANCEL_ITEMS).item_count, 1);
+    sql("update documents set processed_at = now() - interval '10 s'");
+    before.claim.may_uncover = after.claim.may_uncover = true;
+
+    claim_at(fixture, &before, now_ms - 20000);
+    assert_int_equal(before.claim.verdict, CLAIM_DONE);
+    assert_string_equal(sql(ROW), "cancelledjob_cancelledtruetrue");
+    claim_at(fixture, &after, now_ms - 5000);
+    assert_int_equal(after.claim.verdict, CLAIM_GO);
+    assert_string_equal(reconcile(), "");
+}
+
+static void test_steer__a_cancel_covers_the_removal_that_left_a_tombstone(void **state)
+{
+    static const char ROW[] = "select status || error_code || (deleted_at is null) from documents";
+    struct fixture *fixture = *state;
+    struct uuid job = uuid_v4();
+    struct event bare = upload(ALICE, "a.pdf", "1"), gone = removal(ALICE, "a.pdf"), replay = gone,
+                 waits = job_event(ALICE, "a.pdf", job);
+    process(fixture, &bare, "e", 4);
+    gone.claim.may_uncover = replay.claim.may_uncover = true;
+    claim_at(fixture, &gone, loop_wall_ms(fixture->loop) - 60000);
     assert_int_equal(finish(fixture, &gone, EFFECT_GONE, OUTCOME_SKIPPED), FINISH_OK);
-    assert_string_equal(sql(ROW), "skippedgonetrue");
+    register_job(fixture, job, &waits, 1);
     steer(fixture, job, STEER_CANCEL);
 
     assert_int_equal(steer(fixture, job, STEER_CANCEL_ITEMS).item_count, 1);
 
-    assert_string_equal(sql(ROW), "skippedgonetrue");
-    assert_int_equal(claim_of(fixture, 1, &gone), CLAIM_DONE);
-    assert_string_equal(counters(job), "processing|3|0|0|1|f");
+    assert_string_equal(sql(ROW), "cancelledjob_cancelledtrue");
+    claim_at(fixture, &replay, loop_wall_ms(fixture->loop) - 60000);
+    assert_int_equal(replay.claim.verdict, CLAIM_DONE);
+    assert_string_equal(sql(ROW), "cancelledjob_cancelledtrue");
     assert_string_equal(reconcile(), "");
 }
 
+/* Both want the same rows: whoever is first counts. */
 static void test_steer__a_cancel_and_a_finish_at_once_count_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -255,13 +287,6 @@ static void test_steer__a_retry_in_several_calls_ends(void **state)
     assert_string_equal(counters(job), "failed|1|0|1|0|t");
 }
 
-static void claim_at(struct fixture *fixture, struct event *event, uint64_t time_ms)
-{
-    event->claim.event_time_ms = time_ms;
-    claim_start(fixture, 0, event);
-    claim_wait(fixture, event);
-}
-
 /* A bucket that tells of uploads tells of those of `submit`, too. */
 static void test_steer__a_cancel_means_the_buckets_own_events_of_its_uploads(void **state)
 {
@@ -314,7 +339,8 @@ int main(void)
         T(test_steer__a_pause_is_no_time_of_trying),
         T(test_steer__a_cancel_ends_what_no_worker_is_at),
         T(test_steer__a_cancel_takes_over_what_a_dead_worker_held),
-        T(test_steer__a_cancel_leaves_a_tombstone_as_it_is),
+        T(test_steer__a_cancel_covers_the_removals_before_it),
+        T(test_steer__a_cancel_covers_the_removal_that_left_a_tombstone),
         T(test_steer__a_cancel_and_a_finish_at_once_count_once),
         T(test_steer__a_retry_takes_only_what_failed_and_counts_it_once),
         T(test_steer__a_retry_in_several_calls_ends),

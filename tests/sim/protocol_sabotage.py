@@ -10,7 +10,7 @@ SABOTAGE = {
     "done_whatever_is_live": ("claim claim_jobs", "and d.etag = e.etag", ""),
     "views_are_believed": ("claim", "(extract(epoch from now() - told_at) * 1000)::int8", "60000"),
     "no_lease_check": ("claim", "d.leased_until > now()", "false"),
-    "removal_of_nothing_is_done": ("claim", "and not r.uncovers", ""),
+    "removal_of_nothing_is_done": ("claim", "then not r.uncovers", "then true"),
     "jobs_of_others": ("claim", "(i.job_id is null or j.user_id <> r.uid)", "false"),
     "parked_is_done": ("claim", "i.outcome is not null", "i.outcome is not null or i.parked_at is not null"),
     "finish_any_fence": ("finish", "d.fence = e.fence and d.leased_until is not null, false) as is_held", "true) as is_held"),

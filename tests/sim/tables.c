@@ -74,6 +74,21 @@ static struct item *item_of_claim(struct world *world, const struct ledger_claim
     return item ? item : covering_item(world, claim, place);
 }
 
+/* Of a tombstone; or of what nobody has seen bytes of: an open item will look, or was ended without
+ * a look after this removal. */
+static bool is_settled_removal(const struct world *world, const struct ledger_claim *claim,
+                               const struct document_row *row)
+{
+    if (row->has_lease)
+        return false;
+    if (row->is_deleted)
+        return !claim->may_uncover;
+    uint64_t processed_wall_ms = loop_wall_ms(world->loop) - (world->now_ms - row->processed_ms);
+    return !row->has_gen && !row->etag[0] &&
+           (!row->processed_ms ||
+            (claim->event_time_ms && claim->event_time_ms <= processed_wall_ms));
+}
+
 static enum claim_verdict judge(struct world *world, const struct ledger_claim *claim,
                                 const struct place *place, const struct item *item)
 {
@@ -86,7 +101,7 @@ static enum claim_verdict judge(struct world *world, const struct ledger_claim *
     if (!is_removal && !item)
         return CLAIM_NO_ITEM;
     if ((item && item->is_closed) || !row->exists ||
-        (is_removal && row->is_deleted && !row->has_lease && !claim->may_uncover))
+        (is_removal && is_settled_removal(world, claim, row)))
         return CLAIM_DONE;
     bool is_leased = row->has_lease && row->leased_until_ms > world->now_ms;
     if (row->fence != claim->fence && is_leased && world->sabotage != SABOTAGE_NEVER_BUSY)
