@@ -3,7 +3,7 @@
  *
  * The worker executes it without its own environment, with descriptor 3 as the control socket and
  * its own process id as the only argument. It loads poppler once, reads only a PDF of its own, and
- * never touches a byte of a user's. When the socket closes it ends its children and itself.
+ * never touches a byte of a user's. One child is always forked ahead of its document. When the socket closes it ends its children and itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -36,6 +37,11 @@ struct nursery {
         pid_t pid; /* 0: free */
         uint64_t job;
     } children[WIRE_JOBS_MAX];
+    /* The next child, made ahead: no document waits for a fork and its page faults. */
+    struct {
+        pid_t pid;     /* 0: none */
+        int socket_fd; /* where it waits for its job */
+    } spare;
 };
 
 /* ---- control socket -------------------------------------------------------------------------- */
@@ -65,6 +71,7 @@ static bool send_packet(const struct wire_frame *frame, int fd)
 
 struct packet {
     char bytes[WIRE_PACKET_BYTES_MAX];
+    size_t packet_bytes;
     int fds[WIRE_JOB_FDS]; /* body, socket, progress word */
     struct wire_job job;
 };
@@ -75,8 +82,8 @@ static void close_fds(const int *fds)
         close(fds[i]);
 }
 
-/* False: the worker is gone, or talks nonsense. */
-static bool receive_job(struct packet *packet)
+/* False: whoever sends jobs is gone, or talks nonsense. */
+static bool receive_job(int socket_fd, struct packet *packet)
 {
     union {
         struct cmsghdr header;
@@ -87,7 +94,7 @@ static bool receive_job(struct packet *packet)
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof(control.bytes)};
-    ssize_t got = recvmsg(FD_CONTROL, &message, MSG_CMSG_CLOEXEC);
+    ssize_t got = recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC);
     struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (!header || header->cmsg_type != SCM_RIGHTS ||
         header->cmsg_len != CMSG_LEN(sizeof(packet->fds)))
@@ -101,26 +108,51 @@ static bool receive_job(struct packet *packet)
         close_fds(packet->fds);
         return false;
     }
+    packet->packet_bytes = (size_t)got;
     packet->job = frame.job;
     return true;
 }
 
+/* As it came. False: nobody takes it. */
+static bool forward_job(int socket_fd, struct packet *packet)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(packet->fds))];
+    } control = {0};
+    struct iovec span = {packet->bytes, packet->packet_bytes};
+    struct msghdr message = {.msg_iov = &span,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+    control.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+                                      .cmsg_type = SCM_RIGHTS,
+                                      .cmsg_len = CMSG_LEN(sizeof(packet->fds))};
+    memcpy(CMSG_DATA(&control.header), packet->fds, sizeof(packet->fds));
+    return sendmsg(socket_fd, &message, MSG_NOSIGNAL) >= 0;
+}
+
 /* ---- children -------------------------------------------------------------------------------- */
 
-_Noreturn static void become_child(const struct nursery *nursery, const struct packet *packet,
-                                   pid_t parent)
+/* A spare, until its job comes: it has seen no document yet. */
+_Noreturn static void become_child(const struct nursery *nursery, int socket_fd, pid_t parent)
 {
     struct error err;
+    struct packet packet;
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    uint32_t *progress =
-        mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED, packet->fds[2], 0);
-    /* The descriptors that came are above both numbers: they were in use when these came. */
-    if (progress == MAP_FAILED || !sandbox_die_with_parent(parent, &err) ||
-        dup2(packet->fds[0], CHILD_FD_BODY) < 0 || dup2(packet->fds[1], CHILD_FD_SOCKET) < 0)
+    if (!sandbox_die_with_parent(parent, &err) || dup2(socket_fd, FD_CONTROL) < 0 ||
+        !selftest_rehearse(&err) || !receive_job(FD_CONTROL, &packet))
         _exit(WIRE_EXIT_UNREADY);
-    helper_child_run(nursery->sandbox, &packet->job, progress);
+    prctl(PR_SET_NAME, WIRE_READER_NAME);
+    uint32_t *progress =
+        mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED, packet.fds[2], 0);
+    /* The descriptors that came are above both numbers: they were in use when these came. */
+    if (progress == MAP_FAILED || dup2(packet.fds[0], CHILD_FD_BODY) < 0 ||
+        dup2(packet.fds[1], CHILD_FD_SOCKET) < 0)
+        _exit(WIRE_EXIT_UNREADY);
+    helper_child_run(nursery->sandbox, &packet.job, progress);
 }
 
 static bool report_ended(uint64_t job, bool has_run, int status, const struct rusage *usage)
@@ -144,19 +176,54 @@ static size_t free_slot(const struct nursery *nursery)
     return slot;
 }
 
-static bool start_child(struct nursery *nursery, const struct packet *packet)
+static void forget_spare(struct nursery *nursery)
+{
+    close(nursery->spare.socket_fd);
+    nursery->spare.pid = 0;
+}
+
+/* False with errno. */
+static bool raise_spare(struct nursery *nursery)
+{
+    int sockets[2];
+    pid_t self = getpid();
+    if (nursery->spare.pid)
+        return true;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
+        return false;
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(sockets[0]);
+        become_child(nursery, sockets[1], self);
+    }
+    close(sockets[1]);
+    nursery->spare.pid = pid > 0 ? pid : 0;
+    nursery->spare.socket_fd = sockets[0];
+    if (pid < 0)
+        forget_spare(nursery);
+    return pid > 0;
+}
+
+/* To the spare, or to a new one where that has been killed while it waited. 0 with errno. */
+static pid_t give_job(struct nursery *nursery, struct packet *packet)
+{
+    for (int tries = 0; tries < 2 && raise_spare(nursery); tries++) {
+        pid_t pid = nursery->spare.pid;
+        bool is_given = forward_job(nursery->spare.socket_fd, packet);
+        forget_spare(nursery);
+        if (is_given)
+            return pid;
+    }
+    return 0;
+}
+
+static bool start_child(struct nursery *nursery, struct packet *packet)
 {
     size_t slot = free_slot(nursery);
-    pid_t self = getpid(), pid = -1;
-    int errno_value = EAGAIN;
-    if (slot < WIRE_JOBS_MAX) {
-        pid = fork();
-        if (pid == 0)
-            become_child(nursery, packet, self);
-        errno_value = errno;
-    }
-    if (pid < 0)
-        return report_ended(packet->job.job, false, errno_value, NULL);
+    errno = EAGAIN;
+    pid_t pid = slot < WIRE_JOBS_MAX ? give_job(nursery, packet) : 0;
+    if (!pid)
+        return report_ended(packet->job.job, false, errno, NULL);
     nursery->children[slot].pid = pid;
     nursery->children[slot].job = packet->job.job;
     /* Nobody but us can reap it, so that the number is still its own. */
@@ -170,7 +237,9 @@ static bool reap(struct nursery *nursery)
 {
     int status;
     struct rusage usage;
-    for (pid_t pid; (pid = wait4(-1, &status, WNOHANG, &usage)) > 0;)
+    for (pid_t pid; (pid = wait4(-1, &status, WNOHANG, &usage)) > 0;) {
+        if (pid == nursery->spare.pid)
+            forget_spare(nursery);
         for (size_t slot = 0; slot < WIRE_JOBS_MAX; slot++) {
             if (nursery->children[slot].pid != pid)
                 continue;
@@ -178,6 +247,7 @@ static bool reap(struct nursery *nursery)
             if (!report_ended(nursery->children[slot].job, true, status, &usage))
                 return false;
         }
+    }
     return true;
 }
 
@@ -186,6 +256,8 @@ static void end_children(const struct nursery *nursery)
     for (size_t slot = 0; slot < WIRE_JOBS_MAX; slot++)
         if (nursery->children[slot].pid)
             kill(nursery->children[slot].pid, SIGKILL);
+    if (nursery->spare.pid)
+        kill(nursery->spare.pid, SIGKILL);
     while (wait(NULL) > 0) /* where the worker is process 1 they would be its zombies */
         continue;
 }
@@ -201,10 +273,11 @@ static bool serve_signals(struct nursery *nursery)
 static bool serve_control(struct nursery *nursery)
 {
     struct packet packet;
-    if (!receive_job(&packet))
+    if (!receive_job(FD_CONTROL, &packet))
         return false;
     bool is_started = start_child(nursery, &packet);
     close_fds(packet.fds);
+    (void)raise_spare(nursery); /* else it is tried again when a job comes */
     return is_started;
 }
 
@@ -265,8 +338,10 @@ int main(int argc, char **argv)
     }
     frame.ready.landlock_abi = sandbox_landlock_abi(nursery.sandbox);
     frame.ready.version = TEXT(MILLRACE_VERSION);
-    if (send_packet(&frame, -1))
+    if (send_packet(&frame, -1)) {
+        (void)raise_spare(&nursery);
         serve(&nursery);
+    }
     end_children(&nursery);
     _exit(0); /* poppler's destructors have nothing to do for us */
 }

@@ -33,6 +33,7 @@
 #define WIRE_SKIPS_MAX 3                     /* pages that a child is told to leave out */
 #define WIRE_RANGES_MAX 4                    /* told to a child and not read yet */
 #define WIRE_JOBS_MAX 64                     /* children at once */
+#define WIRE_READER_NAME "extract-reader"    /* of a child's process, once it has a document */
 #define WIRE_EXIT_UNREADY 2 /* of a child that could not begin: the machine's fault */
 #define WIRE_JOB_FDS 3      /* body, socket end, progress word */
 

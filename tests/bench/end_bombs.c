@@ -59,7 +59,7 @@ static void on_beat(struct timer *timer)
         watch->lag_ms = now_ms - excused_ms;
     watch->waited_ms = waited;
     if (++watch->beats % LOOK_BEATS == 0) {
-        uint64_t bytes = resident_bytes_of(first_child_of(zygote_pid()));
+        uint64_t bytes = resident_bytes_of(first_reader_of(zygote_pid()));
         watch->resident_bytes = bytes > watch->resident_bytes ? bytes : watch->resident_bytes;
     }
     watch->due_ms = now_ms + BEAT_MS;

@@ -3,7 +3,10 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include "extract/wire.h"
 #include "tests/unit/test.h"
+
+#define CHILDREN_MAX 100
 
 struct loop *loop;
 struct extract *extract;
@@ -51,42 +54,65 @@ int tear_down(void **state)
     return 0;
 }
 
-static unsigned list_children(pid_t parent, pid_t *ret_first)
+static bool is_reader(pid_t pid)
+{
+    char path[64], line[64] = "";
+    assert_true(text_format(path, sizeof(path), "/proc/%d/comm", pid));
+    FILE *file = fopen(path, "r");
+    if (file && !fgets(line, sizeof(line), file))
+        line[0] = 0;
+    if (file)
+        fclose(file);
+    return text_equal(text_trim(text_from(line)), TEXT(WIRE_READER_NAME));
+}
+
+static size_t list_children(pid_t parent, pid_t *pids, size_t pids_max)
 {
     char path[64], line[1024] = "";
-    unsigned count = 0;
+    size_t count = 0;
     assert_true(text_format(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent));
     FILE *file = fopen(path, "r");
     if (file && !fgets(line, sizeof(line), file))
         line[0] = 0;
     if (file)
         fclose(file);
-    *ret_first = 0;
-    for (struct text rest = text_from(line); rest.bytes; count++) {
+    for (struct text rest = text_from(line); rest.bytes && count < pids_max; count++) {
         uint64_t pid;
         assert_true(text_parse_u64(text_cut(rest, ' ', &rest), &pid));
-        if (!count)
-            *ret_first = (pid_t)pid;
+        pids[count] = (pid_t)pid;
     }
     return count;
 }
 
-pid_t first_child_of(pid_t parent)
+static pid_t first_child_of(pid_t parent, bool wants_reader)
 {
-    pid_t first;
-    (void)list_children(parent, &first);
-    return first;
+    pid_t pids[CHILDREN_MAX];
+    size_t count = list_children(parent, pids, CHILDREN_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (is_reader(pids[i]) == wants_reader)
+            return pids[i];
+    return 0;
 }
 
-unsigned count_children_of(pid_t parent)
+pid_t first_reader_of(pid_t zygote)
 {
-    pid_t first;
-    return list_children(parent, &first);
+    return first_child_of(zygote, true);
+}
+
+pid_t spare_of(pid_t zygote)
+{
+    return first_child_of(zygote, false);
+}
+
+size_t count_children_of(pid_t parent)
+{
+    pid_t pids[CHILDREN_MAX];
+    return list_children(parent, pids, CHILDREN_MAX);
 }
 
 pid_t zygote_pid(void)
 {
-    return first_child_of(getpid());
+    return first_child_of(getpid(), false);
 }
 
 unsigned count_fds(void)

@@ -24,9 +24,10 @@ void close_extract(void);
 void on_extract_closed(void *arg); /* arg: a bool, is set */
 
 /* Processes: only ours, found from our own children. 0: there is none. */
-pid_t first_child_of(pid_t parent);
+pid_t first_reader_of(pid_t zygote); /* a child that has a document */
+pid_t spare_of(pid_t zygote);        /* the child that waits for one */
 pid_t zygote_pid(void);
-unsigned count_children_of(pid_t parent);
+size_t count_children_of(pid_t parent);
 unsigned count_fds(void); /* open in this process */
 
 void submit_writer(void); /* ends the writer's PDF and submits it with probe */

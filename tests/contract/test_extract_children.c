@@ -34,8 +34,8 @@ static void await_starving_child(void)
     while (probe.text.bytes < 256 << 10)
         loop_run_once(loop, 1000);
     assert_false(probe.is_done);
-    assert_true(first_child_of(zygote_pid()) > 0);
-    while (state_of(first_child_of(zygote_pid())) !=
+    assert_true(first_reader_of(zygote_pid()) > 0);
+    while (state_of(first_reader_of(zygote_pid())) !=
            'S') /* else it is at a page of the next block */
         loop_run_once(loop, 10);
 }
@@ -90,7 +90,7 @@ static void test_extract__cancels_a_running_child(void **state)
     assert_int_equal(probe.err.code, ERR_CANCELLED);
     while (extract_figures(extract).slots_busy)
         loop_run_once(loop, 1000);
-    assert_int_equal(first_child_of(zygote_pid()), 0);
+    assert_int_equal(first_reader_of(zygote_pid()), 0);
 }
 
 static void test_extract__cancels_from_inside_on_pages(void **state)
@@ -168,10 +168,10 @@ static void test_extract__takes_a_request_again_from_inside_its_answer(void **st
 static void kill_the_child(int signal)
 {
     pid_t child;
-    while ((child = first_child_of(zygote_pid())) == 0)
+    while ((child = first_reader_of(zygote_pid())) == 0)
         loop_run_once(loop, 1000);
     kill(child, signal);
-    while (first_child_of(zygote_pid()) == child)
+    while (first_reader_of(zygote_pid()) == child)
         loop_run_once(loop, 1000);
 }
 
@@ -187,6 +187,25 @@ static void test_extract__goes_on_when_the_child_is_killed(void **state)
     assert_int_equal(probe.summary.pages_skipped, 0);
 }
 
+/* The child that was made ahead: nobody's document is lost with it. */
+static void test_extract__does_without_the_spare_that_is_killed(void **state)
+{
+    (void)state;
+    pdf_writer_text_page(&writer, 5);
+    struct text pdf = pdf_writer_end(&writer);
+    for (int i = 0; i < 20; i++) {
+        struct probe each = {.gives_credit = true};
+        pid_t spare = spare_of(zygote_pid());
+        if (spare)
+            kill(spare, SIGKILL);
+        probe_submit(&each, extract, probe_body(pdf), pdf.bytes);
+        probe_await(&each, loop);
+        assert_true(each.is_ok);
+        assert_int_equal(each.page_count, 1);
+        probe_release(&each);
+    }
+}
+
 static void test_extract__leaves_it_to_the_pipeline_when_all_children_are_killed(void **state)
 {
     (void)state;
@@ -195,7 +214,7 @@ static void test_extract__leaves_it_to_the_pipeline_when_all_children_are_killed
         kill_the_child(SIGKILL);
     probe_await(&probe, loop);
     assert_int_equal(probe.err.code, ERR_HELPER);
-    assert_int_equal(first_child_of(zygote_pid()), 0);
+    assert_int_equal(first_reader_of(zygote_pid()), 0);
 }
 
 /* It had read its pages, and waited: none of them is to blame. */
@@ -203,7 +222,7 @@ static void test_extract__goes_on_after_a_crash_between_two_pages(void **state)
 {
     (void)state;
     await_starving_child();
-    kill(first_child_of(zygote_pid()), SIGILL);
+    kill(first_reader_of(zygote_pid()), SIGILL);
     extract_credit(extract, &probe.request, 4 << 20);
     probe_await(&probe, loop);
     assert_true(probe.is_ok);
@@ -220,7 +239,7 @@ static void test_extract__reads_on_when_everybody_is_told_to_end(void **state)
     await_starving_child();
     pid_t zygote = zygote_pid();
     for (size_t i = 0; i < COUNT_OF(signals); i++) {
-        kill(first_child_of(zygote), signals[i]);
+        kill(first_reader_of(zygote), signals[i]);
         kill(zygote, signals[i]);
     }
     extract_credit(extract, &probe.request, 4 << 20);
@@ -250,7 +269,7 @@ static void test_extract__does_not_go_on_after_a_forbidden_call(void **state)
 {
     (void)state;
     await_starving_child();
-    kill(first_child_of(zygote_pid()), SIGSYS);
+    kill(first_reader_of(zygote_pid()), SIGSYS);
     probe_await(&probe, loop);
     assert_int_equal(probe.err.code, ERR_EXTRACT_FORBIDDEN);
 }
@@ -379,6 +398,7 @@ int main(void)
         EACH(test_extract__cancels_what_waits),
         EACH(test_extract__takes_a_request_again_from_inside_its_answer),
         EACH(test_extract__goes_on_when_the_child_is_killed),
+        EACH(test_extract__does_without_the_spare_that_is_killed),
         EACH(test_extract__leaves_it_to_the_pipeline_when_all_children_are_killed),
         EACH(test_extract__goes_on_after_a_crash_between_two_pages),
         EACH(test_extract__reads_on_when_everybody_is_told_to_end),

@@ -61,7 +61,9 @@ static void submit_sample(size_t at, size_t sample)
 static void kill_somebody(void)
 {
     struct rng *rng = loop_rng(loop);
-    pid_t zygote = zygote_pid(), child = zygote ? first_child_of(zygote) : 0;
+    pid_t zygote = zygote_pid(), child = zygote ? first_reader_of(zygote) : 0;
+    if (zygote && rng_below(rng, 8) == 0)
+        child = spare_of(zygote);
     if (rng_below(rng, KILL_ONE_OF) != 0 || !zygote)
         return;
     bool is_helper = rng_below(rng, 8) == 0;

@@ -103,7 +103,7 @@ static void test_ranges__go_on_when_children_crash(void **state)
     submit(&each);
     for (unsigned crashes = 0; !each.is_done;) {
         run_once();
-        pid_t child = first_child_of(zygote_pid());
+        pid_t child = first_reader_of(zygote_pid());
         bool has_begun = each.page_count > crashes * 100;
         if (crashes < 3 && has_begun && child && kill(child, SIGILL) == 0)
             crashes++;
