@@ -72,9 +72,26 @@ bool dead_letter_headers(const struct dead_letter *letter, struct arena *arena,
     return true;
 }
 
-bool dead_letter_original_headers(const struct header *headers, size_t header_count,
-                                  struct arena *arena, struct header **ret_headers,
-                                  size_t *ret_count)
+/* A message that was replayed in part before is never replayed as a whole. */
+static bool is_part(const struct dead_letter_replay *replay)
 {
-    return copy_original(headers, header_count, arena, ret_headers, ret_count);
+    for (size_t i = 0; i < replay->header_count; i++)
+        if (text_equal(replay->headers[i].name, TEXT(DEAD_LETTER_ONLY)))
+            return true;
+    return !replay->may_be_whole;
+}
+
+bool dead_letter_replay_headers(const struct dead_letter_replay *replay, struct arena *arena,
+                                struct header **ret_headers, size_t *ret_count)
+{
+    struct header *headers;
+    size_t count;
+    if (!copy_original(replay->headers, replay->header_count, arena, &headers, &count))
+        return false;
+    if (is_part(replay) &&
+        !add_text(arena, &headers[count++], TEXT(DEAD_LETTER_ONLY), replay->events))
+        return false;
+    *ret_headers = headers;
+    *ret_count = count;
+    return true;
 }

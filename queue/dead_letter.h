@@ -22,9 +22,19 @@ struct dead_letter {
  * `-offset`, `-event`, `-time` (text values). False past the arena's budget. */
 bool dead_letter_headers(const struct dead_letter *letter, struct arena *arena,
                          struct header **ret_headers, size_t *ret_count) MUST_CHECK;
-/* The headers to replay with: ours stripped. */
-bool dead_letter_original_headers(const struct header *headers, size_t header_count,
-                                  struct arena *arena, struct header **ret_headers,
-                                  size_t *ret_count) MUST_CHECK;
+/* Which events of the message are meant, "0,3": the others count as ignored (event.h). A replay
+ * carries it, so that it leaves alone what shared the message. */
+#define DEAD_LETTER_ONLY "millrace-dlq-only"
+
+/* What a replay sends again of one message. */
+struct dead_letter_replay {
+    const struct header *headers; /* as they are in the row */
+    size_t header_count;
+    struct text events; /* of the letters that are replayed, "0,3" */
+    bool may_be_whole;  /* all there is is a letter of event 0: it may be of the message itself */
+};
+/* The headers to replay with: ours stripped, and DEAD_LETTER_ONLY unless all is meant. */
+bool dead_letter_replay_headers(const struct dead_letter_replay *replay, struct arena *arena,
+                                struct header **ret_headers, size_t *ret_count) MUST_CHECK;
 
 #endif

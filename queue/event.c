@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "queue/dead_letter.h"
 #include "queue/event_record.h"
 #include "worker/base/memory.h"
 
@@ -235,6 +236,37 @@ static void read_job_header(struct parse *parse)
     }
 }
 
+/* "0,3" */
+static bool read_numbers(struct text list, bool is_named[EVENTS_PER_MESSAGE_MAX])
+{
+    while (list.bytes) {
+        uint64_t number;
+        if (!text_parse_u64(text_cut(list, ',', &list), &number) ||
+            number >= EVENTS_PER_MESSAGE_MAX)
+            return false;
+        is_named[number] = true;
+    }
+    return true;
+}
+
+/* A replay means some events of the message: the others were settled, each in its own way. */
+static bool ignore_others(struct parse *parse, struct error *err)
+{
+    for (size_t i = 0; i < parse->message->header_count; i++) {
+        const struct header *header = &parse->message->headers[i];
+        bool is_named[EVENTS_PER_MESSAGE_MAX] = {false};
+        if (!text_equal(header->name, TEXT(DEAD_LETTER_ONLY)))
+            continue;
+        if (!read_numbers(header->value, is_named))
+            return error_set(err, ERR_EVENT_SHAPE,
+                             "the header " DEAD_LETTER_ONLY " is no list of event numbers");
+        for (size_t at = 0; at < parse->count; at++)
+            if (!is_named[at])
+                parse->events[at].kind = EVENT_IGNORED;
+    }
+    return true;
+}
+
 /* ---- public ---------------------------------------------------------------------------------- */
 
 bool event_parse(const struct message_view *message, struct arena *arena, struct event **ret_events,
@@ -248,7 +280,7 @@ bool event_parse(const struct message_view *message, struct arena *arena, struct
     if (message->value.bytes > MESSAGE_BYTES_MAX)
         return error_set(err, ERR_EVENT_TOO_LARGE, "a message of %zu bytes", message->value.bytes);
     read_job_header(&parse);
-    if (!unwrap_text(&parse, message->value, 0, err))
+    if (!unwrap_text(&parse, message->value, 0, err) || !ignore_others(&parse, err))
         return false;
     *ret_events = parse.events;
     *ret_count = parse.count;

@@ -19,9 +19,9 @@
 enum event_kind {
     EVENT_PUT,     /* an object was created or overwritten */
     EVENT_REMOVED, /* an object or its newest version was removed */
-    EVENT_IGNORED, /* TestEvent, metadata only (tags, ACL, restore, lifecycle): ends as a counted
-                      no-op */
-    EVENT_BAD,     /* becomes a dead letter: code and reason say why */
+    EVENT_IGNORED, /* TestEvent, metadata only (tags, ACL, restore, lifecycle), or not what a replay means:
+                      ends as a counted no-op */
+    EVENT_BAD, /* becomes a dead letter: code and reason say why */
 };
 
 struct event {
@@ -40,6 +40,8 @@ struct event {
     struct text reason;
 };
 
+/* The header DEAD_LETTER_ONLY (dead_letter.h) makes all events that it does not name
+ * EVENT_IGNORED. */
 bool event_parse(const struct message_view *message, struct arena *arena, struct event **ret_events,
                  size_t *ret_count, struct error *err) MUST_CHECK;
 /* What makes this version of the object itself: sequencer, else version id, else eTag and time.

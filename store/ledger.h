@@ -180,7 +180,7 @@ struct ledger_burial { /* a dead letter; once per (topic, partition, offset, eve
     int64_t offset;
     uint32_t event_no;
     uint64_t time_ms;
-    struct text headers; /* JSON array of [name, base64 value] */
+    struct text headers; /* JSON: [[name, base64]]; none: a letter before has key, value, headers */
     enum error_code code;
     struct text message;
     bool has_user;

@@ -6,48 +6,61 @@
 
 /* $1 user, $2 code, $3 topic, $4 partition, $5 offset, $6 event, $7 older than ms, $8 newer than
  * ms, $9 settled ones too, $10 as of, $11 rows at most; null: not told. */
-#define FILTERED                                                                          \
-    " from dead_letters where ($1 is null or user_id = $1) and ($2 is null or code = $2)" \
-    " and ($3 is null or topic = $3) and ($4 is null or partition = $4)"                  \
-    " and ($5 is null or \"offset\" = $5) and ($6 is null or event_no = $6)"              \
-    " and ($7 is null or created_at <= now() - $7 * interval '1 millisecond')"            \
-    " and ($8 is null or created_at >= now() - $8 * interval '1 millisecond')"            \
+#define FILTERED                                                                            \
+    " from dead_letters d where ($1 is null or user_id = $1) and ($2 is null or code = $2)" \
+    " and ($3 is null or topic = $3) and ($4 is null or partition = $4)"                    \
+    " and ($5 is null or \"offset\" = $5) and ($6 is null or event_no = $6)"                \
+    " and ($7 is null or created_at <= now() - $7 * interval '1 millisecond')"              \
+    " and ($8 is null or created_at >= now() - $8 * interval '1 millisecond')"              \
     " and ($9 or resolution is null) and ($10 is null or created_at <= $10::timestamptz)"
 #define FILTER_PARAMS 11
 #define TIME(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+/* Of the letter of the same message that has it: headers are never null there. */
+#define OF_MESSAGE(column)                                                       \
+    "(select m." column " from dead_letters m where (m.topic, m.partition, "     \
+    "m.\"offset\") = (d.topic, d.partition, d.\"offset\") and m.headers is not " \
+    "null order by m.event_no limit 1)"
 #define COLUMNS                                                                            \
     "topic || '/' || partition || '/' || \"offset\" || '/' || event_no, topic, partition," \
-    " \"offset\", event_no, code, message, encode(key, 'escape'), user_id, " TIME(         \
-        "created_at") ", resolution, " TIME("resolved_at") ", resolved_by"
+    " \"offset\", event_no, code, message, encode(" OF_MESSAGE(                            \
+        "key") ", 'escape'), user_id, " TIME("created_at") ", resolution, " TIME("resolved_at") ", resolved_by"
 #define NEWEST_FIRST \
     " order by created_at desc, topic, partition, \"offset\" desc, event_no limit $11"
 /* What Kafka could not give us is no message; nor is one without a value ever an event. */
-#define IS_MESSAGE "value is not null and value <> '' and code <> 'unreadable_record'"
+#define IS_MESSAGE \
+    "(code <> 'unreadable_record' and coalesce(length(" OF_MESSAGE("value") "), 0) > 0)"
 
 /* clang-format off */ /* SQL, a clause a line */
 static const char *const STATEMENTS[] = {
     /* ..., $12 spellings of a key */
     [LETTERS_LIST] =
         "select " COLUMNS FILTERED " and ($12 is null or exists (select from unnest($12) k where "
-        "position(convert_to(k, 'UTF8') in value) > 0))" NEWEST_FIRST,
-    [LETTERS_SHOW] = "select " COLUMNS ", encode(key, 'hex'), encode(value, 'hex'), headers, " TIME(
-        "event_at") FILTERED NEWEST_FIRST,
+        "position(convert_to(k, 'UTF8') in " OF_MESSAGE("value") ") > 0))" NEWEST_FIRST,
+    [LETTERS_SHOW] =
+        "select " COLUMNS ", encode(" OF_MESSAGE("key") ", 'hex'), encode(" OF_MESSAGE("value") ", 'hex'), "
+        OF_MESSAGE("headers") ", " TIME("event_at") FILTERED NEWEST_FIRST,
     [LETTERS_COUNT] =
         "select count(*), count(distinct (topic, partition, \"offset\")) filter (where " IS_MESSAGE
-        "), count(*) filter (where not (" IS_MESSAGE ") or value is null), now()" FILTERED,
+        "), count(*) filter (where not " IS_MESSAGE "), now()" FILTERED,
     [LETTERS_TAKE] =
-        "select topic, partition, \"offset\", encode((array_agg(key))[1], 'hex'),"
-        " encode((array_agg(value))[1], 'hex'),"
-        " min(headers::text)" FILTERED " and " IS_MESSAGE
-        " group by topic, partition, \"offset\" order by min(created_at), 1, 2, 3 limit $11",
-    /* $1 topics, $2 partitions, $3 offsets, $4 who, $5 detail */
+        "select d.topic, d.partition, d.\"offset\", encode(m.key, 'hex'), encode(m.value, 'hex'), m.headers, d.events,"
+        " (d.events = '0' and not exists (select from dead_letters o where (o.topic, o.partition, o.\"offset\")"
+        " = (d.topic, d.partition, d.\"offset\") and o.event_no > 0))::int"
+        " from (select topic, partition, \"offset\", string_agg(event_no::text, ',' order by event_no) as events,"
+        " min(created_at) as first_at" FILTERED " and " IS_MESSAGE
+        " group by 1, 2, 3 order by first_at, 1, 2, 3 limit $11) d,"
+        " lateral (select key, value, headers from dead_letters m where (m.topic, m.partition, m.\"offset\")"
+        " = (d.topic, d.partition, d.\"offset\") and m.headers is not null order by m.event_no limit 1) m"
+        " order by d.first_at, 1, 2, 3",
+    /* $1 topics, $2 partitions, $3 offsets, $4 events, $5 who, $6 detail */
     [LETTERS_SETTLE] =
         "with s as (update dead_letters d set resolution = 'replayed', resolved_at = now(),"
-        " resolved_by = $4 from unnest($1::text[], $2::int8[], $3::int8[]) e(topic, part, pos)"
+        " resolved_by = $5 from unnest($1::text[], $2::int8[], $3::int8[], $4::text[]) e(topic, part, pos, events)"
         " where d.topic = e.topic and d.partition = e.part and d.\"offset\" = e.pos"
+        " and d.event_no = any(string_to_array(e.events, ',')::int[])"
         " and d.resolution is null returning 1), n as (select count(*) as n from s),"
         " a as (insert into millrace_actions (who, action, count, detail)"
-        " select $4, 'replay', n, $5 from n where n > 0) select n from n",
+        " select $5, 'replay', n, $6 from n where n > 0) select n from n",
     /* ..., $12 who, $13 detail */
     [LETTERS_DISCARD] =
         "with c as (select topic, partition, \"offset\", event_no" FILTERED
@@ -125,7 +138,7 @@ static void add_spellings(struct pg_again *again, struct text key)
 
 static int add_places(struct pg_again *again, const struct letters *letters)
 {
-    static const uint32_t TYPES[] = {PG_TEXT, PG_INT8, PG_INT8};
+    static const uint32_t TYPES[] = {PG_TEXT, PG_INT8, PG_INT8, PG_TEXT};
     for (size_t i = 0; i < COUNT_OF(TYPES); i++)
         again->arrays[i] = pg_array_new(TYPES[i]);
     for (size_t i = 0; i < letters->place_count; i++) {
@@ -133,12 +146,13 @@ static int add_places(struct pg_again *again, const struct letters *letters)
         pg_array_add_text(&again->arrays[0], place->topic);
         pg_array_add_i64(&again->arrays[1], (int64_t)place->partition);
         pg_array_add_i64(&again->arrays[2], (int64_t)place->offset);
+        pg_array_add_text(&again->arrays[3], letters->events[i]);
     }
     for (size_t i = 0; i < COUNT_OF(TYPES); i++)
         again->params[i] = pg_array_param(&again->arrays[i]);
-    again->params[3] = pg_param_text(letters->who);
-    again->params[4] = pg_param_text(letters->detail);
-    return 5;
+    again->params[4] = pg_param_text(letters->who);
+    again->params[5] = pg_param_text(letters->detail);
+    return 6;
 }
 
 void letters_run(struct pg *pg, struct loop *loop, struct letters *letters)

@@ -2,7 +2,7 @@
  * letters.h - dead letters for people: found by what they are, shown, and settled by hand.
  *
  * A letter is one event of a message (topic, partition, offset, event); what is sent again is the
- * message, so that all its letters are settled with it.
+ * message, told which of its events are meant. The bytes of the message are in one of its letters.
  * Owns:   nothing of the caller's; borrows a request until on_done (once, never from inside).
  * Thread: the loop thread.
  */
@@ -37,9 +37,10 @@ enum letters_kind {
     LETTERS_SHOW,
     /* one row: letters, messages of them, letters that have no message to send again, as of */
     LETTERS_COUNT,
-    /* messages to send again, oldest first: topic, partition, offset, key, value (hex), headers */
+    /* messages to send again, oldest first: topic, partition, offset, key, value (hex), headers,
+     * events of the letters ("0,3"), 1: all it has is one of event 0 */
     LETTERS_TAKE,
-    /* one row: how many were settled. places (all letters of those messages): replayed */
+    /* one row: how many were settled. places, and events of each: replayed */
     LETTERS_SETTLE,
     /* one row: how many. Of the filter, oldest first: discarded */
     LETTERS_DISCARD,
@@ -51,6 +52,7 @@ struct letters {
     char as_of[LETTERS_AS_OF_BYTES]; /* TAKE: only what was buried until then */
     uint64_t row_max;
     const struct letter_place *places; /* SETTLE */
+    const struct text *events;         /* of each place: "0,3" */
     size_t place_count;
     struct text who, detail; /* SETTLE, DISCARD: for the record */
     void *arg;               /* the caller's own */

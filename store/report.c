@@ -114,9 +114,10 @@ static const char *const STATEMENTS[] = {
         " group by 1"
         " order by 2 desc, 1 limit $2",
     [REPORT_DEAD_LETTERS] =
-        "select topic, partition, \"offset\", event_no, code, message, encode(key, 'escape'),"
-        " user_id, " TIME("created_at")
-        " from dead_letters"
+        "select topic, partition, \"offset\", event_no, code, message, (select encode(m.key, 'escape')"
+        " from dead_letters m where (m.topic, m.partition, m.\"offset\") = (d.topic, d.partition,"
+        " d.\"offset\") and m.headers is not null order by m.event_no limit 1), user_id, " TIME("created_at")
+        " from dead_letters d"
         " where resolution is null and ($1 is null or user_id = $1) and $3 is null"
         " order by created_at desc, topic, partition, \"offset\" desc, event_no limit $2",
     [REPORT_LIVE] =

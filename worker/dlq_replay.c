@@ -1,7 +1,8 @@
 /*
  * millrace dlq replay: the messages of dead letters once more to their topics, a few at a time.
  *
- * A letter is settled when the broker has its message for good. What is sent twice (the command was
+ * A letter is settled when the broker has its message for good, told which of its events are meant:
+ * those that shared the message are left alone. What is sent twice (the command was
  * killed between the two) counts once: the ids of jobs come from the events.
  */
 #include <stdio.h>
@@ -22,6 +23,7 @@
 struct sending { /* one message */
     struct topic_record record;
     struct letter_place place;
+    struct text events; /* of the letters */
     struct replay *replay;
     bool is_there; /* the broker has it */
 };
@@ -86,8 +88,9 @@ static bool copy_header(struct arena *arena, const struct json *json, struct hea
     return true;
 }
 
-/* The headers it came with; what a mirror has added is left out. */
-static bool copy_headers(struct arena *arena, struct text text, struct topic_record *record)
+/* The headers it came with, and what is meant of it; what a mirror has added is left out. */
+static bool copy_headers(struct arena *arena, struct text text, bool may_be_whole,
+                         struct sending *sending)
 {
     struct error err;
     AUTO_JSON struct json *list = json_parse(text, &err);
@@ -98,9 +101,10 @@ static bool copy_headers(struct arena *arena, struct text text, struct topic_rec
     for (size_t i = 0; i < header_count; i++)
         if (!copy_header(arena, json_at(list, i), &headers[i]))
             return false;
-    if (!dead_letter_original_headers(headers, header_count, arena, &ours, &record->header_count))
+    struct dead_letter_replay replay = {headers, header_count, sending->events, may_be_whole};
+    if (!dead_letter_replay_headers(&replay, arena, &ours, &sending->record.header_count))
         return false;
-    record->headers = ours;
+    sending->record.headers = ours;
     return true;
 }
 
@@ -115,7 +119,9 @@ static bool copy_message(struct arena *arena, const struct pg_result *rows, size
            pg_value_u64(rows, row, 2, &sending->place.offset) &&
            copy_hex(arena, pg_value(rows, row, 3), &sending->record.key) &&
            copy_hex(arena, pg_value(rows, row, 4), &sending->record.value) &&
-           copy_headers(arena, pg_value(rows, row, 5), &sending->record);
+           arena_copy(arena, pg_value(rows, row, 6), &sending->events) &&
+           copy_headers(arena, pg_value(rows, row, 5),
+                        text_equal(pg_value(rows, row, 7), TEXT("1")), sending);
 }
 
 static void on_messages(void *arg, const struct pg_result *rows)
@@ -171,10 +177,14 @@ static void on_settled(void *arg, const struct pg_result *rows)
 static bool settle_batch(struct replay *replay, struct error *err)
 {
     struct letter_place places[BATCH_MAX];
-    struct letters letters = {.kind = LETTERS_SETTLE, .places = places};
-    for (size_t i = 0; i < replay->batch_count; i++)
-        if (replay->batch[i].is_there)
-            places[letters.place_count++] = replay->batch[i].place;
+    struct text events[BATCH_MAX];
+    struct letters letters = {.kind = LETTERS_SETTLE, .places = places, .events = events};
+    for (size_t i = 0; i < replay->batch_count; i++) {
+        if (!replay->batch[i].is_there)
+            continue;
+        places[letters.place_count] = replay->batch[i].place;
+        events[letters.place_count++] = replay->batch[i].events;
+    }
     replay->sent_count += letters.place_count;
     return letters.place_count == 0 ||
            dlq_ask(replay->dlq, &letters, (struct ask){on_settled, replay}, err);

@@ -56,7 +56,7 @@ struct burying {
     struct error why;
     struct timer again;
     uint32_t attempts;
-    struct list_node node;
+    struct list_node node; /* of parcels.burials, or of parcel.held */
 };
 
 struct mirror { /* one record for KAFKA_DEAD_LETTER_TOPIC */
@@ -89,6 +89,7 @@ struct parcel *parcel_open(struct parcels *parcels, struct message *message)
     parcel->epoch = message_view(parcel->message)->epoch;
     parcel->message_bytes = message_bytes(parcel->message);
     parcel->open_count = 1;
+    list_init(&parcel->held);
     parcels->message_bytes += parcel->message_bytes;
     list_push_back(&parcels->open, &parcel->node);
     return parcel;
@@ -163,6 +164,18 @@ static void on_mirrored(struct topic_record *record, const struct error *err)
     xfree(mirror);
 }
 
+/* What the letter itself has: not all of them have the bytes of their message. */
+static struct message_view view_of_letter(const struct burying *burying)
+{
+    struct message_view view = *message_view(burying->parcel->message);
+    if (burying->burial.headers.bytes)
+        return view;
+    view.key = TEXT_NONE;
+    view.value = TEXT("");
+    view.header_count = 0;
+    return view;
+}
+
 static void mirror_letter(struct burying *burying)
 {
     struct pipeline *pipeline = burying->parcels->pipeline;
@@ -171,7 +184,7 @@ static void mirror_letter(struct burying *burying)
     struct mirror *mirror = xcalloc(1, sizeof(*mirror));
     mirror->arena = arena_new(HEADERS_BYTES_MAX);
     struct dead_letter letter = {
-        .message = *message_view(burying->parcel->message),
+        .message = view_of_letter(burying),
         .event_no = burying->burial.event_no,
         .code = burying->why.code,
         .reason = text_from(burying->why.message),
@@ -199,6 +212,32 @@ static void end_burying(struct burying *burying)
 
 static void try_burial(struct timer *again);
 
+static void send(struct burying *burying)
+{
+    list_push_back(&burying->parcels->burials, &burying->node);
+    ledger_bury(burying->parcels->pipeline->ledger, &burying->burial);
+}
+
+static void send_held(struct parcel *parcel)
+{
+    parcel->is_kept = true;
+    LIST_FOR_EACH(&parcel->held, node) {
+        list_remove(&parcel->held, node);
+        send(container_of(node, struct burying, node));
+    }
+}
+
+/* The first one was not written, and no other one is without it. */
+static void give_back_all(struct parcels *parcels, struct parcel *parcel)
+{
+    LIST_FOR_EACH(&parcel->held, node) {
+        list_remove(&parcel->held, node);
+        xfree(container_of(node, struct burying, node));
+        parcel_give_back_one(parcels, parcel);
+    }
+    parcel_give_back_one(parcels, parcel);
+}
+
 static void on_buried(struct ledger_burial *burial, const struct error *err)
 {
     struct burying *burying = container_of(burial, struct burying, burial);
@@ -213,9 +252,10 @@ static void on_buried(struct ledger_burial *burial, const struct error *err)
     }
     if (err) {
         end_burying(burying);
-        parcel_give_back_one(parcels, parcel);
+        give_back_all(parcels, parcel);
         return;
     }
+    send_held(parcel);
     LOG_WARN("event_buried", FIELD_TEXT("topic", burial->topic),
              FIELD_I64("partition", burial->partition), FIELD_I64("offset", burial->offset),
              FIELD_U64("event_no", burial->event_no), FIELD_ERROR(&burying->why));
@@ -253,43 +293,47 @@ static void write_headers(struct buffer *out, const struct message_view *view)
     buffer_release(&value);
 }
 
-/* Once for all of its events: a message may have a thousand bad ones, and a megabyte of headers. */
-static void prepare_burials(struct parcels *parcels, struct parcel *parcel)
+/* The first letter of a message carries its bytes, once they are unpacked: a message may have a
+ * thousand bad events, and a megabyte each of value and headers. */
+static void lend_message(struct parcels *parcels, struct parcel *parcel,
+                         struct ledger_burial *burial)
 {
-    if (parcel->has_burial)
-        return;
     parcel->has_burial = true;
     parcel->message = queue_unpack(parcels->pipeline->queue, parcel->message, parcels->packer);
+    const struct message_view *view = message_view(parcel->message);
     parcel->headers = buffer_new(HEADERS_BYTES_MAX);
-    write_headers(&parcel->headers, message_view(parcel->message));
+    write_headers(&parcel->headers, view);
+    burial->key = view->key;
+    burial->value = view->value;
+    burial->headers = buffer_text(&parcel->headers);
 }
 
 void parcel_bury(struct parcels *parcels, struct parcel *parcel, uint32_t event_no,
                  const struct uuid *user, const struct error *err)
 {
-    prepare_burials(parcels, parcel);
-    const struct message_view *view = message_view(parcel->message);
     struct burying *burying = xcalloc(1, sizeof(*burying));
+    struct ledger_burial *burial = &burying->burial;
+    bool is_first = !parcel->has_burial;
+    if (is_first)
+        lend_message(parcels, parcel, burial);
+    const struct message_view *view = message_view(parcel->message);
     burying->parcels = parcels;
     burying->parcel = parcel;
     burying->why = *err;
-    burying->burial = (struct ledger_burial){
-        .topic = view->topic,
-        .key = view->key,
-        .value = view->value,
-        .partition = view->partition,
-        .offset = view->offset,
-        .event_no = event_no,
-        .time_ms = view->time_ms,
-        .headers = buffer_text(&parcel->headers),
-        .code = err->code,
-        .message = text_from(burying->why.message),
-        .has_user = user != NULL,
-        .user_id = user ? *user : UUID_NIL,
-        .on_done = on_buried,
-    };
-    list_push_back(&parcels->burials, &burying->node);
-    ledger_bury(parcels->pipeline->ledger, &burying->burial);
+    burial->topic = view->topic;
+    burial->partition = view->partition;
+    burial->offset = view->offset;
+    burial->event_no = event_no;
+    burial->time_ms = view->time_ms;
+    burial->code = err->code;
+    burial->message = text_from(burying->why.message);
+    burial->has_user = user != NULL;
+    burial->user_id = user ? *user : UUID_NIL;
+    burial->on_done = on_buried;
+    if (is_first || parcel->is_kept)
+        send(burying);
+    else
+        list_push_back(&parcel->held, &burying->node);
 }
 
 void parcels_abandon_all(struct parcels *parcels)
@@ -301,7 +345,7 @@ void parcels_abandon_all(struct parcels *parcels)
         timer_stop(parcels->pipeline->loop, &burying->again);
         struct parcel *parcel = burying->parcel;
         end_burying(burying);
-        parcel_give_back_one(parcels, parcel);
+        give_back_all(parcels, parcel);
     }
     parcels->is_closing = true;
 }

@@ -23,7 +23,9 @@ struct parcel {
     bool is_given_back;  /* some event of it ended unfinished */
     bool is_revoked;
     bool has_burial;       /* its bytes are lent: it stays as it is */
-    struct buffer headers; /* has_burial: in JSON, lent to all burials of its events */
+    struct buffer headers; /* has_burial: in JSON, lent to its first burial */
+    bool is_kept;          /* a letter has its bytes: those that follow go without */
+    struct list held;      /* has_burial, not is_kept: burials that wait for the first one */
     struct list_node node; /* of parcels.open */
 };
 

@@ -199,6 +199,14 @@ static void on_buried(struct ledger_burial *burial, const struct error *err)
     container_of(burial, struct burial_call, request)->is_done = true;
 }
 
+static void bury(struct fixture *fixture, struct burial_call *call)
+{
+    call->is_done = false;
+    ledger_bury(fixture->ledger[0], &call->request);
+    while (!call->is_done)
+        loop_run_once(fixture->loop, 100);
+}
+
 static void test_bury__keeps_a_letter_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -224,11 +232,43 @@ static void test_bury__keeps_a_letter_once(void **state)
     assert_string_equal(sql("select count(*) || min(code) || min(encode(value, 'hex')) || "
                             "count(key) || min(headers::text) from dead_letters"),
                         "2not_json7b00ff7d0[[\"h\", \"AA==\"]]");
-    calls[0].is_done = false;
-    ledger_bury(fixture->ledger[0], &calls[0].request);
-    while (!calls[0].is_done)
-        loop_run_once(fixture->loop, 100);
+    bury(fixture, &calls[0]);
     assert_false(calls[0].request.is_new);
+}
+
+/* The letters of a message without its bytes stand beside the one that has them, and nowhere else:
+ * not with a letter of the topic before, however alike their places are. */
+static void test_bury__keeps_the_letters_of_a_message_together(void **state)
+{
+    struct fixture *fixture = *state;
+    static const uint32_t ORDER[] = {1, 0, 2, 1, 2};
+    struct burial_call call = {.request = {.topic = TEXT("uploads"),
+                                           .event_no = 2,
+                                           .value = TEXT("old"),
+                                           .headers = TEXT("[]"),
+                                           .time_ms = 1700000000000,
+                                           .code = ERR_EVENT_KEY,
+                                           .message = TEXT("no key"),
+                                           .on_done = on_buried}};
+    bury(fixture, &call);
+    call.request.time_ms = 1700000009000;
+    for (size_t i = 0; i < COUNT_OF(ORDER); i++) {
+        call.request.event_no = ORDER[i];
+        call.request.value = i == 0 ? TEXT("new") : TEXT_NONE;
+        call.request.headers = i == 0 ? TEXT("[]") : TEXT_NONE;
+        bury(fixture, &call);
+        assert_int_equal(call.request.is_new, i < 3);
+    }
+    call.request.event_no = 0; /* seen again, and this time the first bad one of the message */
+    call.request.value = TEXT("new");
+    call.request.headers = TEXT("[]");
+    bury(fixture, &call);
+    assert_false(call.request.is_new);
+    assert_string_equal(
+        sql("select string_agg(topic || ' ' || event_no || ' ' || coalesce(encode(value, 'escape'),"
+            " '-'), ', ' order by event_at, event_no) from dead_letters"),
+        "uploads 2 old, uploads#1700000009000 0 -, uploads#1700000009000 1 new, "
+        "uploads#1700000009000 2 -");
 }
 
 /* Its offsets begin at 0 again, where there are letters of the topic before it. */
@@ -257,9 +297,7 @@ static void test_bury__keeps_the_letters_of_a_topic_that_was_made_anew(void **st
                                                .code = ROWS[at].code,
                                                .message = TEXT("no event"),
                                                .on_done = on_buried}};
-        ledger_bury(fixture->ledger[0], &call.request);
-        while (!call.is_done)
-            loop_run_once(fixture->loop, 100);
+        bury(fixture, &call);
         assert_int_equal(call.request.is_new, i == at && ROWS[at].is_new);
     }
     assert_string_equal(
@@ -394,6 +432,7 @@ int main(void)
         T(test_batch__large_texts_go_ahead),
         T(test_known__finds_chunks_of_the_live_generation_only),
         T(test_bury__keeps_a_letter_once),
+        T(test_bury__keeps_the_letters_of_a_message_together),
         T(test_bury__keeps_the_letters_of_a_topic_that_was_made_anew),
         T(test_janitor__sweeps_rows_of_attempts_that_ended),
         T(test_race__two_ledgers_never_deadlock_or_double),

@@ -2,6 +2,7 @@
 nobody else anything.
 """
 
+import json
 import time
 import unittest
 import uuid
@@ -186,6 +187,48 @@ class Messages(unittest.TestCase):
         self.assert_only_dead_letters(
             {self.send(wrap(record(key, age_s=3600))): ["bad_key"] for key in bad}
         )
+
+    def test_a_message_of_a_thousand_bad_records_is_kept_once_and_replayed_in_parts(self):
+        number = 1000
+        value = json.dumps(self.wrap(*[self.record(f"nobody/{at}.pdf") for at in range(number)]))
+        headers = [("large", b"h" * 100_000)]
+        place = self.send(value.encode(), key=b"a key", headers=headers)
+        everywhere = {place: ["bad_key"] * number}
+        self.assert_only_dead_letters(everywhere)
+        kept = self.world.query(
+            "select sum(length(value)), sum(length(key)), sum(length(headers::text)) < 200000"
+            ' from dead_letters where (partition, "offset") = (%s, %s)',
+            *place,
+        )
+        self.assertEqual([(len(value), len("a key"), True)], kept)
+
+        shown = self.dlq("show", place, 7)
+        self.assertEqual(value.encode(), bytes.fromhex(shown["value_hex"]))
+        self.assertEqual(("a key", "large"), (shown["key"], shown["headers"][0][0]))
+        again = place
+        for event in (7, 7, 0, 999):  # what fails again is buried again, alone; then that
+            again = self.replay_one(again if event == 7 else place, event)
+            self.assertEqual([(event, "bad_key")], self.letters()[again])
+        settled = self.world.query(
+            'select partition, "offset", event_no from dead_letters where resolution is not null'
+        )
+        self.assertEqual({0, 7, 999}, {event for *where, event in settled if tuple(where) == place})
+        self.assertEqual(4, len(settled))
+        self.assert_only_dead_letters(everywhere)
+
+    def dlq(self, verb, place, event):
+        done = self.world.millrace("dlq", verb, f"uploads/{place[0]}/{place[1]}/{event}", "--json")
+        self.assertEqual(0, done.returncode, done.stderr)
+        return json.loads(done.stdout)
+
+    def replay_one(self, place, event):
+        """Answers where it was buried again."""
+        before = set(self.letters())
+        done = self.dlq("replay", place, event)
+        self.assertEqual((1, 1, 0), (done["messages"], done["letters"], done["left"]))
+        self.world.settle(until=lambda: len(self.letters()) > len(before))
+        [again] = set(self.letters()) - before
+        return again
 
     def test_an_upload_outside_of_every_tenant_is_a_dead_letter(self):
         self.world.put("elsewhere/file.pdf", GOOD)

@@ -56,10 +56,30 @@ static void test_dead_letter__replays_with_the_original_headers(void **state)
     struct header *headers, *back;
     size_t count, back_count;
     assert_true(dead_letter_headers(&dead, &arena, &headers, &count));
-    assert_true(dead_letter_original_headers(headers, count, &arena, &back, &back_count));
+    struct dead_letter_replay replay = {headers, count, TEXT("0"), .may_be_whole = true};
+    assert_true(dead_letter_replay_headers(&replay, &arena, &back, &back_count));
     assert_int_equal(back_count, 2);
     assert_text(back[0].name, "millrace-job");
     assert_text(back[1].name, "null");
+    arena_release(&arena);
+}
+
+static void test_dead_letter__names_the_events_that_a_replay_means(void **state)
+{
+    (void)state;
+    struct arena arena = arena_new(4096);
+    struct header *headers, *again;
+    size_t count, again_count;
+    struct dead_letter_replay part = {.events = TEXT("0,3")};
+    assert_true(dead_letter_replay_headers(&part, &arena, &headers, &count));
+    assert_int_equal(count, 1);
+    assert_text(find(headers, count, DEAD_LETTER_ONLY), "0,3");
+
+    /* It was buried again: alone at its place now, but still a part of a message. */
+    struct dead_letter_replay rest = {headers, count, TEXT("0"), .may_be_whole = true};
+    assert_true(dead_letter_replay_headers(&rest, &arena, &again, &again_count));
+    assert_int_equal(again_count, 1);
+    assert_text(find(again, again_count, DEAD_LETTER_ONLY), "0");
     arena_release(&arena);
 }
 
@@ -84,6 +104,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dead_letter__tells_where_it_came_from_and_why),
         cmocka_unit_test(test_dead_letter__replays_with_the_original_headers),
+        cmocka_unit_test(test_dead_letter__names_the_events_that_a_replay_means),
         cmocka_unit_test(test_dead_letter__says_when_the_budget_does_not_suffice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -339,6 +339,33 @@ static void test_event__refuses_what_is_too_large(void **state)
     }
 }
 
+static void test_event__a_replay_means_the_events_that_it_names(void **state)
+{
+    (void)state;
+    struct header header = {TEXT("millrace-dlq-only"), TEXT("1,2")};
+    struct message_view message = {
+        .value = TEXT(RECORDS(RECORD("aws:s3", "ObjectCreated:Put", KEY "a.pdf", "") "," RECORD(
+            "aws:s3", "ObjectRemoved:Delete", KEY "b.pdf",
+            "") "," RECORD("aws:s3", "Odd", KEY "c.pdf", "") "," RECORD("aws:s3", "Odd",
+                                                                        KEY "d.pdf", ""))),
+        .headers = &header,
+        .header_count = 1,
+    };
+    assert_true(parse_message(&message));
+    assert_int_equal(count, 4);
+    assert_int_equal(events[0].kind, EVENT_IGNORED);
+    assert_int_equal(events[1].kind, EVENT_REMOVED);
+    assert_int_equal(events[2].kind, EVENT_BAD);
+    assert_int_equal(events[3].kind, EVENT_IGNORED);
+
+    static const char *const WRONG[] = {"x", "1,,2", "-1", "1024", "1;2"};
+    for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
+        header.value = text_from(WRONG[i]);
+        assert_false(parse_message(&message));
+        assert_int_equal(err.code, ERR_EVENT_SHAPE);
+    }
+}
+
 static void test_event__a_job_header_makes_it_an_item_of_that_job(void **state)
 {
     (void)state;
@@ -417,6 +444,7 @@ static int release(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_event__a_replay_means_the_events_that_it_names),
         cmocka_unit_test(test_event__reads_a_notification_of_aws),
         cmocka_unit_test(test_event__a_bad_record_is_bad_alone),
         cmocka_unit_test(test_event__knows_what_each_name_means),
