@@ -7,7 +7,11 @@
 
 #include "tests/unit/test.h"
 
+#ifdef HOUSE_SANITIZED
+#define PATIENCE_MS 300000 /* a child is some ten times slower there */
+#else
 #define PATIENCE_MS 30000
+#endif
 
 int probe_body(struct text bytes)
 {
