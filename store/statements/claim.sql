@@ -10,11 +10,11 @@ r as materialized ( -- which item this event runs
                (select i.job_id from job_items i where i.job_id = e.job and i.document_id = e.doc),
                (select a.job_id from absorbed_events a where a.bare_job = e.job),
                (select i.job_id from job_items i join processing_jobs j on j.id = i.job_id
-                 where i.document_id = e.doc and i.outcome is null and j.user_id = e.uid and j.control <> 'cancel'
+                 where i.document_id = e.doc and i.outcome is null and (j.user_id = e.uid) is true and j.control <> 'cancel'
                  order by i.created_at, i.job_id limit 1),
                (select i.job_id from documents d join processing_jobs j on j.id = d.job_id -- cancelled: see claim_jobs.sql
                   join job_items i on i.job_id = j.id and i.document_id = d.id
-                 where d.id = e.doc and d.gen is null and j.control = 'cancel' and j.user_id = e.uid
+                 where d.id = e.doc and d.gen is null and j.control = 'cancel' and (j.user_id = e.uid) is true
                    and coalesce(i.outcome, 'cancelled') = 'cancelled'
                    and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at),
                -- A late notice of what a job has done already: the bytes are live, and nobody is at work who may have read others.

@@ -3,7 +3,7 @@
 -- its uploads, too. With vectors in place only the bucket can tell whether they are still the object's, so that the event is worth
 -- a look.
 -- offset 0: looked up for each event. As a join the planner might walk through all open items for each of them, where old
--- statistics say that there is hardly one.
+-- statistics say that there is hardly one. is true: hidden, or it might walk through all jobs of a user, who had few once.
 with e as (
     select e.*
       from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $6::int8[], $7::text[]) e(doc, uid, job, bare, time_ms, etag)
@@ -11,11 +11,11 @@ with e as (
      where e.bare and millrace_tenant_fits(u, $5)
        and not exists (select from absorbed_events a where a.bare_job = e.job offset 0)
        and not exists (select from job_items i join processing_jobs j on j.id = i.job_id
-                        where i.document_id = e.doc and i.outcome is null and j.user_id = e.uid and j.control <> 'cancel'
+                        where i.document_id = e.doc and i.outcome is null and (j.user_id = e.uid) is true and j.control <> 'cancel'
                         offset 0)
        and not exists (select from documents d join processing_jobs j on j.id = d.job_id
                          join job_items i on i.job_id = j.id and i.document_id = d.id
-                        where d.id = e.doc and d.gen is null and j.control = 'cancel' and j.user_id = e.uid
+                        where d.id = e.doc and d.gen is null and j.control = 'cancel' and (j.user_id = e.uid) is true
                           and coalesce(i.outcome, 'cancelled') = 'cancelled'
                           and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at offset 0)
        and not exists (select from documents d join job_items i on i.job_id = d.job_id and i.document_id = d.id

@@ -7,10 +7,11 @@
 
 #define ROWS 500
 #define ROWS_TEXT "500"
-#define REMOVED_MAX (10 * ROWS) /* by a whole statement, of rows that were joined in vain */
+#define REMOVED_MAX (10 * ROWS) /* by a whole step, of rows that were read or joined in vain */
 #define JOB "'11111111-2222-3333-4444-555555555555'"
 
-/* Settled history, seen by ANALYZE; then as many open items of leased documents, not seen. */
+/* Settled history, seen by ANALYZE; then as many open items of leased documents, not seen, and jobs
+ * of uploads by the same user. */
 static void given_old_statistics(void)
 {
     sql("alter table documents set (autovacuum_enabled = off);"
@@ -24,10 +25,20 @@ static void given_old_statistics(void)
         " select gen_random_uuid(), id, 'success' from documents;"
         "analyze;"
         "insert into job_items (job_id, document_id) select " JOB ", id from documents;"
+        "insert into processing_jobs (id, user_id, total_documents)"
+        " select gen_random_uuid(), '" ALICE "', 1 from documents;"
         "update documents set fence = 7, leased_until = now() + interval '1 minute'");
 }
 
-/* The most rows that one step of the statement has joined for nothing. */
+/* The number behind the words, which may stand in the line. */
+static void number_behind(struct text line, struct text words, unsigned long *ret_number)
+{
+    size_t at;
+    if (text_find(line, words, &at))
+        *ret_number = strtoul(line.start + at + words.bytes, NULL, 10);
+}
+
+/* The most rows that one step of the statement has read or joined for nothing. */
 static unsigned long rows_removed(const char *statement, const char *arguments)
 {
     struct buffer AUTO_BUFFER script = buffer_new(SIZE_MAX / 2);
@@ -37,12 +48,15 @@ static unsigned long rows_removed(const char *statement, const char *arguments)
         "prepare statement as %s;"
         "explain (analyze, costs off, timing off, summary off) execute statement (%s)",
         statement, arguments);
-    const char *at = sql(buffer_string(&script));
-    unsigned long most = 0;
-    static const char WORDS[] = "Rows Removed by Join Filter: ";
-    while ((at = strstr(at, WORDS))) {
-        unsigned long removed = strtoul(at += sizeof(WORDS) - 1, NULL, 10);
-        most = removed > most ? removed : most;
+    struct text rest = text_from(sql(buffer_string(&script)));
+    unsigned long most = 0, loops = 0;
+    while (rest.bytes) {
+        struct text line = text_cut(rest, '\n', &rest);
+        unsigned long removed = 0; /* by each loop of the step that was named last */
+        number_behind(line, TEXT(" loops="), &loops);
+        number_behind(line, TEXT("Rows Removed by Filter: "), &removed);
+        number_behind(line, TEXT("Rows Removed by Join Filter: "), &removed);
+        most = removed * loops > most ? removed * loops : most;
     }
     return most;
 }
@@ -110,7 +124,29 @@ static void test_plans__claims_of_new_uploads_are_linear_in_the_batch(void **sta
                   filled(etags, sizeof(etags), "'e'::text"));
     assert_in_range(rows_removed(SQL_CLAIM_JOBS, buffer_string(&arguments)), 0, REMOVED_MAX);
 
-    assert_string_equal(sql("select count(*) from processing_jobs where id <> " JOB), ROWS_TEXT);
+    assert_string_equal(
+        sql("select count(*) from job_items i join processing_jobs j on j.id = i.job_id"
+            " where i.job_id <> " JOB),
+        ROWS_TEXT);
+}
+
+static void test_plans__bare_events_find_open_items_by_key(void **state)
+{
+    (void)state;
+    given_old_statistics();
+    struct buffer AUTO_BUFFER documents = documents_literal(), arguments = buffer_new(SIZE_MAX / 2),
+                              jobs = ids_literal("from processing_jobs where id <> " JOB);
+    static const char *const VALUES[] = {"true", "8::int8", "false", "1::int8", "'e'::text"};
+    char users[128], columns[COUNT_OF(VALUES)][64];
+    for (size_t i = 0; i < COUNT_OF(VALUES); i++)
+        filled(columns[i], sizeof(columns[i]), VALUES[i]);
+
+    buffer_format(&arguments, "%s, %s, %s, %s, %s, 'p1', 'user_', 15000, %s, %s, %s, true",
+                  buffer_string(&documents), filled(users, sizeof(users), "'" ALICE "'::uuid"),
+                  buffer_string(&jobs), columns[0], columns[1], columns[2], columns[3], columns[4]);
+    assert_in_range(rows_removed(SQL_CLAIM, buffer_string(&arguments)), 0, REMOVED_MAX);
+
+    assert_string_equal(sql("select count(*) from absorbed_events where job_id = " JOB), "0");
 }
 
 static void test_plans__finish_looks_up_by_key(void **state)
@@ -134,7 +170,8 @@ static void test_plans__finish_looks_up_by_key(void **state)
     assert_in_range(rows_removed(SQL_FINISH, buffer_string(&arguments)), 0, REMOVED_MAX);
 
     assert_string_equal(sql("select count(*) from job_items where outcome is null"), "0");
-    assert_string_equal(sql("select processed_count from processing_jobs"), ROWS_TEXT);
+    assert_string_equal(sql("select processed_count from processing_jobs where id = " JOB),
+                        ROWS_TEXT);
 }
 
 int main(void)
@@ -143,6 +180,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_plans__claims_look_up_by_key, fixture_set_up,
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_plans__claims_of_new_uploads_are_linear_in_the_batch,
+                                        fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_plans__bare_events_find_open_items_by_key,
                                         fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_plans__finish_looks_up_by_key, fixture_set_up,
                                         fixture_tear_down),
