@@ -240,6 +240,7 @@ static void ledger_batch_run(struct batch *batch)
     batch->request = (struct pg_request){.statements = batch->statements,
                                          .statement_count = batch->statement_count,
                                          .finds_by_key = true,
+                                         .may_run_beside = kind->may_run_beside,
                                          .on_done = on_rows};
     pg_run(batch->ledger->pg, &batch->request);
 }

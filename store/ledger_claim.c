@@ -162,6 +162,7 @@ const struct lane_kind CLAIM_KIND = {
     .batches_max = 2, /* one is answered here while the server works on the other */
     .rows_beside = BESIDE_ROWS_MIN,
     .answers_row_by_row = true,
+    .may_run_beside = true, /* nothing else is under way for a document that is claimed */
     .document_of = claim_document,
     .build = build,
     .take = take,

@@ -48,6 +48,7 @@ struct lane_kind {
     bool is_copy;            /* build() fills batch->bytes and copy_sql, nothing else comes back */
     bool answers_row_by_row; /* take() is called per row, column 0 is the request's place from 1 */
     bool may_have_no_row;    /* no row is an answer, too; else the request is asked again */
+    bool may_run_beside;     /* a batch stands in no order with batches of other kinds */
     bool may_miss_table;     /* it reads a tenant's table, which may not be there: no rows then */
     /* The document a request is about: one request of it per batch, sorted. NULL: no matter. */
     struct uuid (*document_of)(const struct list_node *node);

@@ -145,7 +145,19 @@ struct pg *pg_open(struct loop *loop, const struct pg_options *options, struct e
     list_init(&pg->done_copies);
     pg_copier_open(&pg->copier, pg);
     pg_writer_open(&pg->writer, pg);
+    pg_writer_open(&pg->beside, pg);
+    pg_link_start(&pg->writer.link);
     return pg;
+}
+
+static struct pg_writer *writer_for(struct pg *pg, const struct pg_request *request)
+{
+    size_t load = pg_writer_load(&pg->writer);
+    if (!request->may_run_beside || !load)
+        return &pg->writer;
+    pg_link_start(&pg->beside.link);
+    bool is_free = pg->beside.link.state == LINK_UP && pg_writer_load(&pg->beside) <= load;
+    return is_free ? &pg->beside : &pg->writer;
 }
 
 void pg_run(struct pg *pg, struct pg_request *request)
@@ -159,9 +171,10 @@ void pg_run(struct pg *pg, struct pg_request *request)
         pg_done(pg, request, &err);
         return;
     }
-    list_push_back(&pg->writer.waiting, &request->waiting);
+    struct pg_writer *writer = writer_for(pg, request);
+    list_push_back(&writer->waiting, &request->waiting);
     metric_set(METRIC_DATABASE_WAITING, 0, (double)pg_waiting_count(pg));
-    pg_writer_pump(&pg->writer);
+    pg_writer_pump(writer);
 }
 
 void pg_run_copy(struct pg *pg, struct pg_copy *copy)
@@ -198,7 +211,7 @@ bool pg_is_connected(const struct pg *pg)
 
 size_t pg_waiting_count(const struct pg *pg)
 {
-    return pg->writer.waiting.count + pg->writer.in_flight.count + pg->copier.waiting.count +
+    return pg_writer_load(&pg->writer) + pg_writer_load(&pg->beside) + pg->copier.waiting.count +
            (pg->copier.now != NULL);
 }
 
@@ -213,6 +226,7 @@ void pg_close(struct pg *pg, void (*on_closed)(void *arg), void *arg)
     pg->on_closed = on_closed;
     pg->closed_arg = arg;
     pg_writer_close(&pg->writer, &err);
+    pg_writer_close(&pg->beside, &err);
     pg_copier_close(&pg->copier, &err);
     deliver_soon(pg);
 }

@@ -130,7 +130,7 @@ struct pg {
     char statement_timeout[24], lock_timeout[24]; /* as set_config takes them */
     char search_path[96];                         /* the control schema alone, quoted */
     struct pg_target target;
-    struct pg_writer writer;
+    struct pg_writer writer, beside; /* the other one connects when it is needed first */
     struct pg_copier copier;
     struct list done_requests, done_copies;
     struct later deliver;
@@ -141,6 +141,7 @@ struct pg {
 
 void pg_writer_open(struct pg_writer *writer, struct pg *pg);
 void pg_writer_pump(struct pg_writer *writer);
+size_t pg_writer_load(const struct pg_writer *writer); /* requests it has not answered */
 void pg_writer_close(struct pg_writer *writer, const struct error *err);
 void pg_copier_open(struct pg_copier *copier, struct pg *pg);
 void pg_copier_pump(struct pg_copier *copier);

@@ -408,7 +408,11 @@ void pg_writer_open(struct pg_writer *writer, struct pg *pg)
     };
     list_init(&writer->waiting);
     list_init(&writer->in_flight);
-    pg_link_start(&writer->link);
+}
+
+size_t pg_writer_load(const struct pg_writer *writer)
+{
+    return writer->waiting.count + writer->in_flight.count;
 }
 
 void pg_writer_close(struct pg_writer *writer, const struct error *err)

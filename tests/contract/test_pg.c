@@ -159,6 +159,78 @@ static void test_pg__a_lock_that_is_held_is_a_conflict(void **state)
     pg_close_and_wait(fixture->loop, other);
 }
 
+/* ---- the connection beside the writer -------------------------------------------------------- */
+
+/* Ends when another transaction has added a row, which a request behind it would never do. */
+static const char UNTIL_THERE[] = "do $$ begin while not exists (select from signs) loop perform "
+                                  "pg_sleep(0.01); end loop; end $$";
+
+static void run_beside(struct fixture *fixture, struct call *call, const char *sql)
+{
+    call_init(call, sql);
+    call->request.may_run_beside = true;
+    pg_run(fixture->pg, &call->request);
+}
+
+/* It connects when there is something to run beside the writer, which takes that itself first. */
+static void given_a_connection_beside(struct fixture *fixture)
+{
+    static const char COUNT[] =
+        "select count(*) from pg_stat_activity where application_name = 'millrace-test'";
+    struct call call;
+    do {
+        struct call busy;
+        call_init(&busy, "select 1");
+        pg_run(fixture->pg, &busy.request);
+        run_beside(fixture, &call, "select 2");
+        wait_for_call(fixture, &busy);
+        wait_for_call(fixture, &call);
+    } while (strcmp(pg_cluster_sql(cluster, "postgres", COUNT), "2") != 0);
+}
+
+static void test_pg__what_may_run_beside_does_not_wait_for_what_is_under_way(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call, under_way, beside;
+    run_call(fixture, &call, "create table signs (n int)");
+    given_a_connection_beside(fixture);
+    call_init(&under_way, UNTIL_THERE);
+
+    pg_run(fixture->pg, &under_way.request);
+    run_beside(fixture, &beside, "insert into signs values (1)");
+    assert_int_equal(pg_waiting_count(fixture->pg), 2);
+    wait_for_call(fixture, &under_way);
+
+    assert_false(under_way.has_failed);
+    assert_true(beside.is_done && !beside.has_failed);
+    run_call(fixture, &call, "drop table signs");
+}
+
+static void test_pg__goes_on_without_the_connection_beside(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call, busy, beside;
+    given_a_connection_beside(fixture);
+    run_call(fixture, &call, "select pg_backend_pid()");
+    char terminate[160];
+    (void)text_format(terminate, sizeof(terminate),
+                      "select pg_terminate_backend(pid, 5000) from pg_stat_activity where "
+                      "application_name = 'millrace-test' and pid <> %s",
+                      call.value);
+    assert_string_equal(pg_cluster_sql(cluster, "postgres", terminate), "t");
+
+    do { /* the first may meet the dead connection */
+        call_init(&busy, "select 1");
+        pg_run(fixture->pg, &busy.request);
+        run_beside(fixture, &beside, "select 'done'");
+        wait_for_call(fixture, &busy);
+        wait_for_call(fixture, &beside);
+        assert_false(busy.has_failed);
+    } while (beside.has_failed);
+
+    assert_string_equal(beside.value, "done");
+}
+
 /* ---- names and connections ------------------------------------------------------------------- */
 
 static void test_pg__prepares_again_what_the_server_forgot(void **state)
@@ -391,6 +463,8 @@ int main(void)
         T(test_pg__a_deferred_constraint_fails_the_transaction_at_its_commit),
         T(test_pg__each_transaction_has_its_timeouts),
         T(test_pg__a_lock_that_is_held_is_a_conflict),
+        T(test_pg__what_may_run_beside_does_not_wait_for_what_is_under_way),
+        T(test_pg__goes_on_without_the_connection_beside),
         T(test_pg__prepares_again_what_the_server_forgot),
         T(test_pg__survives_a_change_of_result_types),
         T(test_pg__a_statement_that_cannot_be_prepared_harms_nobody_behind),
