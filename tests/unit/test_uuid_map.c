@@ -9,7 +9,7 @@ static struct uuid id_of(uint32_t number, bool is_one_bucket)
     struct uuid id = {0};
     memcpy(id.bytes, &number, sizeof(number));
     if (!is_one_bucket)
-        memcpy(id.bytes + 8, &number, sizeof(number));
+        memcpy(id.bytes + 12, &number, sizeof(number));
     return id;
 }
 
@@ -62,6 +62,25 @@ static void test_uuid_map__an_empty_one_finds_nothing(void **state)
     uuid_map_release(&map);
 }
 
+static void test_uuid_map__spreads_ids_of_which_some_bits_are_always_the_same(void **state)
+{
+    (void)state;
+    static struct uuid_node nodes[MANY];
+    struct uuid_map map = {0};
+    for (uint32_t i = 0; i < MANY; i++) {
+        nodes[i] =
+            (struct uuid_node){.id = uuid_v5(UUID_NIL, (struct text){(char *)&i, sizeof(i)})};
+        uuid_map_add(&map, &nodes[i]);
+    }
+    size_t used = 0;
+    for (size_t i = 0; i < map.bucket_count; i++)
+        used += map.buckets[i] != NULL;
+    assert_in_range(used, MANY / 2, MANY); /* 638 of 1,024 are to be expected */
+    for (uint32_t i = 0; i < MANY; i++)
+        uuid_map_remove(&map, &nodes[i]);
+    uuid_map_release(&map);
+}
+
 struct visits {
     struct uuid_map *map;
     unsigned count;
@@ -93,6 +112,7 @@ int main(void)
         cmocka_unit_test(test_uuid_map__finds_what_was_added_through_all_growing),
         cmocka_unit_test(test_uuid_map__what_is_removed_is_gone_and_nothing_else),
         cmocka_unit_test(test_uuid_map__an_empty_one_finds_nothing),
+        cmocka_unit_test(test_uuid_map__spreads_ids_of_which_some_bits_are_always_the_same),
         cmocka_unit_test(test_uuid_map__a_visit_may_remove_its_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,12 +7,13 @@
 
 #define BUCKETS_FIRST 256
 
-/* The ids are hashes or random already: any eight bytes of them spread well. */
+/* The ids are hashes or random already, but for what the version, the variant (byte 8) and a time in
+ * front fix: the last seven bytes spread well. */
 static struct uuid_node **bucket_of(const struct uuid_map *map, struct uuid id)
 {
     uint64_t hash;
     memcpy(&hash, id.bytes + 8, sizeof(hash));
-    return &map->buckets[hash & (map->bucket_count - 1)];
+    return &map->buckets[hash >> 8 & (map->bucket_count - 1)];
 }
 
 static void grow(struct uuid_map *map)
