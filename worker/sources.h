@@ -30,13 +30,14 @@ struct source {
     bool needs_look; /* nobody has seen yet whether it is there */
     bool is_final;   /* the submitter's: its item has an outcome already */
     struct source_place place;
-    char *name;         /* what may be shown: a path, s3://bucket/key, a link without its query */
-    char *title;        /* NULL: the file's name */
-    char *link;         /* SOURCE_LINK; a secret */
-    char *etag;         /* SOURCE_OBJECT */
-    char *key;          /* users/<uuid>/... */
-    struct text bucket; /* of its document; borrowed from the configuration or LINK_BUCKET */
-    uint64_t bytes;     /* 0: a link does not say */
+    char *name;           /* what may be shown: a path, s3://bucket/key, a link without its query */
+    char *title;          /* NULL: the file's name */
+    char *link;           /* SOURCE_LINK; a secret */
+    char *etag;           /* SOURCE_OBJECT */
+    char *key;            /* users/<uuid>/... */
+    struct text bucket;   /* of its document; borrowed from the configuration or LINK_BUCKET */
+    uint64_t bytes;       /* 0: a link does not say */
+    uint64_t modified_ms; /* SOURCE_OBJECT: Last-Modified since 1970, 0 when unknown */
 };
 
 struct source_note { /* a fault, or what was passed over */

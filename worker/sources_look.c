@@ -48,7 +48,8 @@ static void take_entry(struct listing *listing, const struct object_entry *entry
                                       .name = xstrdup(buffer_text(&name)),
                                       .etag = xstrdup(entry->etag),
                                       .bucket = prefix->bucket,
-                                      .bytes = entry->size_bytes},
+                                      .bytes = entry->size_bytes,
+                                      .modified_ms = entry->modified_ms},
                      entry->key);
 }
 
@@ -132,6 +133,7 @@ static void take_look(struct look_lane *lane)
     }
     source->bytes = seen->body_bytes;
     source->etag = xstrdup(text_from(seen->etag));
+    source->modified_ms = seen->modified_ms;
     sources->bytes += source->bytes;
     if (source->bytes == 0)
         sources_fault(sources, source->place, "%s: it is empty", source->name);

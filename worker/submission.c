@@ -121,9 +121,16 @@ static void produce(struct lane *lane)
     topic_produce(order->topic, &lane->record);
 }
 
+/* Of an object that was there already: when it became what its eTag says. Told as of now, it would
+ * seem newer than an overwrite since the list was read, and a view that lags would be believed. */
+static uint64_t event_time_ms(const struct lane *lane)
+{
+    uint64_t modified_ms = lane->source->modified_ms;
+    return modified_ms ? modified_ms : loop_wall_ms(lane->submission->order.app->loop);
+}
+
 static bool write_event(struct lane *lane, struct error *err)
 {
-    const struct submission_order *order = &lane->submission->order;
     struct event event = {
         .kind = EVENT_PUT,
         .bucket = lane->source->bucket,
@@ -131,7 +138,7 @@ static bool write_event(struct lane *lane, struct error *err)
         .etag = text_from(lane->source->kind == SOURCE_FILE ? lane->put.etag : lane->source->etag),
         .size_bytes = lane->bytes,
         .has_size = lane->source->kind != SOURCE_LINK,
-        .time_ms = loop_wall_ms(order->app->loop),
+        .time_ms = event_time_ms(lane),
     };
     lane->event = buffer_new(EVENT_BYTES_MAX);
     return event_write(&lane->event, &event) ||

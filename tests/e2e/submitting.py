@@ -104,13 +104,22 @@ class Submitting:
         self.assertEqual((2, 3), (first["uploaded"], first["left_out"]))
         self.assertEqual({"a.pdf", "deep/er/b.pdf"}, set(documents))
 
+    def told(self, place):
+        """Of objects below a place: what the newest event said, and as of when."""
+        return self.world.query(
+            "select object_key, told_at, told_etag from documents where starts_with(object_key, %s) order by object_key",
+            f"users/{self.tenant}/{place}",
+        )
+
     def test_submit_registers_what_lies_in_the_bucket(self):
         world, prefix = self.world, f"s3://{harness.BUCKET}/users/{self.tenant}"
         for name in ("lies/1.pdf", "lies/2.pdf", "lies2/3.pdf"):
             world.put(f"users/{self.tenant}/{name}", page(name))
         world.settle()
+        told = self.told("lies/")
         first, documents = self.finish(f"{prefix}/lies")
         self.assertEqual((0, 2), (first["uploaded"], first["in_bucket"]))
+        self.assertEqual(told, self.told("lies/"), "a submit is no change of the object")
         self.assertEqual({"lies/1.pdf", "lies/2.pdf"}, set(documents))
         self.assert_faults(
             [(None, "another tenant"), (None, "S3_BUCKET is docs"), (None, "nothing lies there")],

@@ -70,7 +70,7 @@ class World:
 
     def emit(self, **event):
         self.event_count += 1
-        event = dict(event, no=self.event_count, time=self.time)
+        event = dict({"time": self.time}, **event, no=self.event_count)
         self.events.append(event)
         for _ in range(1 if self.random.random() < 0.8 else 2):
             delay = self.random.choice([0, 0, 0, 1] if self.is_hot else [0, 0, 1, 5, 30])
@@ -147,7 +147,8 @@ class World:
             if uploads:
                 self.put(user, key)
             if self.random.random() < 0.7:  # else the janitor finds the item
-                self.emit(kind="put", user=user, key=key, etag=self.current(key), job=job, bare=False)
+                etag, modified_ms = self.bucket[key][-1]
+                self.emit(kind="put", user=user, key=key, etag=etag, job=job, bare=False, time=(modified_ms - wall_ms(0)) / 1000)
 
     def forge(self, user, key):
         """An event with a job that does not have the document: nobody's, or another tenant's."""
