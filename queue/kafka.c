@@ -36,8 +36,11 @@ static void close_step(struct queue *queue);
 
 void queue_trouble(struct queue *queue, const struct error *err)
 {
+    struct error named = *err;
+    if (err->code == ERR_DENIED) /* the broker says only which kind of thing it keeps from us */
+        error_wrap(&named, "topic %s, group %s", queue->topic, queue->group);
     if (queue->events.on_trouble && queue->closing == QUEUE_OPEN)
-        queue->events.on_trouble(queue->events.arg, err);
+        queue->events.on_trouble(queue->events.arg, &named);
 }
 
 void queue_fatal(struct queue *queue, const struct error *err)

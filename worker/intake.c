@@ -411,7 +411,7 @@ struct intake *intake_new(struct pipeline *pipeline, struct intake_events events
 static void on_trouble(void *arg, const struct error *err)
 {
     (void)arg;
-    LOG_WARN("kafka_troubled", FIELD_ERROR(err));
+    LOG_WARN("kafka_troubled", FIELD_ERROR(err), FIELD_STR("remedy", error_remedy(err->code)));
 }
 
 static void on_fatal(void *arg, const struct error *err)

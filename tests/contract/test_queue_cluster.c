@@ -1,0 +1,215 @@
+/* What a cluster of several brokers does to a consumer: who leads moves, brokers go away, requests
+ * are refused. Over librdkafka's mock of one. */
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "tests/contract/queue_bench.h"
+
+#define BROKERS 3
+#define OUTAGE_MS 8000 /* longer than the session */
+/* Of the protocol. */
+#define API_FETCH 1
+#define API_OFFSET_COMMIT 8
+#define API_JOIN_GROUP 11
+
+static struct bench bench;
+static struct cluster {
+    rd_kafka_t *host;
+    rd_kafka_mock_cluster_t *mock;
+} cluster;
+
+/* Of the partition, and of the group. */
+static void lead(int32_t broker)
+{
+    assert_int_equal(rd_kafka_mock_partition_set_leader(cluster.mock, bench.topic, 0, broker), 0);
+    assert_int_equal(rd_kafka_mock_coordinator_set(cluster.mock, "group", bench.group, broker), 0);
+}
+
+static int open_cluster(void **state)
+{
+    static struct queue_property hasty[5];
+    const struct queue_property wanted[COUNT_OF(hasty)] = {
+        {TEXT("session.timeout.ms"), TEXT("6000")},
+        {TEXT("heartbeat.interval.ms"), TEXT("500")},
+        {TEXT("fetch.wait.max.ms"), TEXT("10")},
+        {TEXT("reconnect.backoff.max.ms"), TEXT("500")},
+        {TEXT("topic.metadata.refresh.interval.ms"), TEXT("1000")},
+    };
+    char reason[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    (void)state;
+    rd_kafka_conf_set_log_cb(conf, NULL);
+    cluster.host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof(reason));
+    assert_non_null(cluster.host);
+    cluster.mock = rd_kafka_mock_cluster_new(cluster.host, BROKERS);
+    assert_non_null(cluster.mock);
+    bench_open(&bench, rd_kafka_mock_cluster_bootstraps(cluster.mock), 0);
+    assert_int_equal(rd_kafka_mock_topic_create(cluster.mock, bench.topic, 1, BROKERS), 0);
+    memcpy(hasty, wanted, sizeof(hasty));
+    bench.options.properties = hasty;
+    bench.options.property_count = COUNT_OF(hasty);
+    lead(1);
+    return 0;
+}
+
+static int close_cluster(void **state)
+{
+    (void)state;
+    bench_close(&bench);
+    rd_kafka_mock_cluster_destroy(cluster.mock);
+    rd_kafka_destroy(cluster.host);
+    return 0;
+}
+
+/* Who owns nothing lags behind nothing. */
+static bool is_up_to_date(const struct reader *reader)
+{
+    struct queue_figures figures = queue_figures(reader->queue);
+    return figures.partitions > 0 && figures.lag == 0;
+}
+
+static void settle_from(struct reader *reader, size_t from)
+{
+    for (size_t i = from; i < reader->count; i++)
+        if (reader->messages[i])
+            settle_at(reader, i);
+}
+
+static int64_t committed(void)
+{
+    char reason[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, NULL);
+    rd_kafka_conf_set(conf, "bootstrap.servers", bench.options.brokers.start, reason,
+                      sizeof(reason));
+    rd_kafka_conf_set(conf, "group.id", bench.group, reason, sizeof(reason));
+    rd_kafka_t *asker = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason));
+    assert_non_null(asker);
+    rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(places, bench.topic, 0);
+    assert_int_equal(rd_kafka_committed(asker, places, 10000), 0);
+    int64_t offset = places->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(places);
+    rd_kafka_destroy(asker);
+    return offset;
+}
+
+static void assert_all_committed(struct reader *reader)
+{
+    WAIT(&bench, is_up_to_date(reader));
+    reader_close(&bench, reader);
+    assert_int_equal(committed(), bench.produced);
+}
+
+static void test_queue__follows_the_leader_and_the_coordinator(void **state)
+{
+    (void)state;
+    produce_numbers(&bench, "k", 0, 6);
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 6);
+    WAIT(&bench, queue_figures(reader->queue).lag == 6); /* it is measured */
+    for (int32_t broker = 2; broker <= BROKERS; broker++) {
+        lead(broker);
+        settle_from(reader, 0);
+        produce_numbers(&bench, "k", (unsigned)reader->total, (unsigned)reader->total + 6);
+        WAIT(&bench, reader->total == 6 * (size_t)broker);
+    }
+    settle_from(reader, 0);
+    for (size_t i = 0; i < reader->total; i++)
+        assert_null(reader->messages[i]); /* each came once */
+    assert_int_equal(reader->fatal, 0);
+    assert_all_committed(reader);
+}
+
+static void test_queue__commits_again_what_the_coordinator_refused(void **state)
+{
+    (void)state;
+    static const rd_kafka_resp_err_t REFUSALS[] = {
+        RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+        RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION};
+    produce_numbers(&bench, "k", 0, COUNT_OF(REFUSALS));
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == COUNT_OF(REFUSALS));
+    WAIT(&bench, queue_figures(reader->queue).lag == COUNT_OF(REFUSALS)); /* it is measured */
+    rd_kafka_mock_push_request_errors_array(cluster.mock, API_OFFSET_COMMIT, COUNT_OF(REFUSALS),
+                                            REFUSALS);
+    settle_from(reader, 0);
+    /* The last refusal ended the membership, and nothing had been committed: all of it again. */
+    WAIT(&bench, reader->total == 2 * COUNT_OF(REFUSALS));
+    WAIT(&bench, queue_figures(reader->queue).lag == COUNT_OF(REFUSALS));
+    settle_from(reader, 0);
+    assert_int_equal(reader->fatal, 0);
+    assert_all_committed(reader);
+}
+
+/* Whoever mends the rights need not restart anything. */
+static void check_denied(int16_t api, const char *named, rd_kafka_resp_err_t code)
+{
+    static rd_kafka_resp_err_t refusals[200];
+    produce_numbers(&bench, "k", 0, 3);
+    for (size_t i = 0; i < COUNT_OF(refusals); i++)
+        refusals[i] = code;
+    rd_kafka_mock_push_request_errors_array(cluster.mock, api, COUNT_OF(refusals), refusals);
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->last_error.code == ERR_DENIED);
+    if (!strstr(reader->last_error.message, named))
+        fail_msg("%s is not named: %s", named, reader->last_error.message);
+    assert_int_equal(reader->fatal, 0);
+    rd_kafka_mock_clear_request_errors(cluster.mock, api);
+    WAIT(&bench, reader->count == 3);
+    WAIT(&bench, queue_figures(reader->queue).lag == 3);
+    settle_from(reader, 0);
+    assert_all_committed(reader);
+}
+
+static void test_queue__tells_a_topic_that_it_may_not_read_and_waits(void **state)
+{
+    (void)state;
+    check_denied(API_FETCH, bench.topic, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+}
+
+static void test_queue__tells_a_group_that_it_may_not_join_and_waits(void **state)
+{
+    (void)state;
+    check_denied(API_JOIN_GROUP, bench.group, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+}
+
+static void test_queue__loses_nothing_while_all_brokers_are_away(void **state)
+{
+    (void)state;
+    produce_numbers(&bench, "k", 0, 6);
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 6);
+    settle_at(reader, 0);
+    WAIT(&bench, queue_figures(reader->queue).lag == 5);
+
+    for (int32_t broker = 1; broker <= BROKERS; broker++)
+        rd_kafka_mock_broker_set_down(cluster.mock, broker);
+    settle_at(reader, 1); /* work that was begun goes on meanwhile */
+    linger(&bench, OUTAGE_MS);
+    assert_int_equal(error_disposition(reader->last_error.code), DISPOSITION_RETRY);
+    assert_int_equal(reader->fatal, 0);
+    for (int32_t broker = 1; broker <= BROKERS; broker++)
+        rd_kafka_mock_broker_set_up(cluster.mock, broker);
+
+    settle_from(reader, 2);
+    produce_numbers(&bench, "k", 6, 9);
+    WAIT(&bench, reader->count >= 9 && number_at(reader, reader->count - 1) == 8);
+    settle_from(reader, 6);
+    assert_all_committed(reader);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, open_cluster, close_cluster)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_queue__follows_the_leader_and_the_coordinator),
+        TEST(test_queue__commits_again_what_the_coordinator_refused),
+        TEST(test_queue__tells_a_topic_that_it_may_not_read_and_waits),
+        TEST(test_queue__tells_a_group_that_it_may_not_join_and_waits),
+        TEST(test_queue__loses_nothing_while_all_brokers_are_away),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
