@@ -30,6 +30,7 @@ struct objects_options {
     struct text shared_prefix;    /* file:// only, usually none: queue/file.h */
     bool allows_private_links;    /* MILLRACE_LINKS_ALLOW_PRIVATE: any address, also without TLS */
     struct text sse_customer_key; /* SSE-C: base64 of 32 bytes, or none; needs https */
+    bool requester_pays;          /* S3_REQUESTER_PAYS */
     const char *(*getenv)(
         const char *name); /* the AWS credential chain; secrets are never logged */
 };

@@ -359,6 +359,7 @@ struct s3 *s3_open(struct loop *loop, const struct objects_options *options, str
     s3->loop = loop;
     s3->bytes_max = options->bytes_max;
     s3->timeout_ms = options->timeout_ms;
+    s3->requester_pays = options->requester_pays;
     s3->ranges_from_bytes = RANGES_FROM_BYTES;
     s3->range_bytes = RANGE_BYTES;
     list_init(&s3->calls);

@@ -108,6 +108,8 @@ static bool add_headers(struct s3_call *call, struct error *err)
         return false;
     add_range(call);
     add_customer_key(call);
+    if (call->s3->requester_pays) /* without it such a bucket answers 403 to everybody */
+        add_header(call, TEXT("x-amz-request-payer"), TEXT("requester"));
     if (is_read && !call->range.bytes) /* of a part there is none */
         add_header(call, TEXT("x-amz-checksum-mode"), TEXT("ENABLED"));
     if (request->verb == OBJECT_PUT && text_ends_with(request->key, TEXT(".pdf")))

@@ -32,10 +32,11 @@ struct s3 {
     uint64_t bytes_max, timeout_ms;
     uint64_t ranges_from_bytes, range_bytes; /* larger objects come in parts of that size */
     char sse_key[48], sse_key_md5[28];       /* base64; "" for none */
-    int64_t skew_ms;                         /* the server's clock less ours */
-    uint64_t quiet_until_ms;                 /* it has asked us to slow down */
-    struct limiter limiter;                  /* requests at once; whoever rests has no permit */
-    struct fair *turns;                      /* of those who wait for one */
+    bool requester_pays;
+    int64_t skew_ms;         /* the server's clock less ours */
+    uint64_t quiet_until_ms; /* it has asked us to slow down */
+    struct limiter limiter;  /* requests at once; whoever rests has no permit */
+    struct fair *turns;      /* of those who wait for one */
     struct s3_region regions[S3_REGIONS_MAX];
     size_t region_count;  /* learned so far; the oldest is overwritten */
     bool has_other_etags; /* eTags of 32 hex digits that are no MD5 */

@@ -84,6 +84,7 @@ static bool open_objects(struct app *app, struct error *err)
         .shared_prefix = config->file_shared_prefix,
         .allows_private_links = config->links_allow_private,
         .sse_customer_key = config->s3_sse_customer_key,
+        .requester_pays = config->s3_requester_pays,
         .is_path_style = config->s3_path_style,
         .bytes_max = config->file_bytes_max,
         .timeout_ms = 5 * CALL_TIMEOUT_MS,

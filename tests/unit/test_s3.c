@@ -30,18 +30,23 @@ struct call {
 
 static struct bench bench;
 
-static void start(const char *const *script)
+static void start_with(const char *const *script, struct objects_options options)
 {
     struct error err;
     memset(&bench, 0, sizeof(bench));
     scripted_server_start(&bench.server, script);
     bench.loop = loop_new(&err);
-    struct objects_options options = {.endpoint = text_from(bench.server.url),
-                                      .bytes_max = 1000,
-                                      .timeout_ms = 20000,
-                                      .connections_max = 2};
+    options.endpoint = text_from(bench.server.url);
+    options.bytes_max = 1000;
+    options.timeout_ms = 20000;
+    options.connections_max = 2;
     bench.s3 = s3_open(bench.loop, &options, &err);
     assert_non_null(bench.s3);
+}
+
+static void start(const char *const *script)
+{
+    start_with(script, (struct objects_options){0});
 }
 
 static void on_closed(void *arg)
@@ -342,6 +347,32 @@ static void test_s3__passes_over_a_checksum_of_parts(void **state)
     stop();
 }
 
+static const char *some_key(const char *name)
+{
+    bool is_wanted =
+        strcmp(name, "AWS_ACCESS_KEY_ID") == 0 || strcmp(name, "AWS_SECRET_ACCESS_KEY") == 0;
+    return is_wanted ? "key" : NULL;
+}
+
+static void test_s3__says_that_the_requester_pays_only_when_told(void **state)
+{
+    (void)state;
+    static const char NONE[] = "404 Not Found\r\nX-Amz-Request-Id: 1";
+    const char *const script[] = {NONE, NONE, NULL};
+    for (unsigned pays = 0; pays < 2; pays++) {
+        start_with(script,
+                   (struct objects_options){.requester_pays = pays == 1, .getenv = some_key});
+        for (unsigned i = 0; i < 2; i++) {
+            struct call call = {0};
+            run(&call, i ? OBJECT_HEAD : OBJECT_GET);
+            const char *request = bench.server.requests[i];
+            assert_int_equal(strcasestr(request, "x-amz-request-payer: requester") != NULL, pays);
+            assert_int_equal(strstr(request, ";x-amz-request-payer") != NULL, pays); /* signed */
+        }
+        stop();
+    }
+}
+
 static void test_s3__a_customers_key_needs_tls(void **state)
 {
     (void)state;
@@ -422,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_s3__regions_that_point_at_each_other_end),
         cmocka_unit_test(test_s3__checks_the_checksum_that_is_stored),
         cmocka_unit_test(test_s3__passes_over_a_checksum_of_parts),
+        cmocka_unit_test(test_s3__says_that_the_requester_pays_only_when_told),
         cmocka_unit_test(test_s3__a_customers_key_needs_tls),
         cmocka_unit_test(test_s3__half_a_body_is_no_body),
         cmocka_unit_test(test_s3__a_body_over_the_cap_is_refused_by_its_length_and_without_one),
