@@ -79,6 +79,13 @@ class Docs(unittest.TestCase):
                 self.assertLessEqual(options, self.commands[words[0]], where)
         self.assertGreater(count, 50)
 
+    def test_tests_that_are_named_exist(self):
+        files = (path for path in (pages.SOURCE / "tests").rglob("*") if path.suffix in (".c", ".py"))
+        defined = set(re.findall(r"(?:static void|def) (test_\w+)\(", "".join(path.read_text() for path in files)))
+        named = {one for text in self.pages.values() for one in re.findall(r"`(test_\w+)`", text)}
+        self.assertGreater(len(named), 20)
+        self.assertEqual(set(), named - defined)
+
     def test_verbs_exist(self):
         for name, text in self.pages.items():
             for words in calls(text, r"\./run"):
