@@ -4,6 +4,7 @@
 #include <librdkafka/rdkafka_mock.h>
 
 #include "tests/contract/queue_bench.h"
+#include "tests/unit/tls_server.h"
 
 #define BROKERS 3
 #define OUTAGE_MS 8000 /* longer than the session */
@@ -200,6 +201,35 @@ static void test_queue__loses_nothing_while_all_brokers_are_away(void **state)
     assert_all_committed(reader);
 }
 
+/* A broker whose certificate has expired: it is told, and asked again. */
+static void test_queue__tells_a_certificate_that_has_expired(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct tls_server broker;
+    char address[32];
+    tls_server_start(&broker, -3600);
+    assert_true(text_format(address, sizeof(address), "127.0.0.1:%u", broker.port));
+    const struct queue_property secure[] = {
+        {TEXT("security.protocol"), TEXT("ssl")},
+        {TEXT("ssl.ca.location"), text_from(broker.ca_path)},
+    };
+    bench = (struct bench){.loop = loop_new(&err)};
+    bench.options = (struct queue_options){.brokers = text_from(address),
+                                           .topic = TEXT("uploads"),
+                                           .group = TEXT("workers"),
+                                           .properties = secure,
+                                           .property_count = COUNT_OF(secure)};
+    struct reader *reader = reader_open(&bench, 10);
+    WAIT(&bench, reader->last_error.code == ERR_DENIED);
+    assert_non_null(strstr(reader->last_error.message, "certificate"));
+    assert_non_null(strstr(reader->last_error.message, address));
+    assert_int_equal(reader->fatal, 0);
+    reader_close(&bench, reader);
+    loop_free(bench.loop);
+    tls_server_stop(&broker);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, open_cluster, close_cluster)
 
 int main(void)
@@ -210,6 +240,7 @@ int main(void)
         TEST(test_queue__tells_a_topic_that_it_may_not_read_and_waits),
         TEST(test_queue__tells_a_group_that_it_may_not_join_and_waits),
         TEST(test_queue__loses_nothing_while_all_brokers_are_away),
+        cmocka_unit_test(test_queue__tells_a_certificate_that_has_expired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

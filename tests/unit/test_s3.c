@@ -36,7 +36,8 @@ static void start_with(const char *const *script, struct objects_options options
     memset(&bench, 0, sizeof(bench));
     scripted_server_start(&bench.server, script);
     bench.loop = loop_new(&err);
-    options.endpoint = text_from(bench.server.url);
+    if (!options.endpoint.bytes)
+        options.endpoint = text_from(bench.server.url);
     options.bytes_max = 1000;
     options.timeout_ms = 20000;
     options.connections_max = 2;
@@ -347,6 +348,17 @@ static void test_s3__passes_over_a_checksum_of_parts(void **state)
     stop();
 }
 
+/* It says nothing of the object, which is asked for again and never taken for gone. */
+static void test_s3__a_name_that_does_not_resolve_is_unreachable(void **state)
+{
+    (void)state;
+    static const char *const NOTHING[] = {NULL};
+    start_with(NOTHING, (struct objects_options){.endpoint = TEXT("http://no-such-host.invalid")});
+    assert_failure(OBJECT_GET, ERR_UNREACHABLE);
+    assert_failure(OBJECT_HEAD, ERR_UNREACHABLE);
+    stop();
+}
+
 static const char *some_key(const char *name)
 {
     bool is_wanted =
@@ -453,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_s3__regions_that_point_at_each_other_end),
         cmocka_unit_test(test_s3__checks_the_checksum_that_is_stored),
         cmocka_unit_test(test_s3__passes_over_a_checksum_of_parts),
+        cmocka_unit_test(test_s3__a_name_that_does_not_resolve_is_unreachable),
         cmocka_unit_test(test_s3__says_that_the_requester_pays_only_when_told),
         cmocka_unit_test(test_s3__a_customers_key_needs_tls),
         cmocka_unit_test(test_s3__half_a_body_is_no_body),
