@@ -15,6 +15,7 @@ import harness
 import pdf
 
 GOOD = pdf.document([["# A good neighbour", "It must not notice anything. " * 20]])
+PASSWORD = "kafka-4be1d0c7"
 LETTERS = "letters"  # KAFKA_DEAD_LETTER_TOPIC
 
 
@@ -75,6 +76,7 @@ class Mishaps(unittest.TestCase):
             cls.world = harness.RealWorld(**quick)
         except harness.common.Unavailable as why:
             raise unittest.SkipTest(str(why)) from None
+        cls.world.stack.kafka.accounts = {"worker": PASSWORD}
         cls.enterClassContext(cls.world)
         cls.world.add_tenant()
         cls.world.put(cls.world.key(0, "first.pdf"), GOOD)  # makes the topic
@@ -226,6 +228,41 @@ class Mishaps(unittest.TestCase):
             f"grant insert on documents to {role}",
             "access_denied",
         )
+
+    def restart_with(self, settings):
+        self.world.stop_workers()
+        self.world.settings = settings
+        self.world.start_worker()
+
+    # -- a broker that asks who comes: told by name with a remedy, and no reason to end ----------------------------------
+    def test_a_wrong_password_of_the_broker_is_told_and_waited_for(self):
+        self.world.stop_workers()
+        self.addCleanup(self.restart_with, dict(self.world.settings))
+        address = f"127.0.0.1:{self.world.stack.kafka.login_port}"
+        login = {
+            "KAFKA_BROKERS": address,
+            "KAFKA_PROP_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "KAFKA_PROP_SASL_MECHANISM": "PLAIN",
+            "KAFKA_PROP_SASL_USERNAME": "worker",
+            "KAFKA_PROP_SASL_PASSWORD": "wrong-" + PASSWORD,
+        }
+        self.world.settings.update(login)
+        self.world.start_worker()
+        self.mark = 0
+        self.world.wait_for(lambda: "access_denied" in self.told("kafka_troubled"), 60)
+        [line] = [one for one in self.log() if one.get("code") == "access_denied"][:1]
+        self.assertIn(address, line["error"])
+        self.assertIn("millrace check", line["remedy"])
+        self.assertNotIn(PASSWORD, self.world.logs[-1].read_text())
+        checked = self.world.millrace("check", "--no-cost")
+        self.assertRegex(checked.stdout, r"(?m)^FAIL +kafka")
+        self.assertNotIn(PASSWORD, checked.stdout + checked.stderr)
+        self.world.check_workers()
+        self.assertEqual([0], self.world.stop_workers())
+
+        self.world.settings["KAFKA_PROP_SASL_PASSWORD"] = PASSWORD
+        self.world.start_worker()
+        self.assert_served(self.upload())
 
     def test_who_may_not_log_in_any_more_waits(self):
         role = harness.WORKER_ROLE

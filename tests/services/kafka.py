@@ -45,6 +45,8 @@ class Kafka:
         self.home = common.cache_dir() / f"kafka-{VERSION}"
         self.child = None
         self.port = None
+        self.accounts = {}  # {name: password} of who may come by a listener that asks for one (no wire then)
+        self.login_port = None
         self.wire = None  # a Proxy: clients that come through it are told its address, not the broker's
 
     def why_not(self):
@@ -106,6 +108,7 @@ class Kafka:
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "log.dirs": str(self.root / "data"),
             **(self.listen_behind_wire(controller) if self.wire else {}),
+            **(self.listen_for_accounts(controller) if self.accounts else {}),
         }
         self.config.write_text(
             "".join(f"{key}={value}\n" for key, value in {**SETTINGS, **own}.items())
@@ -118,6 +121,19 @@ class Kafka:
             f"CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port},WIRE://127.0.0.1:{self.wire.port}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,WIRE:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        }
+
+    def listen_for_accounts(self, controller):
+        self.login_port = common.free_port()
+        accounts = " ".join(f'user_{name}="{password}"' for name, password in self.accounts.items())
+        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+        ours = f"PLAINTEXT://127.0.0.1:{self.port},LOGIN://127.0.0.1:{self.login_port}"
+        return {
+            "listeners": f"{ours},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": ours,
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,LOGIN:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.login.plain.sasl.jaas.config": f"{module} required {accounts};",
         }
 
     def format(self):
