@@ -1,13 +1,16 @@
 /* The two halves of test_queue_corrupt.py: `write` makes five records to be damaged and three more,
- * `read` finds the five unreadable. The first prints the topic, the second is told it. */
+ * `write-apart` each of the five in a batch of its own, `read` finds the five unreadable. The first
+ * two print the topic, the third is told it. */
 #include "tests/contract/queue_bench.h"
 
 static struct bench bench;
 
-static void write_batches(void)
+static void write_batches(bool is_apart)
 {
-    for (unsigned i = 0; i < 5; i++)
+    for (unsigned i = 0; i < 5; i++) {
         produce(&bench, "k", TEXT("to be damaged"), NULL, 0);
+        WAIT(&bench, !is_apart || bench.produced == i + 1);
+    }
     WAIT(&bench, bench.produced == 5); /* what follows is in none of their batches */
     produce_numbers(&bench, "k", 5, 8);
     puts(bench.topic);
@@ -40,7 +43,7 @@ int main(int argc, char **argv)
     if (is_read)
         read_batches();
     else
-        write_batches();
+        write_batches(strcmp(argv[1], "write-apart") == 0);
     bench_close(&bench);
     return 0;
 }

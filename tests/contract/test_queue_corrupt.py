@@ -1,4 +1,5 @@
-"""Batches that fail their checksum: each of their offsets is told as unreadable and stepped over, what follows is delivered.
+"""Batches that fail their checksum, or of an unknown format: each of their offsets is told as unreadable and stepped over, what
+follows is delivered.
 
     python3 tests/contract/test_queue_corrupt.py build/dev/bin/queue_corrupt
 """
@@ -18,6 +19,23 @@ def run(stack, *argv):
     return done.stdout.strip()
 
 
+def age(folder, topic):
+    """Every batch with the words in a message format that no client knows, as a newer broker might keep. Of one record each:
+    librdkafka tells the first offset of such a batch only, and steps over no more."""
+    found = 0
+    for path in folder.glob(f"{topic}-*/*.log"):
+        data, at = bytearray(path.read_bytes()), 0
+        while at + 17 <= len(data) and data[at + 16] == 2:  # offset 8, length 4, epoch 4, format 1
+            end = at + 12 + int.from_bytes(data[at + 8 : at + 12], "big")
+            if b"to be damaged" in data[at:end]:
+                data[at + 16] = 5
+                found += 1
+            at = end
+        path.write_bytes(data)
+    if not found:
+        raise SystemExit("no batch with the words is in the broker's log")
+
+
 def damage(folder, topic):
     """One bit of every batch with the words, as a failing disk would; compressed ones spell them out once."""
     found = 0
@@ -32,12 +50,14 @@ def damage(folder, topic):
 def main(program):
     try:
         with serve.Stack("kafka") as stack:
-            topic = run(stack, program, "write")
+            damaged, aged = run(stack, program, "write"), run(stack, program, "write-apart")
             stack.kafka.child.stop()  # in an orderly way: after a crash the broker itself would cut the log
-            damage(stack.kafka.root / "data", topic)
+            damage(stack.kafka.root / "data", damaged)
+            age(stack.kafka.root / "data", aged)
             stack.kafka.start_again()
             stack.kafka.wait_once()
-            run(stack, program, "read", topic)
+            for topic in (damaged, aged):
+                run(stack, program, "read", topic)
     except common.Unavailable as why:
         print(f"SKIPPED: {why}")
         return 77
