@@ -1,6 +1,7 @@
 #include "tests/unit/tls_server.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -38,7 +39,7 @@ static void make_context(struct tls_server *server, long valid_s)
     SSL_CTX_use_PrivateKey(server->context, key);
     strcpy(server->ca_path, "/tmp/millrace-test-ca-XXXXXX");
     FILE *file = fdopen(mkstemp(server->ca_path), "w");
-    assert_non_null(file);
+    assert(file);
     PEM_write_X509(file, certificate);
     fclose(file);
     X509_free(certificate);
