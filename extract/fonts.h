@@ -17,7 +17,7 @@
 
 #define FONTS_PAGES_MIN 8
 #define FONTS_UPDATE_BYTES_MAX ((size_t)32 << 20)
-#define FONTS_INSTRUCTIONS_BYTES_MAX ((size_t)8 << 20) /* more are felt in the memory of a child */
+#define FONTS_INSTRUCTIONS_BYTES_MAX ((size_t)14 << 20) /* more are felt in the memory of a child */
 
 /* Appends what is to stand right behind the body's last byte to an empty update. False: the file is
  * none that we can change, or it would not pay; the update is of no use then. */

@@ -15,7 +15,7 @@ struct inflater *inflater_new(void);
 void inflater_free(struct inflater *inflater); /* NULL is allowed */
 
 enum inflate_result {
-    INFLATE_IS_WHOLE, /* to its end, and the checksum is right */
+    INFLATE_IS_WHOLE, /* to its end; the checksum may be wrong */
     INFLATE_IS_CUT,   /* bytes_max are there, or out is full: more may follow */
     INFLATE_IS_BAD,   /* damaged or cut off; what came before was appended */
 };
