@@ -4,6 +4,7 @@
 #include "extract/inflate.h"
 #include "extract/instructions.h"
 #include "extract/syntax.h"
+#include "extract/unpack.h"
 
 #define SNIFF_BYTES 256
 #define SNIFF_DATA_BYTES 1024 /* compressed, for as much as that */
@@ -175,6 +176,16 @@ static bool prepare_stream(struct preparation *preparation, const struct xref_st
     return true;
 }
 
+/* Only in a file that a viewer does not repair, or does not repair otherwise: one whose newest
+ * section is a stream. */
+static bool is_object_stream(const struct preparation *preparation, struct text dictionary)
+{
+    return preparation->xref.is_stream &&
+           text_equal(syntax_find(dictionary, TEXT("/Type")), TEXT("/ObjStm")) &&
+           text_equal(syntax_find(dictionary, TEXT("/Filter")), TEXT("/FlateDecode")) &&
+           !syntax_find(dictionary, TEXT("/DecodeParms")).bytes;
+}
+
 static bool prepare_object(struct preparation *preparation, uint32_t number)
 {
     const struct xref_entry *entry = &preparation->xref.entries[number];
@@ -186,10 +197,15 @@ static bool prepare_object(struct preparation *preparation, uint32_t number)
         preparation->may_gather = false; /* there may be something to repair */
     if (!is_read)
         return true;
+    if (is_object_stream(preparation, object.stream.dictionary)) {
+        unpack_stream(&preparation->update, preparation->gathering, &object.stream,
+                      inflate(preparation, object.stream.data, FONTS_UPDATE_BYTES_MAX));
+        return true;
+    }
     if (object.value.bytes == 0)
         return prepare_stream(preparation, &object.stream);
     if (preparation->may_gather && entry->generation == 0)
-        gather_value(preparation->gathering, number, object.value);
+        (void)gather_value(preparation->gathering, number, object.value);
     return true;
 }
 
@@ -235,7 +251,7 @@ static bool prepare_objects(struct preparation *preparation, uint32_t page_count
     if (preparation->saved_bytes * page_count + preparation->saved_instruction_bytes <
         SAVED_BYTES_MIN)
         return false;
-    if (preparation->may_gather)
+    if (preparation->may_gather || preparation->xref.is_stream)
         gather_write(preparation->gathering, &preparation->update);
     return prepare_instructions(preparation);
 }

@@ -44,19 +44,20 @@ static bool is_of_font(struct text dictionary)
     return syntax_find(dictionary, TEXT("/Differences")).bytes != 0;
 }
 
-void gather_value(struct gathering *gathering, uint32_t number, struct text value)
+bool gather_value(struct gathering *gathering, uint32_t number, struct text value)
 {
     struct buffer *texts = &gathering->texts;
     bool is_array = text_starts_with(value, TEXT("[")); /* of numbers: widths */
     if (!is_array && !is_of_font(text_slice(value, 2, value.bytes - 2)))
-        return;
+        return false;
     if (value.bytes >= texts->bytes_max - texts->bytes ||
         gathering->numbers.bytes == gathering->numbers.bytes_max)
-        return;
+        return false;
     buffer_append_text(texts, value);
     buffer_append_char(texts, '\n');
     buffer_append(&gathering->numbers, &number, sizeof(number));
     buffer_append(&gathering->ends, &texts->bytes, sizeof(texts->bytes));
+    return true;
 }
 
 void gather_write(const struct gathering *gathering, struct update *update)

@@ -17,8 +17,9 @@ struct gathering;
 struct gathering *gather_new(void);
 void gather_free(struct gathering *gathering); /* NULL is allowed */
 
-/* Looks at the value of an object, and keeps it if it describes a font. */
-void gather_value(struct gathering *gathering, uint32_t number, struct text value);
+/* Looks at the value of an object, and keeps it if it describes a font. False: it does not, or there
+ * is no room. */
+bool gather_value(struct gathering *gathering, uint32_t number, struct text value);
 /* As far as there is room. */
 void gather_write(const struct gathering *gathering, struct update *update);
 

@@ -1,8 +1,17 @@
 #include "extract/syntax.h"
 
-static bool is_space(char c)
+enum character { REGULAR, SPACE, DELIMITER };
+
+static const uint8_t CHARACTERS[256] = {
+    ['\0'] = SPACE,    ['\t'] = SPACE,    ['\n'] = SPACE,    ['\f'] = SPACE,
+    ['\r'] = SPACE,    [' '] = SPACE,     ['%'] = DELIMITER, ['('] = DELIMITER,
+    [')'] = DELIMITER, ['/'] = DELIMITER, ['<'] = DELIMITER, ['>'] = DELIMITER,
+    ['['] = DELIMITER, [']'] = DELIMITER, ['{'] = DELIMITER, ['}'] = DELIMITER,
+};
+
+static enum character character_of(char c)
 {
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == '\f' || c == '\0';
+    return (enum character)CHARACTERS[(uint8_t)c];
 }
 
 static bool is_digit(char c)
@@ -10,23 +19,23 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_delimiter(char c)
+/* Up to the end of the line. */
+static size_t comment_end(struct text text, size_t at)
 {
-    return c == '<' || c == '>' || c == '[' || c == ']' || c == '(' || c == ')' || c == '/' ||
-           c == '%' || c == '{' || c == '}';
+    while (at < text.bytes && text.start[at] != '\n' && text.start[at] != '\r')
+        at++;
+    return at;
 }
 
 static size_t space_bytes(struct text text)
 {
     size_t at = 0;
-    bool is_comment = false;
-    for (; at < text.bytes; at++) {
-        char c = text.start[at];
-        if (c == '%')
-            is_comment = true;
-        else if (c == '\n' || c == '\r')
-            is_comment = false;
-        else if (!is_comment && !is_space(c))
+    while (at < text.bytes) {
+        if (text.start[at] == '%')
+            at = comment_end(text, at);
+        else if (character_of(text.start[at]) == SPACE)
+            at++;
+        else
             break;
     }
     return at;
@@ -48,7 +57,7 @@ static void skip_space(struct text *rest)
 static size_t regular_bytes(struct text text)
 {
     size_t at = 0;
-    while (at < text.bytes && !is_space(text.start[at]) && !is_delimiter(text.start[at]))
+    while (at < text.bytes && character_of(text.start[at]) == REGULAR)
         at++;
     return at;
 }
@@ -141,15 +150,23 @@ static size_t nested_bytes(struct text text)
 {
     size_t depth = 0;
     for (size_t at = 0; at < text.bytes;) {
-        at += space_bytes(text_slice(text, at, text.bytes));
+        char c = text.start[at];
+        if (c == '%') {
+            at = comment_end(text, at);
+            continue;
+        }
+        if (c == '/' || character_of(c) != DELIMITER) { /* or within a name, a number, a word */
+            at++;
+            continue;
+        }
         struct text rest = text_slice(text, at, text.bytes);
         size_t bytes = token_bytes(rest);
         if (bytes == 0)
             return 0;
         at += bytes;
-        if (rest.start[0] == '[' || opens(rest, "<<"))
+        if (c == '[' || opens(rest, "<<"))
             depth++;
-        else if ((rest.start[0] == ']' || opens(rest, ">>")) && --depth == 0)
+        else if ((c == ']' || opens(rest, ">>")) && --depth == 0)
             return at;
     }
     return 0;
@@ -159,7 +176,7 @@ static size_t nested_bytes(struct text text)
 static size_t plain_bytes(struct text text)
 {
     size_t at = 0;
-    while (at < text.bytes && !is_delimiter(text.start[at]))
+    while (at < text.bytes && character_of(text.start[at]) != DELIMITER)
         at++;
     return at;
 }
@@ -168,7 +185,7 @@ static size_t value_bytes(struct text text)
 {
     if (text.bytes && (text.start[0] == '[' || opens(text, "<<")))
         return nested_bytes(text);
-    if (text.bytes && is_delimiter(text.start[0]))
+    if (text.bytes && character_of(text.start[0]) == DELIMITER)
         return token_bytes(text);
     return plain_bytes(text);
 }
@@ -182,6 +199,14 @@ bool syntax_take_dictionary(struct text *rest, struct text *ret_inside)
     *ret_inside = text_slice(*rest, 2, bytes - 2);
     skip(rest, bytes);
     return true;
+}
+
+bool syntax_take_array(struct text *rest)
+{
+    skip_space(rest);
+    size_t bytes = text_starts_with(*rest, TEXT("[")) ? nested_bytes(*rest) : 0;
+    skip(rest, bytes);
+    return bytes != 0;
 }
 
 bool syntax_take_entry(struct text *rest, struct text *ret_key, struct text *ret_value)

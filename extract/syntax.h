@@ -20,6 +20,8 @@ bool syntax_take_numbered(struct text *rest, struct text word, uint64_t *ret_num
                           uint64_t *ret_generation) MUST_CHECK;
 /* What stands between << and >>. */
 bool syntax_take_dictionary(struct text *rest, struct text *ret_inside) MUST_CHECK;
+/* An array, with its brackets. */
+bool syntax_take_array(struct text *rest) MUST_CHECK;
 /* One key (with its slash) and its value, from the inside of a dictionary. False at its end, and
  * where it makes no sense: *rest is empty only at the end. */
 bool syntax_take_entry(struct text *rest, struct text *ret_key, struct text *ret_value) MUST_CHECK;

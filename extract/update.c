@@ -18,7 +18,7 @@ struct update update_begin(const struct xref *xref, struct buffer *out)
     return (struct update){
         .xref = xref,
         .out = out,
-        .rows = xcalloc(UPDATE_ROWS_MAX, sizeof(struct update_row)),
+        .rows = buffer_new(UPDATE_ROWS_MAX * sizeof(struct update_row)),
         .next_number = xref->entry_count,
         .is_stream = xref->is_stream,
     };
@@ -26,7 +26,7 @@ struct update update_begin(const struct xref *xref, struct buffer *out)
 
 void update_release(struct update *update)
 {
-    xfree(update->rows);
+    buffer_release(&update->rows);
 }
 
 bool update_has_room(const struct update *update, size_t object_count, size_t bytes)
@@ -39,14 +39,26 @@ bool update_has_room(const struct update *update, size_t object_count, size_t by
 
 /* ---- objects --------------------------------------------------------------------------------- */
 
+/* There is room: update_has_room() said so. */
+static void add_row(struct update *update, struct update_row row)
+{
+    buffer_append(&update->rows, &row, sizeof(row));
+    update->row_count++;
+}
+
+static const struct update_row *row_at(const struct update *update, size_t at)
+{
+    return (const struct update_row *)(const void *)update->rows.data + at;
+}
+
 static void begin_object(struct update *update, uint64_t number, uint64_t generation)
 {
     buffer_append_char(update->out, '\n');
-    update->rows[update->row_count++] = (struct update_row){
-        .at = update->xref->body.bytes + update->out->bytes,
-        .number = (uint32_t)number,
-        .generation = (uint32_t)generation,
-    };
+    add_row(update, (struct update_row){
+                        .at = update->xref->body.bytes + update->out->bytes,
+                        .number = (uint32_t)number,
+                        .generation = (uint32_t)generation,
+                    });
     buffer_format(update->out, "%u %u obj\n", (unsigned)number, (unsigned)generation);
 }
 
@@ -74,6 +86,14 @@ void update_put_stream(struct update *update, const struct xref_stream *stream, 
     buffer_append_text(update->out, TEXT("\nendstream\nendobj\n"));
 }
 
+void update_put_value(struct update *update, uint32_t number, struct text value)
+{
+    begin_object(update, number, 0);
+    buffer_append_text(update->out, value);
+    buffer_append_text(update->out, TEXT("\nendobj\n"));
+    update->value_bytes += value.bytes;
+}
+
 void update_put_objects(struct update *update, const uint32_t *numbers, const size_t *ends,
                         size_t count, struct text texts)
 {
@@ -90,8 +110,10 @@ void update_put_objects(struct update *update, const uint32_t *numbers, const si
     buffer_append_text(update->out, TEXT("\nendstream\nendobj\n"));
     buffer_release(&index);
     for (size_t i = 0; i < count; i++)
-        update->rows[update->row_count++] = (struct update_row){
-            .at = container, .number = numbers[i], .generation = (uint32_t)i, .is_contained = true};
+        add_row(update, (struct update_row){.at = container,
+                                            .number = numbers[i],
+                                            .generation = (uint32_t)i,
+                                            .is_contained = true});
     update->is_stream = true; /* a table cannot say where they are */
 }
 
@@ -116,7 +138,7 @@ static void write_table(const struct update *update)
 {
     buffer_append_text(update->out, TEXT("xref\n"));
     for (size_t i = 0; i < update->row_count; i++) {
-        const struct update_row *row = &update->rows[i];
+        const struct update_row *row = row_at(update, i);
         buffer_format(update->out, "%u 1\n%010llu %05u n \n", row->number,
                       (unsigned long long)row->at, row->generation);
     }
@@ -136,12 +158,12 @@ static void write_stream(const struct update *update)
     buffer_format(update->out, "%u 0 obj\n<</Type/XRef/Size %u/W[1 5 2]/Index[",
                   update->next_number, update->next_number + 1);
     for (size_t i = 0; i < update->row_count; i++)
-        buffer_format(update->out, "%u 1 ", update->rows[i].number);
+        buffer_format(update->out, "%u 1 ", row_at(update, i)->number);
     buffer_append_char(update->out, ']');
     write_trailer_entries(update);
     buffer_format(update->out, "/Length %zu>>\nstream\n", update->row_count * 8);
     for (size_t i = 0; i < update->row_count; i++) {
-        const struct update_row *row = &update->rows[i];
+        const struct update_row *row = row_at(update, i);
         write_number(update->out, row->is_contained ? 2 : 1, 1);
         write_number(update->out, row->at, 5);
         write_number(update->out, row->generation, 2);

@@ -12,13 +12,14 @@
 #include "extract/xref.h"
 #include "worker/base/buffer.h"
 
-#define UPDATE_ROWS_MAX 20000 /* objects in it */
+#define UPDATE_ROWS_MAX 200000 /* objects in it */
 
 struct update {
     const struct xref *xref; /* of the file as it was */
     struct buffer *out;
-    struct update_row *rows; /* private from here */
+    struct buffer rows; /* struct update_row each; private from here */
     size_t row_count;
+    size_t value_bytes;   /* of all that update_put_value() has put */
     uint32_t next_number; /* of a new object */
     bool is_stream;       /* so is its cross-reference section to be */
 };
@@ -30,6 +31,8 @@ bool update_has_room(const struct update *update, size_t object_count, size_t by
 /* The stream object with other data, which are not compressed. */
 void update_put_stream(struct update *update, const struct xref_stream *stream,
                        struct text content);
+/* An object of generation 0 by itself. */
+void update_put_value(struct update *update, uint32_t number, struct text value);
 /* Objects in a stream of their own, of generation 0. texts: behind each other, the last ends at the
  * last of ends. */
 void update_put_objects(struct update *update, const uint32_t *numbers, const size_t *ends,

@@ -18,12 +18,15 @@ static void check(struct text body, const struct buffer *update)
     is_read = xref_read(buffer_text(&joined), &after);
     assert(is_read && after.newest_at >= body.bytes && (after.is_stream || !before.is_stream));
     for (uint32_t i = 0; i < before.entry_count; i++) {
-        const struct xref_entry *entry = &after.entries[i];
-        bool is_moved = entry->kind != before.entries[i].kind;
-        assert(!is_moved || (entry->kind == XREF_IS_CONTAINED && entry->at < after.entry_count));
-        if (is_moved)
+        const struct xref_entry *entry = &after.entries[i], *was = &before.entries[i];
+        bool is_contained = entry->kind == XREF_IS_CONTAINED;
+        assert(is_contained || entry->kind == was->kind ||
+               (entry->kind == XREF_IS_PLAIN && was->kind == XREF_IS_CONTAINED));
+        if (is_contained && (was->kind != XREF_IS_CONTAINED || entry->at != was->at)) {
+            assert(entry->at < after.entry_count);
             entry = &after.entries[entry->at];
-        assert(entry->at == before.entries[i].at || entry->at >= body.bytes);
+        }
+        assert(entry->at == was->at || entry->at >= body.bytes);
     }
     xref_release(&before);
     xref_release(&after);
