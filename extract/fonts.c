@@ -1,5 +1,6 @@
 #include "extract/fonts.h"
 
+#include "extract/cmap.h"
 #include "extract/gather.h"
 #include "extract/inflate.h"
 #include "extract/instructions.h"
@@ -48,16 +49,20 @@ static bool is_form(struct text dictionary)
     return text_equal(syntax_find(dictionary, TEXT("/Subtype")), TEXT("/Form"));
 }
 
-/* How a page, or a part of one, is drawn. A page's own instructions say nothing about themselves. */
-static bool is_instructions(struct text dictionary)
+/* Nothing but a length and a filter? */
+static bool is_bare(struct text dictionary)
 {
     struct text key, value;
     size_t entry_count = 0;
-    if (is_form(dictionary))
-        return true;
     while (syntax_take_entry(&dictionary, &key, &value))
         entry_count++;
-    return entry_count == 2; /* a length and a filter */
+    return entry_count == 2;
+}
+
+/* How a page, or a part of one, is drawn. A page's own instructions say nothing about themselves. */
+static bool is_instructions(struct text dictionary)
+{
+    return is_form(dictionary) || is_bare(dictionary);
 }
 
 static enum content content_of(struct text start, struct text dictionary)
@@ -140,7 +145,12 @@ static struct text content_for(struct preparation *preparation, const struct xre
         if (text_find(start, end_of_clear, &at))
             return text_slice(start, 0, at + end_of_clear.bytes);
     }
-    return inflate(preparation, stream->data, CONTENT_BYTES_MAX[content]);
+    struct text whole = inflate(preparation, stream->data, CONTENT_BYTES_MAX[content]);
+    buffer_clear(&preparation->shortened);
+    /* A map with a name may be an encoding. */
+    bool is_shorter = content == CONTENT_MAP && whole.bytes && is_bare(stream->dictionary) &&
+                      cmap_shorten(whole, &preparation->shortened);
+    return is_shorter ? buffer_text(&preparation->shortened) : whole;
 }
 
 /* The start of what the stream holds; empty when that cannot be seen. */
