@@ -118,6 +118,21 @@ class Endpoint(unittest.TestCase):
             self.assert_the_bill_is_right()
             self.assertEqual([], self.world.faults())
 
+    def test_vectors_that_cannot_be_read_back_yet_are_made_anew(self):
+        """A store of eventual consistency: what was written is not there for the next reader. It costs, and loses nothing."""
+        with open_real(self, dimension=256) as self.world:
+            self.tenant = self.world.add_tenant()
+            self.key = self.world.key(0, "growing.pdf")
+            self.world.start_worker()
+            self.overwrite(GROWING)
+            self.world.break_services(store={"unseen": 1.0})
+            asked = self.overwrite(LONGER)
+            self.assertEqual(len(self.hashes()), asked)
+            self.assertGreater(self.world.seen()["store_fault_unseen"], 0)
+            self.world.break_services()
+            self.assertEqual([("success", None)], list(self.world.documents().values()))
+            self.assertEqual([], self.world.faults())
+
     def test_known_vectors_over_pgvector(self):
         with open_real(
             self, dimension=256, VECTOR_STORE="pgvector", MILLRACE_TOKEN_PRICE=str(PRICE)

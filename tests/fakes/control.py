@@ -38,6 +38,7 @@ FAULTS = {
         "drop",
         "swallow",
         "late",
+        "unseen",
         "truncate",
         "garbage",
     },

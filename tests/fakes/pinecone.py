@@ -99,6 +99,9 @@ class Pinecone:
             request = urllib.parse.parse_qs(query, keep_blank_values=True, errors="strict")
         else:
             request = self.parse(path, raw)
+        if fault == "unseen" and path == "/vectors/fetch":  # written, and not to be read back yet
+            name = self.namespace(path, self.single(request, "namespace"))
+            return Reply(200, {"vectors": {}, "namespace": name, "usage": {"readUnits": 1}})
         reply = route(request, raw)
         return gateway_page() if fault == "garbage" else reply
 
