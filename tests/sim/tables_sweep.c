@@ -5,12 +5,19 @@
 
 void table_bury(struct world *world, struct ledger_burial *burial)
 {
+    bool has_bytes = burial->headers.bytes > 0; /* or another letter of the message has them */
     burial->is_new = true;
-    for (unsigned i = 0; i < world->letter_count; i++)
-        if (world->letters[i].partition == burial->partition &&
-            world->letters[i].offset == burial->offset &&
-            world->letters[i].event_no == burial->event_no)
+    for (unsigned i = 0; i < world->letter_count; i++) {
+        const struct letter *letter = &world->letters[i];
+        if (letter->partition != burial->partition || letter->offset != burial->offset)
+            continue;
+        has_bytes = true;
+        if (letter->event_no == burial->event_no)
             burial->is_new = false;
+    }
+    if (!has_bytes)
+        world_fail(world, "no letter has the bytes of message %d/%lld", burial->partition,
+                   (long long)burial->offset);
     if (burial->is_new)
         world->letters[world->letter_count++] =
             (struct letter){burial->partition, burial->offset, burial->event_no};
