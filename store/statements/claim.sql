@@ -31,7 +31,7 @@ v as materialized (
            coalesce(d.fence = r.fence and d.leased_until = now() + $8 * interval '1 millisecond' and d.status = 'processing'
                     and d.job_id = r.item_job and d.removing is null
                     and (r.event_at > coalesce(d.told_at, '-infinity')) is not true, false) as is_written, -- claim_documents.sql did
-           d.id is null as is_unknown, greatest(d.told_at, r.event_at) as told_at, r.event_at > coalesce(d.told_at, '-infinity') as is_news,
+           greatest(d.told_at, r.event_at) as told_at, r.event_at > coalesce(d.told_at, '-infinity') as is_news,
            case when r.event_at > coalesce(d.told_at, '-infinity')
                 then case when r.job is not null then coalesce(r.etag, '') end else d.told_etag end as told_etag,
            coalesce(j.control, 'none') as control, u.is_active,
@@ -46,11 +46,11 @@ v as materialized (
                 when not r.bare and r.job is not null and (i.job_id is null or j.user_id <> r.uid) then 'no_item'
                 when r.job is not null and (d.id is null or i.job_id is null) then 'again' -- it was settled just now
                 when i.outcome is not null or d.id is null then 'done'
-                when r.job is null and d.leased_until is null
-                     and case when d.deleted_at is not null then not r.uncovers
-                              -- Nobody has seen bytes: an open item will, or was ended without a look, after this removal.
-                              else d.gen is null and d.etag is null
-                                   and (d.processed_at is null or r.event_at <= d.processed_at) end then 'done'
+                -- No vectors, so none is stale, and: it is known to be gone; or its item was ended without a look since, or will look.
+                when r.job is null and d.gen is null and d.leased_until is null
+                     and (case when d.deleted_at is not null then not r.uncovers
+                               else d.etag is null and r.event_at <= d.processed_at end
+                          or exists (select from job_items o where o.document_id = d.id and o.outcome is null)) then 'done'
                 when d.fence <> r.fence and d.leased_until > now() then 'busy'
                 when i.parked_until > now() then 'parked'
                 else 'go' end as verdict
@@ -72,7 +72,7 @@ n as ( -- but for replays of what is settled: their rows are not locked
        and (v.verdict in ('busy', 'parked') or v.verdict = 'done' and (v.job is null or v.item_job <> v.job))),
 er as (
     insert into early_removals (document_id, told_at)
-    select doc, event_at from v where job is null and verdict = 'done' and is_unknown and event_at is not null order by doc
+    select doc, event_at from v where job is null and verdict = 'done' and place is null and event_at is not null order by doc
         on conflict (document_id) do update set told_at = greatest(early_removals.told_at, excluded.told_at)),
 p as (
     update processing_jobs set status = 'processing', started_at = coalesce(started_at, now()), updated_at = now()

@@ -203,7 +203,7 @@ static struct event given_an_item_nobody_has_looked_at(struct fixture *fixture)
 }
 
 /* Whoever runs the item looks then; it may be paused, or over a quota, until it is. */
-static void test_removal__of_what_nobody_has_looked_at_is_left_to_its_item(void **state)
+static void test_removal__of_what_has_no_vectors_is_left_to_its_item(void **state)
 {
     struct fixture *fixture = *state;
     struct event item = given_an_item_nobody_has_looked_at(fixture),
@@ -218,6 +218,22 @@ static void test_removal__of_what_nobody_has_looked_at_is_left_to_its_item(void 
     assert_true(item.claim.is_told_gone); /* by the newest removal */
     assert_int_equal(item.claim.told_ms, plain.claim.event_time_ms);
     assert_string_equal(reconcile(), "");
+}
+
+/* Of a retried failure, too: these bytes may be others. But for rows that were there before us. */
+static void test_removal__of_what_has_no_item_is_looked_at(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = upload(ALICE, "a.pdf", "v1"), version = removal_of_a_version("10 s");
+    claim_of(fixture, 0, &event);
+    finish(fixture, &event, EFFECT_DROP, OUTCOME_FAILED);
+    sql("update job_items set outcome = null; update documents set status = 'pending'");
+    assert_int_equal(claim_of(fixture, 0, &version), CLAIM_DONE);
+
+    sql("delete from absorbed_events; delete from job_items;"
+        "update documents set status = 'success', etag = null, processed_at = null");
+
+    assert_int_equal(claim_of(fixture, 0, &version), CLAIM_GO);
 }
 
 /* It may have looked before the removal, and be about to make live what it saw. */
@@ -267,7 +283,8 @@ int main(void)
         T(test_news__of_a_removal_is_known_to_the_upload_before_it),
         T(test_news__of_a_replay_touch_nothing),
         T(test_removal__a_look_at_what_has_no_vectors_leaves_the_row_as_it_is),
-        T(test_removal__of_what_nobody_has_looked_at_is_left_to_its_item),
+        T(test_removal__of_what_has_no_vectors_is_left_to_its_item),
+        T(test_removal__of_what_has_no_item_is_looked_at),
         T(test_removal__is_work_while_an_attempt_has_not_ended),
         T(test_removal__of_before_a_failure_without_a_look_changes_nothing),
 #undef T

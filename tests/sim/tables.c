@@ -74,19 +74,29 @@ static struct item *item_of_claim(struct world *world, const struct ledger_claim
     return item ? item : covering_item(world, claim, place);
 }
 
-/* Of a tombstone; or of what nobody has seen bytes of: an open item will look, or was ended without
- * a look after this removal. */
-static bool is_settled_removal(const struct world *world, const struct ledger_claim *claim,
-                               const struct document_row *row)
+static bool has_open_item(const struct world *world, unsigned place)
 {
-    if (row->has_lease)
+    for (unsigned i = 0; i < world->item_count; i++)
+        if (world->items[i].place == place && !world->items[i].is_closed)
+            return true;
+    return false;
+}
+
+/* No vectors, so none is stale, and: it is known to be gone; or its item was ended without a look
+ * since, or will look. */
+static bool is_settled_removal(const struct world *world, const struct ledger_claim *claim,
+                               const struct place *place)
+{
+    const struct document_row *row = &place->row;
+    if (row->has_gen || row->has_lease)
         return false;
+    if (has_open_item(world, place_number(world, place)))
+        return true;
     if (row->is_deleted)
         return !claim->may_uncover;
     uint64_t processed_wall_ms = loop_wall_ms(world->loop) - (world->now_ms - row->processed_ms);
-    return !row->has_gen && !row->etag[0] &&
-           (!row->processed_ms ||
-            (claim->event_time_ms && claim->event_time_ms <= processed_wall_ms));
+    return !row->etag[0] && row->processed_ms && claim->event_time_ms &&
+           claim->event_time_ms <= processed_wall_ms;
 }
 
 static enum claim_verdict judge(struct world *world, const struct ledger_claim *claim,
@@ -101,7 +111,7 @@ static enum claim_verdict judge(struct world *world, const struct ledger_claim *
     if (!is_removal && !item)
         return CLAIM_NO_ITEM;
     if ((item && item->is_closed) || !row->exists ||
-        (is_removal && is_settled_removal(world, claim, row)))
+        (is_removal && is_settled_removal(world, claim, place)))
         return CLAIM_DONE;
     bool is_leased = row->has_lease && row->leased_until_ms > world->now_ms;
     if (row->fence != claim->fence && is_leased && world->sabotage != SABOTAGE_NEVER_BUSY)
