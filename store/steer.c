@@ -75,11 +75,9 @@ static void add_cancel_items(struct pg_again *again, struct steer *steer)
 {
     (void)text_format(steer->message, sizeof(steer->message), "%s %s",
                       error_sentence(ERR_JOB_CANCELLED), error_remedy(ERR_JOB_CANCELLED));
-    steer->fence = random_u63(); /* an attempt whose lease ran out loses its document */
-    again->params[1] = pg_param_number(again, 0, steer->fence);
-    again->params[2] = pg_param_number(again, 1, STEER_ITEMS_MAX);
-    again->params[3] = pg_param_text(text_from(steer->message));
-    pg_again_add(again, SQL_JOB_CANCEL_ITEMS, 4);
+    again->params[1] = pg_param_number(again, 0, STEER_ITEMS_MAX);
+    again->params[2] = pg_param_text(text_from(steer->message));
+    pg_again_add(again, SQL_JOB_CANCEL_ITEMS, 3);
 }
 
 static void add_retry(struct pg_again *again, const struct steer *steer)

@@ -38,8 +38,7 @@ struct steer {
     uint64_t item_count;    /* ended or opened by this call */
     uint64_t open_count;    /* documents without an outcome; not of STEER_RETRY */
     uint64_t running_count; /* those that a worker is at; of the first three */
-    uint64_t fence;         /* private from here */
-    char message[128];
+    char message[128];      /* private */
 };
 void steer_run(struct pg *pg, struct loop *loop, struct steer *steer);
 

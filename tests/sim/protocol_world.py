@@ -192,7 +192,7 @@ class World:
         self.sql.ask("job_control", job, word, "somebody")
         most = self.random.choice([1, 2, 5000])
         for _ in range(self.random.choice([0, 1, 3])):  # nothing happens to a job that is not cancelled
-            ended = self.sql.ask("job_cancel_items", job, self.random.getrandbits(62) + 1, most, "because")
+            ended = self.sql.ask("job_cancel_items", job, most, "because")
             self.stats["cancelled at once"] += int(ended[0][0])
 
     def retry(self):
