@@ -8,6 +8,7 @@ Faults: kill -9, SIGTERM, freeze, zombies, lost batches and lost replies, swallo
 and reordered events, overwrites, deletes, re-creation, uncovered versions, jobs (registered before or after the upload),
 forged events, cancel, pause, quotas, parking, tenants that come late or are deactivated, known vectors, staged rows that
 vanish. After each step that changed something: live vectors are a part of the store, the store is a part of live and litter.
+Once all is at rest: a rush of changes whose events overtake each other, jobs cancelled at once, removals that nothing follows.
 At the end: counters equal items, rows equal the bucket, dead letters are what they should be, and a full replay in another
 order changes nothing that a reader sees.
 
@@ -50,9 +51,13 @@ def run(world):
         if wrong:
             return [wrong]
     world.heal()
+    for last in (world.rush, world.clear):
+        wrong = world.quiet()
+        if wrong:
+            return [wrong]
+        last()
+        world.regret()
     wrong = world.quiet()
-    world.uncover()
-    wrong = wrong or world.quiet()
     bad = [wrong] if wrong else audit.rest(world)
     if bad:
         return bad

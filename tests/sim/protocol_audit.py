@@ -1,6 +1,6 @@
 """What must hold: at every instant, at rest, and after everything was told once more. Each answers what is wrong."""
 
-from protocol_sql import chunk_table, document_id
+from protocol_sql import EPOCH_S, chunk_table, document_id
 
 
 def instant(world):
@@ -53,7 +53,7 @@ def dump(world):
 def rest(world):
     bad, live = [], {}
     rows = {row[0]: row[1:] for row in world.sql.run(
-        "select id, status, error_code, etag, gen, leased_until from documents")}
+        "select id, status, error_code, etag, gen, leased_until, extract(epoch from processed_at) from documents")}
     is_stranger = world.is_stranger()
     for user, key in world.keys:
         row, content = rows.get(str(document_id(key))), world.current(key)
@@ -71,7 +71,7 @@ def rest(world):
 
 
 def document(world, user, key, row, live):
-    status, code, etag, gen, leased_until = row
+    status, code, etag, gen, leased_until, decided_s = row
     content, bad, name = world.current(key), [], document_id(key)
     chunks = world.sql.run(f"select content, embedding from {chunk_table(user)} where document_id = '{name}' order by chunk_no")
     if status not in ("success", "failed", "skipped", "cancelled") or leased_until:
@@ -91,6 +91,9 @@ def document(world, user, key, row, live):
     is_told = status == "cancelled" or code == "poisoned" or (code == "inactive" and user in world.was_inactive)
     if content is not None and not is_told and status != ("failed" if content.startswith("bad") else "success"):
         bad.append(f"{key}: {content} ended {status} {code}")
+    if status == "cancelled" and world.is_versioned and content not in (None, etag):
+        removed_s = [event["time"] + EPOCH_S for event in world.events if event["kind"] == "removed" and event["key"] == key]
+        bad += [f"{key}: {content} was uncovered after it was cancelled"] if max(removed_s, default=0) > float(decided_s) else []
     return bad
 
 

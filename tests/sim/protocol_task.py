@@ -91,7 +91,7 @@ class Task:
         world.stats["done by another"] += verdict == "done" and event["bare"] and job != str(event["job"])
         self.is_active = is_active == "1"
         if verdict in ("busy", "again"):
-            yield from self.wait(5)
+            yield from self.wait(world.random.choice([5, 5, 30]))
             return False
         if verdict in ("no_tenant", "no_item"):
             return (yield from self.bury(verdict, sent))
@@ -109,7 +109,8 @@ class Task:
             answer = yield from self.dismiss("failed", "inactive")
         elif job and (control == "pause" or is_over_quota == "1" or (not world.is_calm and world.random.random() < 0.05)):
             return (yield from self.park())
-        elif is_removal and self.live and not world.is_calm and world.random.random() < 0.25:
+        elif is_removal and self.live and (not world.is_calm or world.last_parks > 0) and world.random.random() < 0.25:
+            world.last_parks -= world.is_calm
             return (yield from self.park())  # nobody may look: it waits in the row of what is live
         else:
             answer = yield from self.work()
@@ -167,7 +168,10 @@ class Task:
         got = self.look()
         if world.random.random() < 0.2 and (not world.is_calm or world.last_puts > 0):
             world.last_puts -= world.is_calm
-            world.put(self.user, key)  # overwritten just after it was read
+            if world.random.random() < 0.7 or not world.bucket.get(key):
+                world.put(self.user, key)  # overwritten just after it was read, or removed
+            else:
+                world.remove(self.user, key)
         if got is None:
             return (yield from self.finish("gone", "skipped", "gone"))
         is_told = self.event["kind"] == "removed" and not world.is_versioned and not self.live

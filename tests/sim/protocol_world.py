@@ -44,7 +44,7 @@ class World:
         self.is_shared, self.has_rows, self.is_hot = seed % 2 == 0, seed // 2 % 4 == 0, seed // 8 % 2 == 0
         self.is_versioned = self.random.random() < 0.5
         self.time = database.time = 0.0
-        self.is_calm, self.is_changed, self.last_puts = False, False, 4
+        self.is_calm, self.is_changed, self.last_puts, self.last_parks = False, False, 4, 4
         self.lag = self.random.choice([0, 0.5])
         self.tenants = (SHARED if self.is_shared else APART)[:3]
         self.unknown = self.tenants[2]
@@ -120,11 +120,30 @@ class World:
         self.change(key, versions, self.is_versioned)
         self.emit(kind="removed", user=user, key=key, etag=None, job=None, bare=False)
 
-    def uncover(self):
-        """Once all is at rest the delete markers on top go: what they hid must come back."""
+    def rush(self):
+        """Each object changes some times in a few seconds: events overtake each other, and views lag to the end."""
+        for _ in range(3):
+            self.tick(2)
+            for user, key in self.keys:
+                if self.random.random() < 0.7 or not self.bucket.get(key):
+                    self.put(user, key)
+                else:
+                    self.remove(user, key)
+                self.pending[-1]["at"] = self.time + self.random.choice([0, 2, 4, 8])
+
+    def clear(self):
+        """Objects go that nothing is told of any more, and the delete markers on top: what they hid must come back."""
+        self.last_parks = 2
         for user, key in self.keys:
-            if self.bucket.get(key) and not self.current(key):
+            if self.bucket.get(key) and (not self.current(key) or self.random.random() < 0.3):
                 self.remove(user, key)
+
+    def regret(self):
+        """Somebody hands in a job and cancels it at once."""
+        jobs = len(self.jobs)
+        self.submit(self.random.choice(self.keys)[0])
+        for job in self.jobs[jobs:]:
+            self.control(job, "cancel")
 
     def submit(self, user):
         """A job over some keys of a tenant; its objects may be uploaded (again) after it was registered, as submit does."""
@@ -461,7 +480,7 @@ class World:
         self.sql.run("delete from tenant_settings")
 
     def replay(self):
-        self.last_puts = 0
+        self.last_puts = self.last_parks = 0
         events = [dict(event, at=self.time, id=self.random.getrandbits(60)) for event in self.events]
         self.random.shuffle(events)
         self.pending = events
