@@ -172,20 +172,19 @@ static void run_beside(struct fixture *fixture, struct call *call, const char *s
     pg_run(fixture->pg, &call->request);
 }
 
-/* It connects when there is something to run beside the writer, which takes that itself first. */
-static void given_a_connection_beside(struct fixture *fixture)
+/* It connects when there is something to run beside the writer, which takes that itself first.
+ * Leaves the process of the server that is behind it in ret_call. */
+static void given_a_connection_beside(struct fixture *fixture, struct call *ret_call)
 {
-    static const char COUNT[] =
-        "select count(*) from pg_stat_activity where application_name = 'millrace-test'";
-    struct call call;
+    struct call writer, busy;
+    run_call(fixture, &writer, "select pg_backend_pid()");
     do {
-        struct call busy;
         call_init(&busy, "select 1");
         pg_run(fixture->pg, &busy.request);
-        run_beside(fixture, &call, "select 2");
+        run_beside(fixture, ret_call, "select pg_backend_pid()");
         wait_for_call(fixture, &busy);
-        wait_for_call(fixture, &call);
-    } while (strcmp(pg_cluster_sql(cluster, "postgres", COUNT), "2") != 0);
+        wait_for_call(fixture, ret_call);
+    } while (strcmp(ret_call->value, writer.value) == 0);
 }
 
 static void test_pg__what_may_run_beside_does_not_wait_for_what_is_under_way(void **state)
@@ -193,7 +192,7 @@ static void test_pg__what_may_run_beside_does_not_wait_for_what_is_under_way(voi
     struct fixture *fixture = *state;
     struct call call, under_way, beside;
     run_call(fixture, &call, "create table signs (n int)");
-    given_a_connection_beside(fixture);
+    given_a_connection_beside(fixture, &beside);
     call_init(&under_way, UNTIL_THERE);
 
     pg_run(fixture->pg, &under_way.request);
@@ -209,14 +208,11 @@ static void test_pg__what_may_run_beside_does_not_wait_for_what_is_under_way(voi
 static void test_pg__goes_on_without_the_connection_beside(void **state)
 {
     struct fixture *fixture = *state;
-    struct call call, busy, beside;
-    given_a_connection_beside(fixture);
-    run_call(fixture, &call, "select pg_backend_pid()");
-    char terminate[160];
-    (void)text_format(terminate, sizeof(terminate),
-                      "select pg_terminate_backend(pid, 5000) from pg_stat_activity where "
-                      "application_name = 'millrace-test' and pid <> %s",
-                      call.value);
+    struct call busy, beside;
+    given_a_connection_beside(fixture, &beside);
+    char terminate[80];
+    (void)text_format(terminate, sizeof(terminate), "select pg_terminate_backend(%s, 5000)",
+                      beside.value);
     assert_string_equal(pg_cluster_sql(cluster, "postgres", terminate), "t");
 
     do { /* the first may meet the dead connection */
