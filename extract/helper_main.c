@@ -3,7 +3,8 @@
  *
  * The worker executes it without its own environment, with descriptor 3 as the control socket and
  * its own process id as the only argument. It loads poppler once, reads only a PDF of its own, and
- * never touches a byte of a user's. One child is always forked ahead of its document. When the socket closes it ends its children and itself.
+ * never touches a byte of a user's. One child is always forked ahead of its document. When the
+ * socket closes it ends its children and itself.
  */
 #include <errno.h>
 #include <fcntl.h>

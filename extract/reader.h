@@ -45,9 +45,9 @@ struct reader {          /* an open document; the first member of the format's o
  * the worker which page is to blame if this process ends now. False: leave the page out, it has
  * ended another child. */
 bool reader_enter_page(struct reader_block *block, uint32_t number) MUST_CHECK;
-/* For a format. Copies text, label (both clean) and marks of one of the block's pages, in any order, each at
- * most once. A page that was not added has no text. PAGE_HAS_NO_TEXT and PAGE_IS_SKIPPED are set
- * here. ERR_TEXT_MAX. */
+/* For a format. Copies text, label (both clean) and marks of one of the block's pages, in any order,
+ * each at most once. A page that was not added has no text. PAGE_HAS_NO_TEXT and PAGE_IS_SKIPPED
+ * are set here. ERR_TEXT_MAX. */
 bool reader_add_page(struct reader_block *block, const struct page *page,
                      struct error *err) MUST_CHECK;
 

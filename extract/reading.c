@@ -228,7 +228,8 @@ bool reading_launch(struct reading *reading, struct zygote *zygote, uint64_t job
 }
 
 /* An unexpected SIGKILL is the kernel's, out of memory, and not this document's fault alone: when
- * other processes end so too, the pipeline tries again later. abort() is how poppler answers to an allocation that fails. */
+ * other processes end so too, the pipeline tries again later. abort() is how poppler answers to an
+ * allocation that fails. */
 static enum error_code code_of_signal(int signal)
 {
     switch (signal) {

@@ -19,9 +19,9 @@
 enum event_kind {
     EVENT_PUT,     /* an object was created or overwritten */
     EVENT_REMOVED, /* an object or its newest version was removed */
-    EVENT_IGNORED, /* TestEvent, metadata only (tags, ACL, restore, lifecycle), or not what a replay means:
-                      ends as a counted no-op */
-    EVENT_BAD, /* becomes a dead letter: code and reason say why */
+    EVENT_IGNORED, /* TestEvent, metadata only (tags, ACL, restore, lifecycle), or not what a replay
+                      means: ends as a counted no-op */
+    EVENT_BAD,     /* becomes a dead letter: code and reason say why */
 };
 
 struct event {

@@ -4,8 +4,9 @@
  * Every request is signed (worker/base/sigv4.h), path style with an endpoint, virtual-host style
  * at AWS. An answer that the clock is wrong, the bucket in another region or the key at its end
  * teaches that, and the request is sent once more (s3_learn.c); SlowDown makes all requests wait
- * for a while, and fewer go at once afterwards (s3_lane.c). A 404 of HEAD has no body and so could come from anybody: a GET of one byte asks for
- * the reason. A body of more than 16 MiB comes in parts, four at a time (s3_ranges.c).
+ * for a while, and fewer go at once afterwards (s3_lane.c). A 404 of HEAD has no body and so could
+ * come from anybody: a GET of one byte asks for the reason. A body of more than 16 MiB comes in
+ * parts, four at a time (s3_ranges.c).
  * Bodies are checked against the checksum that the server keeps, or else against an eTag in the
  * form of an MD5; a server whose eTags only look like it is recognised by two equal downloads and
  * not checked again.

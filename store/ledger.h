@@ -217,8 +217,8 @@ struct ledger_swept {
 void ledger_swept(struct ledger *ledger, struct ledger_swept *swept);
 
 /* The janitor's finds: open items past due, items whose lease ran out long ago, items that no event
- * came for (a lost event, a killed submit), and removals that were put off (job nil). Takes them by pushing their due ahead (60 s), so that
- * two janitors do not run the same. */
+ * came for (a lost event, a killed submit), and removals that were put off (job nil). Takes them by
+ * pushing their due ahead (60 s), so that two janitors do not run the same. */
 struct due_item {
     struct uuid job, document, user_id;
     char bucket[64];

@@ -75,8 +75,8 @@ extern const char SQL_LAPSE[]; /* before SQL_DUE, too */
 
 /* $1 job uuid, $2 user uuid, $3 job type text, $4 config text (JSON), $5 due in ms int8, $6 schema
  * prefix text, $7 documents uuid[], $8 buckets text[], $9 keys text[], $10 titles text[], $11
- * source types text[], $12 sizes int8[], $13 links text[] answers: admitted users 0/1, new jobs 0/1, jobs of that id
- * and another user 0/1 */
+ * source types text[], $12 sizes int8[], $13 links text[]
+ * answers: admitted users 0/1, new jobs 0/1, jobs of that id and another user 0/1 */
 extern const char SQL_JOB_REGISTER[];
 
 /* Before JOB_CONTROL: $1 job uuid, $2 none | cancel text */

@@ -76,7 +76,8 @@ void intake_again(struct intake *intake, struct object *object, uint64_t delay_m
 void intake_dead_letter(struct intake *intake, struct arrival *arrival, const struct error *err);
 
 bool intake_has_room(const struct intake *intake); /* for more that waits */
-/* An open item past due, or a removal put off: waits like an event. False: its object is known here already. */
+/* An open item past due, or a removal put off: waits like an event. False: its object is known here
+ * already. */
 bool intake_add_due(struct intake *intake, const struct due_item *item);
 
 /* Shutdown: no credit, everything that waits or rests is given back to Kafka. */

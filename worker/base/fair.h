@@ -35,8 +35,8 @@ void fair_push(struct fair *fair, struct fair_item *item);
  */
 void fair_push_front(struct fair *fair, struct fair_item *item);
 void fair_remove(struct fair *fair, struct fair_item *item); /* it is waiting */
-/* The next item whose flow is neither at its cap nor held nor parked; NULL when there is none. It counts as
- * in flight until fair_done(). */
+/* The next item whose flow is neither at its cap nor held nor parked; NULL when there is none. It
+ * counts as in flight until fair_done(). */
 struct fair_item *fair_pop(struct fair *fair, uint64_t now_ms);
 /* The item's cost as it was, and what it turned out to be (the same, if nothing better is known).
  */
