@@ -6,6 +6,8 @@ with h as materialized ( -- o...: what the document counted for before
            case when d.gen is null then 0 else d.file_size end as ob, d.chunk_count as ov,
            coalesce(d.fence = e.fence and d.leased_until is not null, false) as is_held, -- an attempt that still holds its lease
            coalesce(d.gen = e.fence or (d.fence = e.fence and d.leased_until is null), false) as is_replay,
+           -- It leaves what the row tells: also a removal of what is known to be gone, whoever found that and however it ended then.
+           e.effect = 'keep' or (e.effect = 'gone' and e.job is null and d.deleted_at is not null) as keeps_word,
            not e.is_body_staged or exists (select from staged_texts s where s.document_id = e.doc and s.gen = e.fence) as has_body
       from unnest($1::uuid[], $2::int8[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                   $9::int8[], $10::int4[], $11::int4[], $12::int8[], $13::bool[], $14::text[], $15::text[], $16::text[],
@@ -30,7 +32,7 @@ x as materialized ( -- n...: what it counts for from now on
 d as (
     update documents d
        set leased_until = null, removing = null, starts = 0, gen = x.ng, chunk_count = x.nv, look_due = null, look_since = null,
-           status = case when x.ng is not null then 'success' when x.effect = 'keep' and d.status <> 'processing' then d.status else x.outcome end,
+           status = case when x.ng is not null then 'success' when x.keeps_word and d.status <> 'processing' then d.status else x.outcome end,
            gen_pipeline = case x.effect when 'live' then $22 when 'keep' then d.gen_pipeline end,
            etag = case x.effect when 'keep' then d.etag else x.etag end,
            file_size = case x.effect when 'keep' then d.file_size else x.size end,
@@ -46,8 +48,8 @@ d as (
                                       when x.is_body_dropped then coalesce(x.metadata::jsonb, '{}')
                                            || '{"extracted_text": "not kept: too large"}'
                                       else x.metadata::jsonb end,
-           error_code = case when x.ng is not null then null when x.effect = 'keep' and d.status <> 'processing' then d.error_code else x.code end,
-           error_message = case when x.ng is not null then null when x.effect = 'keep' and d.status <> 'processing' then d.error_message else x.msg end,
+           error_code = case when x.ng is not null then null when x.keeps_word and d.status <> 'processing' then d.error_code else x.code end,
+           error_message = case when x.ng is not null then null when x.keeps_word and d.status <> 'processing' then d.error_message else x.msg end,
            deleted_at = case x.effect when 'gone' then coalesce(d.deleted_at, now()) when 'keep' then d.deleted_at end,
            processed_at = case when x.effect = 'keep' or (x.effect = 'gone' and d.deleted_at is not null) then d.processed_at
                                else now() end, updated_at = now()

@@ -202,6 +202,22 @@ static struct event given_an_item_nobody_has_looked_at(struct fixture *fixture)
     return event;
 }
 
+static void test_removal__of_what_is_gone_leaves_what_the_row_tells(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = upload(ALICE, "a.pdf", "v1"), version = removal(ALICE, "a.pdf");
+    claim_of(fixture, 0, &event);
+    finish(fixture, &event, EFFECT_GONE, OUTCOME_CANCELLED);
+    version.claim.may_uncover = true;
+
+    assert_int_equal(claim_of(fixture, 1, &version), CLAIM_GO);
+    finish(fixture, &version, EFFECT_GONE, OUTCOME_SKIPPED);
+
+    assert_string_equal(sql("select status || (deleted_at is not null) from documents"),
+                        "cancelledtrue");
+    assert_string_equal(reconcile(), "");
+}
+
 /* Whoever runs the item looks then; it may be paused, or over a quota, until it is. */
 static void test_removal__of_what_has_no_vectors_is_left_to_its_item(void **state)
 {
@@ -283,6 +299,7 @@ int main(void)
         T(test_news__of_a_removal_is_known_to_the_upload_before_it),
         T(test_news__of_a_replay_touch_nothing),
         T(test_removal__a_look_at_what_has_no_vectors_leaves_the_row_as_it_is),
+        T(test_removal__of_what_is_gone_leaves_what_the_row_tells),
         T(test_removal__of_what_has_no_vectors_is_left_to_its_item),
         T(test_removal__of_what_has_no_item_is_looked_at),
         T(test_removal__is_work_while_an_attempt_has_not_ended),

@@ -340,7 +340,9 @@ static void apply(struct world *world, struct document_row *row, const struct le
         row->status = ROW_SUCCESS;
         return;
     }
-    if (is_keep) { /* a removal left what it found; an upload has found nothing */
+    bool is_gone_again =
+        finish->effect == EFFECT_GONE && uuid_is_nil(finish->job) && row->is_deleted;
+    if (is_keep || is_gone_again) { /* a removal left what it found; an upload has found nothing */
         bool is_found = row->status != ROW_PROCESSING;
         row->status = is_found ? row->status : status_of(finish->outcome);
         row->has_code = is_found ? row->has_code : finish->has_code;
