@@ -182,9 +182,33 @@ class World:
             if time.monotonic() > end:
                 tail = self.workers[-1].tail(20) if self.workers else ""
                 raise AssertionError(
-                    f"not at rest after {seconds} s: {why}\n{self.documents()}\n{tail}"
+                    f"not at rest after {seconds} s: {why}\n{self.unseen_cases()}\n{tail}"
                 )
             time.sleep(PAUSE_S)
+
+    def unseen_cases(self, most=3):
+        """Of keys whose row is behind: object, row, items, the topic's events, our log."""
+        return "\n".join(self.case_of(key) for key in self.unseen()[:most])
+
+    def case_of(self, key):
+        rows = self.query(
+            "select to_jsonb(d) - 'extracted_text', (select jsonb_agg(i) from job_items i "
+            "where i.document_id = d.id) from documents d where object_key = %s",
+            key,
+        )
+        number = rows[0][0]["id"] if rows else key
+        lines = [
+            f"{log.name}: {line}"
+            for log in self.logs
+            for line in log.read_text(errors="replace").splitlines()
+            if number in line
+        ]
+        return "\n".join(
+            map(str, [key, self.objects().get(key), *rows, *self.told_of(key), *lines])
+        )
+
+    def told_of(self, key):
+        return []
 
     def wait_for(self, is_so, seconds):
         """Waits for a condition while work goes on; a database that is not there yet is waited for."""
@@ -354,6 +378,9 @@ class RealWorld(World):
 
     def backlog(self):
         return self.topic.lag()
+
+    def told_of(self, key):
+        return self.topic.told_of(key)
 
     def break_services(self, **lanes):
         """Faults of the fakes from now on: see tests/fakes/control.py."""

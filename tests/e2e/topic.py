@@ -64,6 +64,28 @@ class Topic:
         finally:
             reader.close()
 
+    def told_of(self, key):
+        """Of an object, as far as the topic tells: (partition, offset, event, eTag, time)."""
+        reader = Consumer({**self.settings, "group.id": uuid.uuid4().hex})
+        ends = {
+            place.partition: reader.get_watermark_offsets(place, SECONDS)
+            for place in self.partitions()
+        }
+        reader.assign(
+            [TopicPartition(self.name, at, low) for at, (low, high) in ends.items() if low < high]
+        )
+        left, found = {at for at, (low, high) in ends.items() if low < high}, []
+        end = time.monotonic() + 3 * SECONDS
+        while left and time.monotonic() < end:
+            message = reader.poll(1)
+            if not message or message.error():
+                continue
+            found += events_of(message, key)
+            if message.offset() + 1 >= ends[message.partition()][1]:
+                left.discard(message.partition())
+        reader.close()
+        return found
+
     def make_anew(self, partitions=6):
         admin = AdminClient(self.settings)
         admin.delete_topics([self.name])[self.name].result(SECONDS)
@@ -116,6 +138,24 @@ class Topic:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.5)
+
+
+def events_of(message, key):
+    try:
+        records = json.loads(message.value() or b"null")["Records"]
+        return [
+            (
+                message.partition(),
+                message.offset(),
+                record["eventName"],
+                record["s3"]["object"].get("eTag"),
+                record["eventTime"],
+            )
+            for record in records
+            if urllib.parse.unquote_plus(record["s3"]["object"]["key"]) == key
+        ]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def notification(
