@@ -3,26 +3,12 @@
 #include <string.h>
 
 #include "extract/operators.h"
+#include "extract/syntax.h"
 
 #define SAVED_MAX 32 /* states within each other; the standard's limit is 28 */
 #define OPERANDS_MAX 33
 
 /* ---- characters ------------------------------------------------------------------------------ */
-
-enum character { REGULAR, SPACE, DELIMITER };
-
-/* As poppler has them, which takes more characters for regular ones than the standard does. */
-static const uint8_t CHARACTERS[256] = {
-    ['\0'] = SPACE,    ['\t'] = SPACE,    ['\n'] = SPACE,    ['\f'] = SPACE,
-    ['\r'] = SPACE,    [' '] = SPACE,     ['%'] = DELIMITER, ['('] = DELIMITER,
-    [')'] = DELIMITER, ['/'] = DELIMITER, ['<'] = DELIMITER, ['>'] = DELIMITER,
-    ['['] = DELIMITER, [']'] = DELIMITER, ['{'] = DELIMITER, ['}'] = DELIMITER,
-};
-
-static enum character character_of(char c)
-{
-    return (enum character)CHARACTERS[(uint8_t)c];
-}
 
 static bool is_digit(char c)
 {
@@ -61,7 +47,7 @@ struct shortener {
 
 static const char *skip_regular(const char *at, const char *end)
 {
-    while (at < end && character_of(*at) == REGULAR)
+    while (at < end && syntax_character_of(*at) == SYNTAX_REGULAR)
         at++;
     return at;
 }
@@ -75,7 +61,7 @@ static const char *skip_space(const char *at, const char *end)
                 at++;
             if (at == end)
                 return NULL;
-        } else if (character_of(*at) != SPACE) {
+        } else if (syntax_character_of(*at) != SYNTAX_SPACE) {
             break;
         }
     }
@@ -102,7 +88,7 @@ static const char *number_end(const char *at, const char *end)
         at = skip_digits(digits, end);
         digit_count += at - digits;
     }
-    return digit_count && (at == end || character_of(*at) != REGULAR) ? at : NULL;
+    return digit_count && (at == end || syntax_character_of(*at) != SYNTAX_REGULAR) ? at : NULL;
 }
 
 static const char *string_end(const char *at, const char *end)
@@ -209,8 +195,8 @@ static const char *operand_end(struct shortener *shortener, const char *at)
 static bool begin_text(struct shortener *shortener, struct text text)
 {
     const char *to = shortener->to;
-    bool is_parted = to > shortener->start && character_of(to[-1]) == REGULAR &&
-                     character_of(*text.start) == REGULAR;
+    bool is_parted = to > shortener->start && syntax_character_of(to[-1]) == SYNTAX_REGULAR &&
+                     syntax_character_of(*text.start) == SYNTAX_REGULAR;
     if ((size_t)(shortener->room_end - to) < text.bytes + is_parted)
         return false;
     if (is_parted)

@@ -1,18 +1,13 @@
 #include "extract/syntax.h"
 
-enum character { REGULAR, SPACE, DELIMITER };
-
-static const uint8_t CHARACTERS[256] = {
-    ['\0'] = SPACE,    ['\t'] = SPACE,    ['\n'] = SPACE,    ['\f'] = SPACE,
-    ['\r'] = SPACE,    [' '] = SPACE,     ['%'] = DELIMITER, ['('] = DELIMITER,
-    [')'] = DELIMITER, ['/'] = DELIMITER, ['<'] = DELIMITER, ['>'] = DELIMITER,
-    ['['] = DELIMITER, [']'] = DELIMITER, ['{'] = DELIMITER, ['}'] = DELIMITER,
+const uint8_t SYNTAX_CHARACTERS[256] = {
+    ['\0'] = SYNTAX_SPACE,    ['\t'] = SYNTAX_SPACE,    ['\n'] = SYNTAX_SPACE,
+    ['\f'] = SYNTAX_SPACE,    ['\r'] = SYNTAX_SPACE,    [' '] = SYNTAX_SPACE,
+    ['%'] = SYNTAX_DELIMITER, ['('] = SYNTAX_DELIMITER, [')'] = SYNTAX_DELIMITER,
+    ['/'] = SYNTAX_DELIMITER, ['<'] = SYNTAX_DELIMITER, ['>'] = SYNTAX_DELIMITER,
+    ['['] = SYNTAX_DELIMITER, [']'] = SYNTAX_DELIMITER, ['{'] = SYNTAX_DELIMITER,
+    ['}'] = SYNTAX_DELIMITER,
 };
-
-static enum character character_of(char c)
-{
-    return (enum character)CHARACTERS[(uint8_t)c];
-}
 
 static bool is_digit(char c)
 {
@@ -33,7 +28,7 @@ static size_t space_bytes(struct text text)
     while (at < text.bytes) {
         if (text.start[at] == '%')
             at = comment_end(text, at);
-        else if (character_of(text.start[at]) == SPACE)
+        else if (syntax_character_of(text.start[at]) == SYNTAX_SPACE)
             at++;
         else
             break;
@@ -57,7 +52,7 @@ static void skip_space(struct text *rest)
 static size_t regular_bytes(struct text text)
 {
     size_t at = 0;
-    while (at < text.bytes && character_of(text.start[at]) == REGULAR)
+    while (at < text.bytes && syntax_character_of(text.start[at]) == SYNTAX_REGULAR)
         at++;
     return at;
 }
@@ -155,7 +150,8 @@ static size_t nested_bytes(struct text text)
             at = comment_end(text, at);
             continue;
         }
-        if (c == '/' || character_of(c) != DELIMITER) { /* or within a name, a number, a word */
+        if (c == '/' ||
+            syntax_character_of(c) != SYNTAX_DELIMITER) { /* or within a name, a number, a word */
             at++;
             continue;
         }
@@ -176,7 +172,7 @@ static size_t nested_bytes(struct text text)
 static size_t plain_bytes(struct text text)
 {
     size_t at = 0;
-    while (at < text.bytes && character_of(text.start[at]) != DELIMITER)
+    while (at < text.bytes && syntax_character_of(text.start[at]) != SYNTAX_DELIMITER)
         at++;
     return at;
 }
@@ -185,7 +181,7 @@ static size_t value_bytes(struct text text)
 {
     if (text.bytes && (text.start[0] == '[' || opens(text, "<<")))
         return nested_bytes(text);
-    if (text.bytes && character_of(text.start[0]) == DELIMITER)
+    if (text.bytes && syntax_character_of(text.start[0]) == SYNTAX_DELIMITER)
         return token_bytes(text);
     return plain_bytes(text);
 }

@@ -12,6 +12,16 @@
 
 #include "worker/base/text.h"
 
+/* What a character is outside of strings: as poppler has them, which takes more for regular ones
+ * than the standard does. */
+enum syntax_character { SYNTAX_REGULAR, SYNTAX_SPACE, SYNTAX_DELIMITER };
+extern const uint8_t SYNTAX_CHARACTERS[256];
+
+static inline enum syntax_character syntax_character_of(char c)
+{
+    return (enum syntax_character)SYNTAX_CHARACTERS[(uint8_t)c];
+}
+
 bool syntax_take_u64(struct text *rest, uint64_t *ret_value) MUST_CHECK;
 /* A keyword, for example "obj"; what follows it may stand close by, as in "obj<<". */
 bool syntax_take_word(struct text *rest, struct text word) MUST_CHECK;
