@@ -330,6 +330,7 @@ int main(int argc, char **argv)
     uint64_t parent;
     if (argc != 2 || !text_parse_u64(text_from(argv[1]), &parent))
         return write(STDOUT_FILENO, ABOUT, sizeof(ABOUT) - 1) < 0 ? 1 : 2;
+    prctl(PR_SET_DUMPABLE, 0); /* readers are forked of us: no core file has a document */
     if (!set_up(&nursery, (pid_t)parent, &err)) {
         frame.type = WIRE_BROKEN;
         frame.failure.code = text_from(error_name(err.code));
