@@ -74,10 +74,11 @@ class World:
             "NO_COLOR": "1",
         }
 
-    def start(self, *arguments):
+    def start(self, *arguments, through=()):
+        """through: a command that becomes the worker after it has done something first."""
         log = self.run_dir / f"worker{len(self.logs)}.log"
         self.logs.append(log)
-        self.workers.append(common.Child([BINARY, *arguments], log, self.environment()))
+        self.workers.append(common.Child([*through, BINARY, *arguments], log, self.environment()))
         return self.workers[-1]
 
     def stop_workers(self, number=signal.SIGTERM):
