@@ -160,8 +160,10 @@ static void report_closed(struct queue *queue)
 static void release(struct queue *queue)
 {
     for (size_t i = 0; i < queue->partition_max; i++) {
-        if (queue->partitions[i])
+        if (queue->partitions[i]) {
             offsets_release(&queue->partitions[i]->offsets);
+            recall_forget(&queue->partitions[i]->recall);
+        }
         xfree(queue->partitions[i]);
     }
     xfree((void *)queue->partitions);
@@ -358,6 +360,7 @@ void queue_settle(struct queue *queue, struct message *message)
 {
     struct partition *partition = message->partition;
     take_back(queue, message);
+    recall_finished(&partition->recall, message->view.offset, message->print);
     if (offsets_finish(&partition->offsets, message->tracker_epoch, message->view.offset) &&
         message->view.is_unreadable)
         group_step_over(queue, partition); /* the loss is recorded */

@@ -14,6 +14,7 @@
 #include "queue/kafka_client.h"
 #include "queue/kafka_message.h"
 #include "queue/offsets.h"
+#include "queue/recall.h"
 
 #define QUEUE_TICK_MS 1000
 #define QUEUE_HURRY_MS 100 /* to the next tick, once all that was delivered is settled */
@@ -26,12 +27,14 @@ struct partition {
     struct list_node node; /* ready or dry, while it is owned */
     int32_t number;
     struct offsets offsets;
+    struct recall recall;           /* kept for a while after the partition is taken away */
+    uint64_t ended_ms;              /* when it was */
     struct rd_kafka_queue_s *queue; /* its own, not forwarded: NULL when it is not owned */
     int64_t position;               /* the next offset to pop; a logical one before the first */
     int64_t resume;                 /* is_blocked: where to go on after the unreadable record */
     bool is_blocked;                /* not fetched until the unreadable record is settled */
     struct message *held;           /* popped, not yet delivered: no room in the tracker */
-    struct list unsettled;          /* struct message of any epoch, in order of delivery */
+    struct list unsettled;          /* struct message, those of earlier epochs first */
     struct list again;              /* struct message: abandoned, the first is due first */
     uint64_t commit_epoch;          /* the commit on its way: for which epoch, 0 for none */
 };

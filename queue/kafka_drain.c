@@ -95,6 +95,7 @@ static bool track(struct queue *queue, struct partition *partition, struct messa
         /* The log was cut or replaced: what is delivered from now on has nothing to do with the
          * offsets of before, and a lower commit is right. */
         offsets_begin(&partition->offsets, ++queue->tracker_epoch, OFFSETS_NONE);
+        recall_forget(&partition->recall);
         verdict = offsets_deliver(&partition->offsets, offset);
     }
     message->is_tracked = verdict == OFFSETS_TAKEN;
@@ -102,13 +103,49 @@ static bool track(struct queue *queue, struct partition *partition, struct messa
     return message->is_tracked;
 }
 
+/* The same record, given out in an earlier assignment and still in work. */
+static struct message *find_in_work(const struct partition *partition,
+                                    const struct message *message)
+{
+    LIST_FOR_EACH(&partition->unsettled, node) {
+        struct message *other = container_of(node, struct message, node);
+        if (other->tracker_epoch == message->tracker_epoch)
+            return NULL;
+        if (other->view.offset == message->view.offset && other->print == message->print)
+            return other;
+    }
+    return NULL;
+}
+
+/* True when the record is known from before a rebalance, and need not be given out again: one that
+ * is finished is so in this assignment, too; one still in work will be when it is settled. */
+static bool is_joined(struct partition *partition, const struct message *message)
+{
+    if (message->print == RECALL_NO_PRINT)
+        return false;
+    struct message *in_work = find_in_work(partition, message);
+    if (in_work) {
+        list_remove(&partition->unsettled, &in_work->node);
+        list_push_back(&partition->unsettled, &in_work->node);
+        in_work->tracker_epoch = message->tracker_epoch;
+        return true;
+    }
+    return recall_knows(&partition->recall, message->view.offset, message->print) &&
+           offsets_finish(&partition->offsets, message->tracker_epoch, message->view.offset);
+}
+
 static enum pop_result deliver(struct queue *queue, struct partition *partition,
                                struct message *message)
 {
+    bool is_fresh = !message->is_tracked;
     if (!track(queue, partition, message)) {
         partition->held = message;
         queue->is_starved = true;
         return POP_NOTHING;
+    }
+    if (is_fresh && is_joined(partition, message)) {
+        xfree(message);
+        return POP_SKIPPED;
     }
     message->partition = partition;
     message->view.epoch = queue->epoch;

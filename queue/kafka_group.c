@@ -12,6 +12,7 @@
 /* librdkafka 2.0.2 fails an assertion when an assignment changes while the fetchers of the one
  * before are still stopping, and does not tell when they have: it takes them a millisecond. */
 #define RESTART_MS 1000
+#define RECALL_MS 300000 /* after that a partition that returns begins as a new one */
 
 /* Eager assignment: all partitions come and go together. */
 static void answer_assignment(struct queue *queue, const rd_kafka_topic_partition_list_t *list)
@@ -111,8 +112,10 @@ static void note_committed(struct queue *queue, const rd_kafka_topic_partition_l
                 : NULL;
         if (!partition)
             continue;
-        if (entry->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (entry->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             offsets_committed(&partition->offsets, partition->commit_epoch, entry->offset);
+            recall_committed(&partition->recall, entry->offset);
+        }
         partition->commit_epoch = 0;
     }
 }
@@ -171,6 +174,7 @@ static void partition_begin(struct queue *queue, rd_kafka_topic_partition_t *ent
         entry->offset = queue->start_at_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
     offsets_begin(&partition->offsets, ++queue->tracker_epoch,
                   is_known ? entry->offset : OFFSETS_NONE);
+    recall_resume(&partition->recall, is_known ? entry->offset : 0);
     partition->position = entry->offset;
     partition->is_blocked = false;
     partition->commit_epoch = 0;
@@ -188,6 +192,18 @@ static void partition_end(struct queue *queue, struct partition *partition)
     kafka_wake_forget(partition->queue);
     rd_kafka_queue_destroy(partition->queue);
     partition->queue = NULL;
+    partition->ended_ms = loop_now_ms(queue->loop);
+}
+
+/* Of the partitions that are not ours any more, once they have been away for long. */
+static void forget_old(struct queue *queue)
+{
+    for (size_t i = 0; i < queue->partition_max; i++) {
+        struct partition *partition = queue->partitions[i];
+        if (partition && !partition->queue &&
+            loop_now_ms(queue->loop) >= partition->ended_ms + RECALL_MS)
+            recall_forget(&partition->recall);
+    }
 }
 
 static void end_partitions(struct queue *queue)
@@ -249,8 +265,10 @@ void group_step_over(struct queue *queue, struct partition *partition)
 {
     partition->is_blocked = false;
     partition->position = partition->resume;
-    if (partition->position < 0)
+    if (partition->position < 0) {
         offsets_start_over(&partition->offsets, ++queue->tracker_epoch);
+        recall_forget(&partition->recall);
+    }
     rd_kafka_topic_partition_list_t *list = only(queue, partition);
     rd_kafka_error_t *error = NULL;
     if (partition->position >= 0)
@@ -432,6 +450,7 @@ void group_on_rebalance(struct queue *queue, rd_kafka_event_t *event)
 
 void group_tick(struct queue *queue)
 {
+    forget_old(queue);
     if (queue->phase == QUEUE_ASKING && queue->is_ask_answered && queue->closing == QUEUE_OPEN)
         ask(queue);
     if (queue->phase == QUEUE_REVOKING)

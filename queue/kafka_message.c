@@ -3,6 +3,7 @@
 #include <librdkafka/rdkafka.h>
 #include <string.h>
 
+#include "queue/recall.h"
 #include "worker/base/memory.h"
 #include "worker/base/packer.h"
 
@@ -83,6 +84,7 @@ struct message *message_copy(const rd_kafka_message_t *vendor, struct text topic
         .time_ms = time_ms > 0 ? (uint64_t)time_ms : 0,
     };
     keep_headers(message, &at, headers, header_count);
+    message->print = recall_print(&message->view);
     return message;
 }
 
@@ -118,6 +120,7 @@ static struct message *remade(const struct message *old, size_t value_bytes, cha
     fresh->view.value = TEXT_NONE;
     fresh->partition = old->partition;
     fresh->tracker_epoch = old->tracker_epoch;
+    fresh->print = old->print;
     fresh->again_ms = old->again_ms;
     fresh->is_tracked = old->is_tracked;
     for (size_t i = 0; i < view->header_count; i++)

@@ -20,6 +20,7 @@ struct message {
     struct list_node node; /* in its partition's list */
     struct partition *partition;
     uint64_t tracker_epoch; /* struct offsets' */
+    uint64_t print;         /* recall.h */
     uint64_t again_ms;      /* abandoned: not to be delivered before */
     size_t bytes;           /* of this allocation */
     struct text packed;     /* its value, which the view lacks then; none: it is not packed */

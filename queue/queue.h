@@ -27,7 +27,7 @@ struct message_view {
     int32_t partition;
     int64_t offset;
     uint64_t time_ms; /* since 1970, 0 when the broker gave none */
-    uint64_t epoch;   /* of the assignment it came with */
+    uint64_t epoch;   /* of the assignment it was delivered in */
     enum error_code
         unreadable; /* ERR_EVENT_UNREADABLE: an error that carried an offset; value is its text */
     bool is_unreadable;
@@ -52,8 +52,9 @@ struct queue_options {
 struct queue_events {
     void *arg;
     void (*on_message)(void *arg, struct message *message); /* only while credit is left */
-    void (*on_revoked)(void *arg, uint64_t epoch,
-                       bool is_lost); /* settling its messages moves no offset from now on */
+    /* Settling its messages moves no offset from now on. Those that are still held when their
+     * partition comes back are not delivered again: then settling them counts once more. */
+    void (*on_revoked)(void *arg, uint64_t epoch, bool is_lost);
     void (*on_assigned)(void *arg, uint32_t partition_count);
     void (*on_fatal)(void *arg, const struct error *err); /* the process must end */
     /* NULL is allowed. Something passing, for the log: a broker away, a right missing, no such

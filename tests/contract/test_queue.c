@@ -1,5 +1,5 @@
 /* queue.h and topic.h over the in-process broker. */
-#include "tests/contract/queue_bench.h"
+#include "tests/contract/queue_scenarios.h"
 
 static struct bench bench;
 

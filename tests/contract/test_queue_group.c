@@ -1,6 +1,6 @@
 /* queue.h over the in-process broker: joining, rebalances and leaving, which take their time there.
  */
-#include "tests/contract/queue_bench.h"
+#include "tests/contract/queue_scenarios.h"
 
 static struct bench bench;
 
@@ -9,6 +9,14 @@ static void test_queue__settles_of_a_revoked_epoch_move_nothing(void **state)
     (void)state;
     bench_open(&bench, NULL, 8);
     check_rebalance(&bench);
+    bench_close(&bench);
+}
+
+static void test_queue__joins_up_a_partition_that_returns(void **state)
+{
+    (void)state;
+    bench_open(&bench, NULL, 4);
+    check_return(&bench);
     bench_close(&bench);
 }
 
@@ -62,6 +70,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queue__settles_of_a_revoked_epoch_move_nothing),
+        cmocka_unit_test(test_queue__joins_up_a_partition_that_returns),
         cmocka_unit_test(test_queue__closes_while_a_rebalance_is_under_way),
         cmocka_unit_test(test_queue__closes_before_it_has_joined),
         cmocka_unit_test(test_queue__closes_when_the_broker_is_away),

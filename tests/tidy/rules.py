@@ -141,7 +141,7 @@ LARGER = {
     "store/pg_internal.h": 170,
     "store/pg.h": 140,
     "extract/wire.h": 150,
-    "tests/contract/queue_bench.h": 350,
+    "tests/contract/queue_bench.h": 220,
     "tests/contract/test_extract.c": 610,
     "tests/contract/test_objects.c": 700,
     "tests/contract/test_pg.c": 650,
