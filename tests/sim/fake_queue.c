@@ -114,6 +114,7 @@ static void commit(struct queue *queue)
         if (!queue->owns[p] || !offsets_commit_point(&queue->offsets[p], &offset))
             continue;
         offsets_committed(&queue->offsets[p], queue->epoch, offset);
+        recall_committed(&queue->recall[p], offset);
         for (int64_t i = 0; i < offset; i++)
             if (!world->topic[p][i]->was_settled)
                 world_fail(world, "commit of %u/%lld passes %lld, which nobody settled", p,
@@ -150,6 +151,8 @@ const struct message_view *message_view(const struct message *message)
 static void settle_record(struct queue *queue, const struct message *message)
 {
     message->record->was_settled = true;
+    recall_finished(&queue->recall[message->view.partition], message->view.offset,
+                    recall_print(&message->view));
     offsets_finish(&queue->offsets[message->view.partition], message->tracker_epoch,
                    message->view.offset);
 }
@@ -205,6 +208,30 @@ void queue_credit(struct queue *queue, uint32_t messages)
         queue->credit = messages;
 }
 
+static struct message *find_in_work(struct queue *queue, const struct message *message)
+{
+    LIST_FOR_EACH(&queue->unsettled, node) {
+        struct message *other = container_of(node, struct message, node);
+        if (other->record == message->record)
+            return other;
+    }
+    return NULL;
+}
+
+/* As queue/kafka_drain.c does. */
+static bool is_joined(struct queue *queue, const struct message *message)
+{
+    struct message *in_work = find_in_work(queue, message);
+    bool is_done = in_work && queue->worker->world->sabotage == SABOTAGE_WORK_IS_DONE;
+    int32_t p = message->view.partition;
+    if (in_work)
+        in_work->tracker_epoch = queue->epoch;
+    if (is_done ||
+        recall_knows(&queue->recall[p], message->view.offset, recall_print(&message->view)))
+        return offsets_finish(&queue->offsets[p], queue->epoch, message->view.offset);
+    return in_work != NULL;
+}
+
 static struct message *fetch(struct queue *queue, unsigned p)
 {
     struct world *world = queue->worker->world;
@@ -220,13 +247,16 @@ static struct message *fetch(struct queue *queue, unsigned p)
         .header_count = record->header_count,
         .partition = (int32_t)p,
         .offset = queue->position[p]++,
-        .time_ms = loop_wall_ms(world->loop),
+        .time_ms = loop_wall_ms(world->loop) - (world->now_ms - record->made_ms),
         .epoch = queue->epoch,
     };
     message->tracker_epoch = queue->epoch;
     if (offsets_deliver(&queue->offsets[p], message->view.offset) != OFFSETS_TAKEN)
         world_fail(world, "an offset came twice in one assignment");
-    return message;
+    if (!is_joined(queue, message))
+        return message;
+    xfree(message);
+    return NULL;
 }
 
 static struct message *next_message(struct queue *queue)
@@ -289,6 +319,7 @@ static void take_assignment(struct queue *queue)
         queue->owns[p] = world->owners[p] == queue->worker;
         count += queue->owns[p];
         offsets_begin(&queue->offsets[p], queue->epoch, world->committed[p]);
+        recall_resume(&queue->recall[p], world->committed[p]);
         queue->position[p] = world->committed[p];
     }
     queue->events.on_assigned(queue->events.arg, count);
@@ -370,8 +401,10 @@ void fake_queue_release(struct worker *worker)
     bool was_member = queue->is_member;
     queue->is_open = queue->is_member = false;
     free_again(queue);
-    for (unsigned p = 0; p < SIM_PARTITIONS; p++)
+    for (unsigned p = 0; p < SIM_PARTITIONS; p++) {
         offsets_release(&queue->offsets[p]);
+        recall_forget(&queue->recall[p]);
+    }
     timer_stop(worker->loop, &queue->poll);
     if (was_member && !worker->is_dead)
         group_rebalance(worker->world);

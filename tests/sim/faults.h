@@ -19,6 +19,7 @@ enum sabotage { /* each must be found: sim.c */
                 SABOTAGE_SWAP_VECTORS,
                 SABOTAGE_LOSE_ROWS,
                 SABOTAGE_NEWS_FORGOTTEN,
+                SABOTAGE_WORK_IS_DONE,
                 SABOTAGE_COUNT
 };
 

@@ -36,6 +36,7 @@ static const char *const SABOTAGES[SABOTAGE_COUNT] = {
     [SABOTAGE_SWAP_VECTORS] = "two vectors change places",
     [SABOTAGE_LOSE_ROWS] = "staged rows are lost without a word",
     [SABOTAGE_NEWS_FORGOTTEN] = "nobody remembers what was told of an object",
+    [SABOTAGE_WORK_IS_DONE] = "what is in work is finished when its partition comes back",
 };
 
 static unsigned open_descriptors(void)

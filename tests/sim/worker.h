@@ -11,6 +11,7 @@
 #include "queue/object.h"
 #include "queue/offsets.h"
 #include "queue/queue.h"
+#include "queue/recall.h"
 #include "queue/topic.h"
 #include "store/ledger.h"
 #include "store/vectors.h"
@@ -30,6 +31,7 @@ struct queue {
     uint64_t generation, epoch, polled_ms;
     bool owns[SIM_PARTITIONS];
     struct offsets offsets[SIM_PARTITIONS];
+    struct recall recall[SIM_PARTITIONS];
     int64_t position[SIM_PARTITIONS];
     struct list unsettled, again;
     struct timer poll;
