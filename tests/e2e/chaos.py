@@ -178,6 +178,8 @@ def main(cycles=CYCLES, seed=1):
         chaos.run(cycles)
         kinds = ", ".join(f"{count} {name}" for name, count in sorted(chaos.done.items()))
         print(kinds)
+        if world.untold:
+            print(f"{len(world.untold)} changes that the S3 server told nobody of: {world.untold}")
         print(
             f"{cycles} cycles with seed {seed}, {chaos.users.count} uploads: {len(chaos.wrong)} wrong"
         )

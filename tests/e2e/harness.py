@@ -36,10 +36,10 @@ from audit import (
     Audit,
     FakeStore,
     PostgresStore,
-    TENANT_KEY,
     differences,
     namespace_of,
 )  # noqa: E402,F401
+import sight  # noqa: E402
 from services import common  # noqa: E402
 from services.serve import SKIPPED, Stack  # noqa: E402
 
@@ -65,6 +65,8 @@ class World:
     def __init__(self, **settings):
         self.settings = settings
         self.workers, self.logs, self.tenants = [], [], []
+        self.topic_module = None
+        self.untold = []  # keys whose last change the S3 server told nobody of
 
     # -- workers -----------------------------------------------------------------------------------------------------
     def environment(self):
@@ -128,51 +130,24 @@ class World:
             )
         }
 
-    def unseen(self):
-        """Keys whose row does not tell yet what the bucket holds."""
-        users = {row[0] for row in self.query("select id from users")}
-        rows = {
-            row[0]: row[1:]
-            for row in self.query(
-                "select object_key, status, etag, file_size, deleted_at from documents"
-            )
-        }
-        missing, objects = [], self.objects()
-        for key, (etag, size) in objects.items():
-            owner = TENANT_KEY.fullmatch(key)
-            if not owner or uuid.UUID(owner[1]) not in users:
-                continue
-            status, row_etag, row_size, deleted = rows.get(key, (None, None, None, None))
-            is_current = (
-                status
-                and not deleted
-                and (status != "success" or row_size == size and (not etag or row_etag == etag))
-            )
-            if not is_current:
-                missing.append(key)
-        return missing + [
-            key for key, row in rows.items() if key not in objects and not row[3]
-        ]
-
     def backlog(self):
         return 0
 
     def why_not_at_rest(self, is_thorough):
         try:
             open_work = self.query(OPEN_WORK, thorough=is_thorough)[0][0]
-            if open_work:
-                return f"{open_work} rows are open"
-            unseen = self.unseen()
-            if unseen:
-                return f"{len(unseen)} keys are not seen, the first {unseen[0]}"
-            backlog = self.backlog()
-            return f"{backlog} messages are not settled" if backlog else None
+            unseen, backlog = sight.unseen(self), self.backlog()
         except psycopg.Error as why:
             return f"the database does not answer: {why}"
+        reasons = [f"{open_work} rows are open"] if open_work else []
+        reasons += [f"{len(unseen)} keys are not seen, the first {unseen[0]}"] if unseen else []
+        reasons += [f"{backlog} messages are not settled"] if backlog else []
+        return ", ".join(reasons)
 
     def settle(self, seconds=SETTLE_S, until=lambda: True, is_thorough=False):
         """Waits until nothing is left to do, seen several times in a row; thorough: not even litter
-        that waits to be quiet. Raises AssertionError with the reason."""
+        that waits to be quiet. Raises AssertionError with the reason. What the bucket told nobody of
+        nobody can see: that is counted, told in its place, and waited for anew."""
         end, calm, why = time.monotonic() + seconds, 0, ""
         while calm < CALM:
             self.check_workers()
@@ -181,35 +156,17 @@ class World:
             )
             calm = 0 if why else calm + 1
             if time.monotonic() > end:
-                tail = self.workers[-1].tail(20) if self.workers else ""
-                raise AssertionError(
-                    f"not at rest after {seconds} s: {why}\n{self.unseen_cases()}\n{tail}"
-                )
+                if not sight.tell_in_its_place(self):
+                    tail = self.workers[-1].tail(20) if self.workers else ""
+                    raise AssertionError(
+                        f"not at rest after {seconds} s: {why}\n{sight.cases(self)}\n{tail}"
+                    )
+                end = time.monotonic() + seconds
             time.sleep(PAUSE_S)
 
-    def unseen_cases(self, most=3):
-        """Of keys whose row is behind: object, row, items, the topic's events, our log."""
-        return "\n".join(self.case_of(key) for key in self.unseen()[:most])
-
-    def case_of(self, key):
-        rows = self.query(
-            "select to_jsonb(d) - 'extracted_text', (select jsonb_agg(i) from job_items i "
-            "where i.document_id = d.id) from documents d where object_key = %s",
-            key,
-        )
-        number = rows[0][0]["id"] if rows else key
-        lines = [
-            f"{log.name}: {line}"
-            for log in self.logs
-            for line in log.read_text(errors="replace").splitlines()
-            if number in line
-        ]
-        return "\n".join(
-            map(str, [key, self.objects().get(key), *rows, *self.told_of(key), *lines])
-        )
-
     def told_of(self, key):
-        return []
+        """What the topic tells of an object; None: there is none."""
+        return None
 
     def wait_for(self, is_so, seconds):
         """Waits for a condition while work goes on; a database that is not there yet is waited for."""

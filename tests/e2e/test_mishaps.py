@@ -2,8 +2,10 @@
 refuses, a topic of dead letters that cannot be written. Nothing is lost, and somebody is told.
 """
 
+import contextlib
 import http.client
 import http.server
+import io
 import json
 import threading
 import time
@@ -17,6 +19,7 @@ import pdf
 GOOD = pdf.document([["# A good neighbour", "It must not notice anything. " * 20]])
 PASSWORD = "kafka-4be1d0c7"
 LETTERS = "letters"  # KAFKA_DEAD_LETTER_TOPIC
+TOLD_S = 10  # MinIO tells what it has noted within three seconds
 
 
 class Gate:
@@ -113,6 +116,32 @@ class Mishaps(unittest.TestCase):
             until=lambda: all(self.world.documents().get(key) == ("success", None) for key in keys)
         )
         self.assertEqual([], self.world.faults())
+
+    # -- the tests' own eyes: whose fault is it that a change is not seen? -----------------------------------------
+    def test_what_the_bucket_told_nobody_of_is_counted_apart(self):
+        bucket, removed = self.world.bucket, self.upload()
+        self.assert_served(removed)
+        bucket.notify(None, [])
+        kept = self.upload()
+        self.world.delete(removed)
+        bucket.notify(self.world.stack.minio.ARN, self.world.stack.minio.EVENTS)
+        with contextlib.redirect_stdout(io.StringIO()) as words:
+            self.world.settle(TOLD_S)
+        self.assertEqual(2, words.getvalue().count("NOT TOLD"))
+        self.assertEqual({kept, removed}, set(self.world.untold))
+        self.assertEqual("success", self.world.documents()[kept][0])
+        self.assertEqual("skipped", self.world.documents()[removed][0])
+        self.assertEqual([], self.world.faults())
+
+    def test_what_the_topic_has_and_no_row_is_our_own_fault(self):
+        self.world.stop_workers()
+        before = list(self.world.untold)
+        key = self.upload()
+        with self.assertRaisesRegex(AssertionError, "1 keys are not seen.*1 messages are not settled"):
+            self.world.settle(TOLD_S)
+        self.assertEqual(before, self.world.untold)
+        self.world.start_worker()
+        self.assert_served(key)
 
     # -- dead letters: the row is the letter, the topic a copy of all of it ----------------------------------------
     def test_the_copy_of_a_dead_letter_is_whole(self):

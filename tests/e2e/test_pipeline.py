@@ -272,7 +272,6 @@ class Outage(unittest.TestCase):
             for service in (stack.postgres, stack.kafka, stack.minio):
                 for number in range(number + 1, number + 9):
                     world.put(world.key(0, f"file {number}.pdf"), pages(3, f"subject{number}"))
-                time.sleep(0.5)  # a server killed before it has noted an upload's event loses it
                 service.stop()
                 time.sleep(self.AWAY_S)
                 service.start_again()

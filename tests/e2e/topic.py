@@ -65,7 +65,7 @@ class Topic:
             reader.close()
 
     def told_of(self, key):
-        """Of an object, as far as the topic tells: (partition, offset, event, eTag, time)."""
+        """Of an object, all that the topic tells: (partition, offset, event, eTag, time)."""
         reader = Consumer({**self.settings, "group.id": uuid.uuid4().hex})
         ends = {
             place.partition: reader.get_watermark_offsets(place, SECONDS)
@@ -84,6 +84,8 @@ class Topic:
             if message.offset() + 1 >= ends[message.partition()][1]:
                 left.discard(message.partition())
         reader.close()
+        if left:
+            raise RuntimeError(f"{self.name} could not be read to its end")
         return found
 
     def make_anew(self, partitions=6):
@@ -156,6 +158,13 @@ def events_of(message, key):
         ]
     except (ValueError, KeyError, TypeError):
         return []
+
+
+def has_last_change(events, etag):
+    """Whether events, as told_of() has them, tell how the object came to be what it is (None: gone)."""
+    if etag:
+        return etag in {event[3] for event in events}
+    return bool(events) and "ObjectRemoved" in max(events, key=lambda event: event[4])[2]
 
 
 def notification(

@@ -81,14 +81,14 @@ class Bucket:
         self.request("PUT")
 
     def notify(self, arn, events):
+        """Of these events from now on; of none when there are none."""
         body = "".join(f"<Event>{event}</Event>" for event in events)
+        queue = f"<QueueConfiguration><Id>uploads</Id><Queue>{arn}</Queue>{body}</QueueConfiguration>"
+        body = f"<NotificationConfiguration>{queue if events else ''}</NotificationConfiguration>"
         self.request(
             "PUT",
             query=[("notification", "")],
-            body=(
-                "<NotificationConfiguration><QueueConfiguration><Id>uploads</Id>"
-                f"<Queue>{arn}</Queue>{body}</QueueConfiguration></NotificationConfiguration>"
-            ).encode(),
+            body=body.encode(),
         )
 
     def put(self, key, body, content_type="application/pdf"):
