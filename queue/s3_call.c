@@ -256,6 +256,8 @@ static bool read_headers(struct s3_call *call, struct error *err)
     if (!etag.bytes || !text_format(request->etag, sizeof(request->etag), "%.*s", TEXT_ARGS(etag)))
         return error_set(err, ERR_PROTOCOL, "bucket \"%.*s\": an answer without a usable eTag",
                          TEXT_ARGS(request->bucket));
+    if (s3_etag_is_spoiled(etag))
+        return error_set(err, ERR_CHECKSUM, "the eTag is not what was sent");
     (void)text_format(request->content_type, sizeof(request->content_type), "%.*s",
                       TEXT_ARGS(type)); /* a cut one will do */
     read_modified(call);

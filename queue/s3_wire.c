@@ -7,6 +7,8 @@
 
 #define HOST_BYTES_MAX ((size_t)512)
 #define URL_BYTES_MAX ((size_t)16 * 1024)
+#define MD5_DIGITS ((size_t)32)
+#define PARTS_BYTES_MAX ((size_t)6) /* "-10000" */
 
 /* ---- where ----------------------------------------------------------------------------------- */
 
@@ -276,4 +278,31 @@ struct text s3_etag(struct text header)
     if (header.bytes >= 2 && header.start[0] == '"' && header.start[header.bytes - 1] == '"')
         return text_slice(header, 1, header.bytes - 1);
     return header;
+}
+
+/* Characters that do not belong into an MD5 as S3 writes it: 32 hex digits of one case, and of an
+ * object of several parts their number behind a hyphen. */
+static size_t strangers_in(struct text etag)
+{
+    size_t strangers = 0, small = 0, large = 0;
+    for (size_t i = 0; i < MD5_DIGITS; i++) {
+        char c = etag.start[i];
+        strangers += text_hex_digit(c) < 0;
+        small += c >= 'a' && c <= 'f';
+        large += c >= 'A' && c <= 'F';
+    }
+    for (size_t i = MD5_DIGITS; i < etag.bytes; i++) {
+        char c = etag.start[i];
+        strangers += i == MD5_DIGITS ? c != '-' : c < '0' || c > '9';
+    }
+    return strangers + (small < large ? small : large);
+}
+
+bool s3_etag_is_spoiled(struct text etag)
+{
+    size_t at;
+    if (text_find(etag, TEXT("\""), &at)) /* no eTag has one, but around it */
+        return true;
+    bool has_length = etag.bytes >= MD5_DIGITS && etag.bytes <= MD5_DIGITS + PARTS_BYTES_MAX;
+    return has_length && strangers_in(etag) == 1;
 }

@@ -54,6 +54,9 @@ bool s3_refuse(const struct s3_answer *answer, struct error *err);
 
 /* Without W/ and quotes. */
 struct text s3_etag(struct text header);
+/* An eTag that one fallen bit keeps from being one as S3 writes it: a body that came with it would
+ * be held against no checksum, and what is kept of it be of no version of the object. */
+bool s3_etag_is_spoiled(struct text etag);
 /* The region that the bucket is in, when the answer says that it is in another one. */
 struct text s3_other_region(const struct s3_answer *answer);
 

@@ -130,6 +130,20 @@ static void test_s3__fetches_a_body_again_that_its_etag_contradicts(void **state
     stop();
 }
 
+/* A row would tell of a version that is not in the bucket, and no checksum be asked for. */
+static void test_s3__does_not_believe_an_etag_that_was_spoiled(void **state)
+{
+    (void)state;
+    const char *odd = BODY("5d41402abc4b2a76b9719d91q017c592", "hello");
+    const char *other_case = BODY("5d41402abc4b2a76b9719D911017c592", "hello");
+    start((const char *const[]){odd, other_case, odd, BODY(MD5_OF_HELLO, "hello"), NULL});
+    assert_failure(OBJECT_GET, ERR_CHECKSUM);
+    assert_failure(OBJECT_GET, ERR_CHECKSUM);
+    assert_failure(OBJECT_HEAD, ERR_CHECKSUM);
+    assert_get("hello");
+    stop();
+}
+
 static void test_s3__gives_up_when_the_second_body_is_wrong_as_well(void **state)
 {
     (void)state;
@@ -450,6 +464,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_s3__fetches_a_body_again_that_its_etag_contradicts),
+        cmocka_unit_test(test_s3__does_not_believe_an_etag_that_was_spoiled),
         cmocka_unit_test(test_s3__gives_up_when_the_second_body_is_wrong_as_well),
         cmocka_unit_test(test_s3__learns_that_a_server_has_other_etags),
         cmocka_unit_test(test_s3__believes_no_404_that_is_not_of_s3),

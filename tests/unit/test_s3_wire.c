@@ -196,6 +196,31 @@ static void test_s3_wire__reads_etags(void **state)
     assert_text(s3_etag(TEXT("\"")), "\"");
 }
 
+static void test_s3_wire__knows_an_etag_that_was_spoiled_on_its_way(void **state)
+{
+    (void)state;
+    static const char *const SPOILED[] = {
+        "8ea9)3ba2225a28996481f10b34019b4",    "8ea993Ba2225a28996481f10b34019b4", /* one bit */
+        "8ea993ba\"225a28996481f10b34019b4",   "\"11bf886577b9694d1629ea310322fd3b*",
+        "!11bf886577b9694d1629ea310322fd3b\"", "8ea993ba2225a28996481f10b34019b4m2",
+        "8ea993ba2225a28996481f10b34019b4-q",  "8ea99\263ba2225a28996481f10b34019b4-12"};
+    static const char *const WHOLE[] = {"8ea993ba2225a28996481f10b34019b4",
+                                        "8EA993BA2225A28996481F10B34019B4",
+                                        "8ea993ba2225a28996481f10b34019b4-2",
+                                        "8ea993ba2225a28996481f10b34019b4-10000",
+                                        "CKih16GjycICEAE=",
+                                        "x",
+                                        "sha256-8ea993ba2225a28996481f10b34019b4",
+                                        "8ea993ba-2225-a289-9648-1f10b34019b4",
+                                        "0x8DB5C6A1B2C3D4E"};
+    for (size_t i = 0; i < COUNT_OF(SPOILED); i++)
+        if (!s3_etag_is_spoiled(text_from(SPOILED[i])))
+            fail_msg("%s", SPOILED[i]);
+    for (size_t i = 0; i < COUNT_OF(WHOLE); i++)
+        if (s3_etag_is_spoiled(text_from(WHOLE[i])))
+            fail_msg("%s", WHOLE[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_s3_wire__learns_another_region_from_every_kind_of_refusal),
         cmocka_unit_test(test_s3_wire__goes_to_the_region_that_was_learned),
         cmocka_unit_test(test_s3_wire__reads_etags),
+        cmocka_unit_test(test_s3_wire__knows_an_etag_that_was_spoiled_on_its_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
