@@ -136,13 +136,15 @@ class World:
     def why_not_at_rest(self, is_thorough):
         try:
             open_work = self.query(OPEN_WORK, thorough=is_thorough)[0][0]
-            unseen, backlog = sight.unseen(self), self.backlog()
+            if open_work:
+                return f"{open_work} rows are open"
+            unseen = sight.unseen(self)
+            if unseen:
+                return f"{len(unseen)} keys are not seen, the first {unseen[0]}"
+            backlog = self.backlog()
+            return f"{backlog} messages are not settled" if backlog else None
         except psycopg.Error as why:
             return f"the database does not answer: {why}"
-        reasons = [f"{open_work} rows are open"] if open_work else []
-        reasons += [f"{len(unseen)} keys are not seen, the first {unseen[0]}"] if unseen else []
-        reasons += [f"{backlog} messages are not settled"] if backlog else []
-        return ", ".join(reasons)
 
     def settle(self, seconds=SETTLE_S, until=lambda: True, is_thorough=False):
         """Waits until nothing is left to do, seen several times in a row; thorough: not even litter
@@ -159,7 +161,8 @@ class World:
                 if not sight.tell_in_its_place(self):
                     tail = self.workers[-1].tail(20) if self.workers else ""
                     raise AssertionError(
-                        f"not at rest after {seconds} s: {why}\n{sight.cases(self)}\n{tail}"
+                        f"not at rest after {seconds} s: {why}; {self.backlog()} messages are not "
+                        f"settled\n{sight.cases(self)}\n{tail}"
                     )
                 end = time.monotonic() + seconds
             time.sleep(PAUSE_S)
