@@ -12,7 +12,8 @@
 struct flow {
     struct uuid_node by_id;
     struct list items;     /* struct fair_item, waiting */
-    struct list_node turn; /* in fair->turns */
+    struct list_node turn; /* in fair->turns, or fair->ahead */
+    bool is_ahead;         /* until its first turn is over */
     bool has_begun;        /* its turn: the quantum is added */
     bool is_offering;      /* takes turns and has items */
     int64_t credit;        /* below 0: a debt */
@@ -28,7 +29,9 @@ struct fair {
     uint32_t in_flight_max_default;
     struct uuid_map flows;
     struct list turns; /* who takes turns, the next one first: it offers, or it pays a debt off */
-    size_t offering_count; /* of them, those with something to give */
+    struct list ahead; /* who takes its first turn: it offers, and owes nothing */
+    size_t ahead_in_a_row;
+    size_t offering_count; /* of both, those with something to give */
     size_t waiting_count;
     struct flow **parked; /* 1-based binary heap, the soonest first */
     size_t parked_count, parked_max;
@@ -97,17 +100,24 @@ static void set_offering(struct fair *fair, struct flow *flow, bool is_offering)
     fair->offering_count += is_offering ? 1 : (size_t)-1;
 }
 
+static struct list *turns_of(struct fair *fair, const struct flow *flow)
+{
+    return flow->is_ahead ? &fair->ahead : &fair->turns;
+}
+
 /* After every change: joins or leaves the turns, and goes when nothing is left of it. */
 static void settle(struct fair *fair, struct flow *flow)
 {
     bool is_idle = flow->items.count == 0 && flow->credit >= 0;
     bool takes_turns =
         !flow->heap_at && !flow->is_held && flow->in_flight < flow->in_flight_max && !is_idle;
+    bool stays_ahead = flow->is_ahead && flow->items.count && flow->credit >= 0;
+    if (list_is_member(&flow->turn) && (!takes_turns || flow->is_ahead != stays_ahead))
+        list_remove(turns_of(fair, flow), &flow->turn);
     if (takes_turns && !list_is_member(&flow->turn)) {
         flow->has_begun = false;
-        list_push_back(&fair->turns, &flow->turn);
-    } else if (!takes_turns && list_is_member(&flow->turn)) {
-        list_remove(&fair->turns, &flow->turn);
+        flow->is_ahead = stays_ahead;
+        list_push_back(turns_of(fair, flow), &flow->turn);
     }
     set_offering(fair, flow, takes_turns && flow->items.count > 0);
     if (!is_idle)
@@ -138,8 +148,8 @@ static void add_credit(struct flow *flow, int64_t by)
 
 static void end_turn(struct fair *fair, struct flow *flow)
 {
-    flow->has_begun = false;
-    list_remove(&fair->turns, &flow->turn);
+    list_remove(turns_of(fair, flow), &flow->turn);
+    flow->has_begun = flow->is_ahead = false;
     list_push_back(&fair->turns, &flow->turn);
 }
 
@@ -169,14 +179,31 @@ static struct fair_item *give(struct fair *fair, struct flow *flow)
     flow->in_flight++;
     add_credit(flow, -charge_of(fair, item->is_paid ? 0 : item->cost));
     item->is_paid = false;
+    item->goes_ahead = flow->is_ahead && flow->credit >= 0;
     if (flow->credit <= 0)
         end_turn(fair, flow);
     settle(fair, flow);
     return item;
 }
 
+static bool has_others(const struct fair *fair)
+{
+    return fair->offering_count > fair->ahead.count;
+}
+
+static struct fair_item *give_ahead(struct fair *fair)
+{
+    struct flow *flow = container_of(list_first(&fair->ahead), struct flow, turn);
+    if (!flow->has_begun)
+        add_credit(flow, flow->grant);
+    flow->has_begun = true;
+    fair->ahead_in_a_row = has_others(fair) ? fair->ahead_in_a_row + 1 : 0;
+    return give(fair, flow);
+}
+
 static struct fair_item *take_turns(struct fair *fair)
 {
+    fair->ahead_in_a_row = 0;
     for (size_t skipped = 0;;) {
         struct flow *flow = container_of(list_first(&fair->turns), struct flow, turn);
         if (!flow->has_begun)
@@ -212,6 +239,7 @@ struct fair *fair_new(uint64_t quantum, uint32_t in_flight_max_default)
     fair->quantum = (int64_t)quantum;
     fair->in_flight_max_default = in_flight_max_default;
     list_init(&fair->turns);
+    list_init(&fair->ahead);
     return fair;
 }
 
@@ -236,6 +264,8 @@ void fair_free(struct fair *fair)
 void fair_push(struct fair *fair, struct fair_item *item)
 {
     struct flow *flow = flow_of(fair, item->flow);
+    if (!list_is_member(&flow->turn)) /* it does not wait, nor does it owe anything */
+        flow->is_ahead = flow->items.count == 0 && flow->in_flight < FAIR_LITTLE;
     item->is_paid = false;
     list_push_back(&flow->items, &item->node);
     fair->waiting_count++;
@@ -260,6 +290,11 @@ void fair_remove(struct fair *fair, struct fair_item *item)
     settle(fair, flow);
 }
 
+bool fair_goes_ahead(const struct fair *fair)
+{
+    return fair->ahead.count && (fair->ahead_in_a_row < FAIR_AHEAD_MAX || !has_others(fair));
+}
+
 struct fair_item *fair_pop(struct fair *fair, uint64_t now_ms)
 {
     while (fair->parked_count && fair->parked[1]->due_ms <= now_ms) {
@@ -267,6 +302,8 @@ struct fair_item *fair_pop(struct fair *fair, uint64_t now_ms)
         unpark(fair, flow);
         settle(fair, flow);
     }
+    if (fair_goes_ahead(fair))
+        return give_ahead(fair);
     if (fair->offering_count)
         return take_turns(fair);
     if (fair->waiting_count == 0)

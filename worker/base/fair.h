@@ -5,7 +5,10 @@
  * the flow's credit and gives out its things while the credit is positive. What a thing costs is
  * taken off when it leaves and corrected when it is done, so a large one is paid off in the turns
  * that follow (surplus round robin): nobody saves up before it may start, and a wrong guess of the
- * cost evens out. A flow at its cap, held, or parked until a time, is skipped for free.
+ * cost evens out. A flow that begins to wait while it has little in flight takes its first turn
+ * ahead of those that wait all the time (sparse flows, as fq_codel calls them); after
+ * FAIR_AHEAD_MAX of such things in a row one of the others has its way.
+ * A flow at its cap, held, or parked until a time, is skipped for free.
  * Work-conserving: something is given out whenever any flow may. A thing costs at least
  * quantum / 16, so that many free ones do not make an endless turn.
  * Cost:   O(1) a call, amortised over the turns that a thing's cost pays for; parking O(log n).
@@ -23,9 +26,12 @@ struct fair;
 struct fair_item {
     struct uuid flow;      /* in: whose it is */
     uint64_t cost;         /* in: bytes, at least 1 */
+    bool goes_ahead;       /* out, of fair_pop(): such a first turn pays for it */
     struct list_node node; /* private from here */
     bool is_paid;
 };
+#define FAIR_LITTLE 4 /* in flight, before it is pushed */
+#define FAIR_AHEAD_MAX 16
 
 /* quantum: what a turn adds to a flow of weight 1, in the unit of the costs. */
 struct fair *fair_new(uint64_t quantum, uint32_t in_flight_max_default);
@@ -41,6 +47,8 @@ struct fair_item *fair_pop(struct fair *fair, uint64_t now_ms);
 /* The item's cost as it was, and what it turned out to be (the same, if nothing better is known).
  */
 void fair_done(struct fair *fair, struct uuid flow_id, uint64_t cost_charged, uint64_t cost_real);
+/* The next item is of a first turn. */
+bool fair_goes_ahead(const struct fair *fair);
 /* Gives nothing of this flow out before until_ms; a later end that was given before stays. */
 void fair_park(struct fair *fair, struct uuid flow_id, uint64_t until_ms);
 /* Gives nothing of this flow out until it is let go. */
