@@ -5,11 +5,25 @@
 #include "store/ledger_internal.h"
 #include "worker/base/memory.h"
 
-static const struct lane_kind *const KINDS[LANE_COUNT] = {
-    [LANE_CLAIM] = &CLAIM_KIND,       [LANE_KNOWN] = &KNOWN_KIND, [LANE_INTEND] = &INTEND_KIND,
-    [LANE_STAGE] = &STAGE_KIND,       [LANE_TEXT] = &TEXT_KIND,   [LANE_FINISH] = &FINISH_KIND,
-    [LANE_RELEASE] = &RELEASE_KIND,   [LANE_BURY] = &BURY_KIND,   [LANE_DEAD] = &DEAD_KIND,
-    [LANE_DEAD_ANY] = &DEAD_ANY_KIND, [LANE_SWEPT] = &SWEPT_KIND, [LANE_DUE] = &DUE_KIND,
+static const struct {
+    const struct lane_kind *kind;
+    bool goes_ahead;
+} LANES[LANE_COUNT] = {
+    [LANE_CLAIM] = {&CLAIM_KIND, false},
+    [LANE_CLAIM_AHEAD] = {&CLAIM_KIND, true},
+    [LANE_KNOWN] = {&KNOWN_KIND, false},
+    [LANE_INTEND] = {&INTEND_KIND, false},
+    [LANE_INTEND_AHEAD] = {&INTEND_KIND, true},
+    [LANE_STAGE] = {&STAGE_KIND, false},
+    [LANE_TEXT] = {&TEXT_KIND, false},
+    [LANE_FINISH] = {&FINISH_KIND, false},
+    [LANE_FINISH_AHEAD] = {&FINISH_KIND, true},
+    [LANE_RELEASE] = {&RELEASE_KIND, false},
+    [LANE_BURY] = {&BURY_KIND, false},
+    [LANE_DEAD] = {&DEAD_KIND, false},
+    [LANE_DEAD_ANY] = {&DEAD_ANY_KIND, false},
+    [LANE_SWEPT] = {&SWEPT_KIND, false},
+    [LANE_DUE] = {&DUE_KIND, false},
 };
 
 /* ---- making batches -------------------------------------------------------------------------- */
@@ -139,7 +153,8 @@ struct ledger *ledger_open(struct loop *loop, struct pg *pg, const struct ledger
     ledger->options.pipeline = text_from(ledger->pipeline);
     for (size_t i = 0; i < LANE_COUNT; i++) {
         ledger->lanes[i].ledger = ledger;
-        ledger->lanes[i].kind = KINDS[i];
+        ledger->lanes[i].kind = LANES[i].kind;
+        ledger->lanes[i].goes_ahead = LANES[i].goes_ahead;
         list_init(&ledger->lanes[i].waiting);
     }
     return ledger;

@@ -3,8 +3,9 @@
  *            PostgreSQL (protocol/README.md in the design; store/sql.h has the statements).
  *
  * Requests of one kind that wait together travel as one batched statement: at once when nothing of
- * that kind is in flight, else when the answer comes, at most LEDGER_BATCH_MAX rows. A batch that
- * fails is bisected, so that only the guilty request fails. Lost replies are asked again here.
+ * that kind is in flight, else when the answer comes, at most LEDGER_BATCH_MAX rows; what goes
+ * ahead (its tenant has little in work) in batches of its own. One that fails is bisected, so that
+ * only the guilty request fails. Lost replies are asked again here.
  * Knows no vectors: a swept generation is only named to the caller, who deletes it.
  * Owns:   nothing of the requests: caller's memory, borrowed until on_done, which comes exactly
  *         once and never from inside the call. cancel is not offered: the answers come within the
@@ -52,6 +53,7 @@ struct ledger_claim {
     /* in */
     const struct tenant *tenant;
     const struct document *document;
+    bool goes_ahead;
     struct uuid job;        /* nil: a removal */
     bool is_bare;           /* make the job unless open items of other jobs take the event */
     bool may_uncover;       /* a removal that is worth a look at a document without vectors, too */
@@ -70,8 +72,7 @@ struct ledger_claim {
     uint32_t starts; /* this one included */
     bool is_stopped; /* job cancelled: finish it so */
     bool is_paused;  /* job paused: park it */
-    bool is_tenant_active;
-    bool is_over_quota;
+    bool is_tenant_active, is_over_quota;
     uint64_t told_ms;         /* of the object's newest event claimed so far; 0: none had a time */
     uint64_t told_age_ms;     /* so long ago, by the database's clock */
     bool is_told_gone;        /* it was a removal */
@@ -105,6 +106,7 @@ struct ledger_intend { /* renews the lease; reserves the vector ids 0 .. reserve
     const struct tenant *tenant;
     uint64_t fence;
     uint32_t reserved; /* 0 or unchanged: only the lease */
+    bool goes_ahead;
     void (*on_done)(struct ledger_intend *intend, const struct error *err);
     enum intend_answer answer; /* out */
     uint64_t sent_ms; /* out: loop time when the statement left: the lease runs from here */
@@ -147,7 +149,7 @@ struct ledger_finish {
     struct text price; /* of tokens_billed, a decimal number; start NULL: none */
     uint64_t size_bytes, token_count, tokens_billed;
     uint32_t chunk_count, page_count;
-    bool is_dirty; /* a store request of this attempt ended ambiguously */
+    bool is_dirty, goes_ahead; /* dirty: a store request of this attempt ended ambiguously */
     void (*on_done)(struct ledger_finish *finish, const struct error *err);
     enum finish_answer answer; /* out */
     struct list_node waiting;  /* private from here */
@@ -194,17 +196,15 @@ void ledger_bury(struct ledger *ledger, struct ledger_burial *burial);
 /* Litter: dead generations whose vectors may exist. DEAD lists, the caller deletes, SWEPT forgets.
  */
 struct litter {
-    struct uuid document;
-    struct uuid user_id;
+    struct uuid document, user_id;
     uint64_t gen;
     uint32_t vector_count; /* ids 0 .. vector_count-1 may exist */
     int64_t as_of_us;      /* pass back to swept */
 };
 struct ledger_dead {
-    struct uuid document;  /* in: nil: any, up to litter_max, those past quiet_at first */
-    struct litter *litter; /* in: caller's memory */
-    size_t litter_max;
-    size_t litter_count; /* out */
+    struct uuid document;            /* in: nil: any, up to litter_max, those past quiet_at first */
+    struct litter *litter;           /* in: caller's memory */
+    size_t litter_max, litter_count; /* count: out */
     void (*on_done)(struct ledger_dead *dead, const struct error *err);
     struct list_node waiting;
 };

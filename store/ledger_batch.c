@@ -241,6 +241,7 @@ static void ledger_batch_run(struct batch *batch)
                                          .statement_count = batch->statement_count,
                                          .finds_by_key = true,
                                          .may_run_beside = kind->may_run_beside,
+                                         .goes_ahead = batch->lane->goes_ahead,
                                          .on_done = on_rows};
     pg_run(batch->ledger->pg, &batch->request);
 }

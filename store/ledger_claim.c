@@ -174,5 +174,5 @@ void ledger_claim(struct ledger *ledger, struct ledger_claim *claim)
     assert(claim->fence >= 1 && claim->fence <= INT64_MAX);
     claim->tries = 0;
     claim->link = buffer_new(LINK_BYTES_MAX);
-    ledger_lane_submit(ledger, LANE_CLAIM, &claim->waiting);
+    ledger_lane_submit(ledger, claim->goes_ahead ? LANE_CLAIM_AHEAD : LANE_CLAIM, &claim->waiting);
 }

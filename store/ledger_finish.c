@@ -134,6 +134,11 @@ const struct lane_kind FINISH_KIND = {
     .answer = answer,
 };
 
+static enum lane_name lane_of(const struct ledger_finish *finish)
+{
+    return finish->goes_ahead ? LANE_FINISH_AHEAD : LANE_FINISH;
+}
+
 /* ---- large texts, ahead of the finish -------------------------------------------------------- */
 
 static size_t text_bytes_of(const struct list_node *node)
@@ -161,7 +166,7 @@ static void text_answer(struct ledger *ledger, struct list_node *node, const str
     if (err)
         finish->on_done(finish, err);
     else
-        ledger_lane_submit(ledger, LANE_FINISH, node);
+        ledger_lane_submit(ledger, lane_of(finish), node);
 }
 
 const struct lane_kind TEXT_KIND = {
@@ -179,5 +184,6 @@ void ledger_finish(struct ledger *ledger, struct ledger_finish *finish)
     finish->is_text_dropped = text_bytes > ledger->options.extracted_text_bytes_max;
     finish->is_text_staged = finish->effect == EFFECT_LIVE && !finish->is_text_dropped &&
                              text_bytes > TEXT_INLINE_BYTES_MAX;
-    ledger_lane_submit(ledger, finish->is_text_staged ? LANE_TEXT : LANE_FINISH, &finish->waiting);
+    ledger_lane_submit(ledger, finish->is_text_staged ? LANE_TEXT : lane_of(finish),
+                       &finish->waiting);
 }

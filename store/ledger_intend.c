@@ -61,7 +61,8 @@ const struct lane_kind INTEND_KIND = {
 
 void ledger_intend(struct ledger *ledger, struct ledger_intend *intend)
 {
-    ledger_lane_submit(ledger, LANE_INTEND, &intend->waiting);
+    ledger_lane_submit(ledger, intend->goes_ahead ? LANE_INTEND_AHEAD : LANE_INTEND,
+                       &intend->waiting);
 }
 
 /* ---- RELEASE --------------------------------------------------------------------------------- */

@@ -24,11 +24,14 @@
 
 enum lane_name {
     LANE_CLAIM,
+    LANE_CLAIM_AHEAD, /* of tenants that have little: not in one batch with those of others */
     LANE_KNOWN,
     LANE_INTEND,
+    LANE_INTEND_AHEAD,
     LANE_STAGE,
     LANE_TEXT, /* extracted texts too big for FINISH's statement go ahead of it by COPY */
     LANE_FINISH,
+    LANE_FINISH_AHEAD,
     LANE_RELEASE,
     LANE_BURY,
     LANE_DEAD,
@@ -52,8 +55,7 @@ struct lane_kind {
     bool may_miss_table;     /* it reads a tenant's table, which may not be there: no rows then */
     /* The document a request is about: one request of it per batch, sorted. NULL: no matter. */
     struct uuid (*document_of)(const struct list_node *node);
-    size_t (*bytes_of)(
-        const struct list_node *node); /* what a request weighs; NULL: nothing much */
+    size_t (*bytes_of)(const struct list_node *node); /* its weight; NULL: nothing much */
     void (*build)(struct batch *batch);
     /* Reads one row (row by row), or the whole result (row 0). False: this request must be asked
      * again. */
@@ -67,9 +69,9 @@ extern const struct lane_kind CLAIM_KIND, KNOWN_KIND, INTEND_KIND, STAGE_KIND, T
 struct lane {
     struct ledger *ledger;
     const struct lane_kind *kind;
+    bool goes_ahead; /* its batches do not wait for those of other lanes */
     struct list waiting;
-    size_t batch_count;   /* under way */
-    size_t request_count; /* in those */
+    size_t batch_count, request_count; /* under way */
     struct later pump;
 };
 

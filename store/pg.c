@@ -146,18 +146,27 @@ struct pg *pg_open(struct loop *loop, const struct pg_options *options, struct e
     pg_copier_open(&pg->copier, pg);
     pg_writer_open(&pg->writer, pg);
     pg_writer_open(&pg->beside, pg);
+    pg_writer_open(&pg->ahead, pg);
     pg_link_start(&pg->writer.link);
     return pg;
+}
+
+static bool is_up(struct pg_writer *writer)
+{
+    pg_link_start(&writer->link);
+    return writer->link.state == LINK_UP;
 }
 
 static struct pg_writer *writer_for(struct pg *pg, const struct pg_request *request)
 {
     size_t load = pg_writer_load(&pg->writer);
-    if (!request->may_run_beside || !load)
+    bool may_run_beside = request->may_run_beside || request->goes_ahead;
+    if (!load || !may_run_beside || !is_up(&pg->beside))
         return &pg->writer;
-    pg_link_start(&pg->beside.link);
-    bool is_free = pg->beside.link.state == LINK_UP && pg_writer_load(&pg->beside) <= load;
-    return is_free ? &pg->beside : &pg->writer;
+    size_t load_beside = pg_writer_load(&pg->beside);
+    if (request->goes_ahead && load_beside && is_up(&pg->ahead))
+        return &pg->ahead; /* behind nothing but what is as short as itself */
+    return load_beside <= load ? &pg->beside : &pg->writer;
 }
 
 void pg_run(struct pg *pg, struct pg_request *request)
@@ -211,8 +220,8 @@ bool pg_is_connected(const struct pg *pg)
 
 size_t pg_waiting_count(const struct pg *pg)
 {
-    return pg_writer_load(&pg->writer) + pg_writer_load(&pg->beside) + pg->copier.waiting.count +
-           (pg->copier.now != NULL);
+    return pg_writer_load(&pg->writer) + pg_writer_load(&pg->beside) + pg_writer_load(&pg->ahead) +
+           pg->copier.waiting.count + (pg->copier.now != NULL);
 }
 
 void pg_close(struct pg *pg, void (*on_closed)(void *arg), void *arg)
@@ -227,6 +236,7 @@ void pg_close(struct pg *pg, void (*on_closed)(void *arg), void *arg)
     pg->closed_arg = arg;
     pg_writer_close(&pg->writer, &err);
     pg_writer_close(&pg->beside, &err);
+    pg_writer_close(&pg->ahead, &err);
     pg_copier_close(&pg->copier, &err);
     deliver_soon(pg);
 }

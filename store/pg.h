@@ -1,10 +1,10 @@
 /*
- * pg.h - PostgreSQL: a pipelined writer connection, one beside it, and one for COPY.
+ * pg.h - PostgreSQL: a pipelined writer connection, two beside it, and one for COPY.
  *
  * The writer takes transactions: a list of statements that commit together (one implicit
  * transaction between two syncs), pipelined one behind another. What may run in any order goes over
- * the connection beside it while the writer is busy. A connection that is lost is made
- * again with back-off; a transaction whose outcome is unknown answers ERR_UNREACHABLE with
+ * the connection beside it while the writer is busy; what goes ahead has one of its own when both
+ * are busy. A connection that is lost is made again with back-off; a transaction whose outcome is unknown answers ERR_UNREACHABLE with
  * was_maybe_committed, and its owner asks again (all our statements may be repeated).
  * Works behind PgBouncer in transaction mode: no session state, no startup options, no named
  * prepared statement that cannot be prepared anew (26000, 0A000).
@@ -64,6 +64,7 @@ struct pg_request {
      * of its size. */
     bool finds_by_key;
     bool may_run_beside; /* in no order with the others */
+    bool goes_ahead;     /* nor does it wait for them, where that can be helped */
     /* Exactly once, never from inside pg_run(). result: of the statement that keeps rows, valid for
      * the call, NULL on error. */
     void (*on_done)(struct pg_request *request, const struct pg_result *result,

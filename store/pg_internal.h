@@ -130,7 +130,7 @@ struct pg {
     char statement_timeout[24], lock_timeout[24]; /* as set_config takes them */
     char search_path[96];                         /* the control schema alone, quoted */
     struct pg_target target;
-    struct pg_writer writer, beside; /* the other one connects when it is needed first */
+    struct pg_writer writer, beside, ahead; /* the others connect when they are needed first */
     struct pg_copier copier;
     struct list done_requests, done_copies;
     struct later deliver;

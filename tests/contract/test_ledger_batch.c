@@ -37,6 +37,7 @@ static void finish_start(struct fixture *fixture, int worker, const struct event
 {
     *call = (struct finish_call){.request = finish_with(event, EFFECT_LIVE, OUTCOME_SUCCESS)};
     call->request.on_done = on_finished;
+    call->request.goes_ahead = event->claim.goes_ahead;
     ledger_finish(fixture->ledger[worker], &call->request);
 }
 
@@ -68,6 +69,27 @@ static void test_batch__packs_what_waits_together(void **state)
 
     assert_string_equal(sql("select count(distinct leased_until) from documents"), "1");
     assert_int_equal(ledger_waiting_count(fixture->ledger[0]), 0);
+    assert_string_equal(reconcile(), "");
+    xfree(events);
+}
+
+static void test_batch__what_goes_ahead_is_not_packed_with_the_rest(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event *events = make_uploads(ALICE, MANY, "v1"), quiet = upload(BOB, "a.pdf", "v1");
+    for (size_t i = 0; i < MANY; i++)
+        claim_start(fixture, 0, &events[i]);
+    quiet.claim.goes_ahead = true;
+    claim_start(fixture, 0, &quiet);
+    claim_wait(fixture, &quiet);
+    for (size_t i = 0; i < MANY; i++)
+        claim_wait(fixture, &events[i]);
+
+    assert_int_equal(quiet.claim.verdict, CLAIM_GO);
+    assert_string_equal(sql("select count(distinct leased_until) from documents"), "2");
+    struct ledger_finish request = finish_with(&quiet, EFFECT_LIVE, OUTCOME_SUCCESS);
+    request.goes_ahead = true;
+    assert_int_equal(finish_run(fixture, &request), FINISH_OK);
     assert_string_equal(reconcile(), "");
     xfree(events);
 }
@@ -332,6 +354,7 @@ static void test_race__two_ledgers_never_deadlock_or_double(void **state)
     struct event *one = make_uploads(ALICE, COUNT, "v1"), *two = make_uploads(ALICE, COUNT, "v1");
     static struct finish_call calls[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
+        one[i].claim.goes_ahead = i % 3 == 0; /* beside the rest of its own tenant */
         claim_start(fixture, 0, &one[i]);
         claim_start(fixture, 1, &two[COUNT - 1 - i]);
     }
@@ -359,6 +382,7 @@ static void test_outage__lost_connections_are_asked_again(void **state)
     struct event *events = make_uploads(ALICE, COUNT, "v1");
     static struct finish_call calls[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
+        events[i].claim.goes_ahead = i % 3 == 0;
         claim_start(fixture, 0, &events[i]);
         if (i % 50 == 0) {
             loop_run_once(fixture->loop, 1);
@@ -427,6 +451,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
         T(test_batch__packs_what_waits_together),
+        T(test_batch__what_goes_ahead_is_not_packed_with_the_rest),
         T(test_batch__takes_a_document_once_and_the_next_event_later),
         T(test_batch__only_the_guilty_row_fails),
         T(test_batch__large_texts_go_ahead),

@@ -205,6 +205,39 @@ static void test_pg__what_may_run_beside_does_not_wait_for_what_is_under_way(voi
     run_call(fixture, &call, "drop table signs");
 }
 
+/* It has a connection of its own once the other two are busy, and does not wait for either. */
+static void test_pg__what_goes_ahead_waits_for_neither_of_the_busy_ones(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call, under_way, beside, ahead;
+    run_call(fixture, &call, "create table signs (n int)");
+    given_a_connection_beside(fixture, &beside);
+    do { /* until that connection is there */
+        call_init(&under_way, "select 1");
+        pg_run(fixture->pg, &under_way.request);
+        run_beside(fixture, &beside, "select pg_backend_pid()");
+        call_init(&ahead, "select pg_backend_pid()");
+        ahead.request.goes_ahead = true;
+        pg_run(fixture->pg, &ahead.request);
+        wait_for_call(fixture, &under_way);
+        wait_for_call(fixture, &beside);
+        wait_for_call(fixture, &ahead);
+    } while (strcmp(ahead.value, beside.value) == 0);
+
+    call_init(&under_way, UNTIL_THERE);
+    pg_run(fixture->pg, &under_way.request);
+    run_beside(fixture, &beside, UNTIL_THERE);
+    call_init(&ahead, "insert into signs values (1)");
+    ahead.request.goes_ahead = true;
+    pg_run(fixture->pg, &ahead.request);
+    wait_for_call(fixture, &under_way);
+    wait_for_call(fixture, &beside);
+
+    assert_true(ahead.is_done && !ahead.has_failed);
+    assert_false(under_way.has_failed || beside.has_failed);
+    run_call(fixture, &call, "drop table signs");
+}
+
 static void test_pg__goes_on_without_the_connection_beside(void **state)
 {
     struct fixture *fixture = *state;
@@ -460,6 +493,7 @@ int main(void)
         T(test_pg__each_transaction_has_its_timeouts),
         T(test_pg__a_lock_that_is_held_is_a_conflict),
         T(test_pg__what_may_run_beside_does_not_wait_for_what_is_under_way),
+        T(test_pg__what_goes_ahead_waits_for_neither_of_the_busy_ones),
         T(test_pg__goes_on_without_the_connection_beside),
         T(test_pg__prepares_again_what_the_server_forgot),
         T(test_pg__survives_a_change_of_result_types),
