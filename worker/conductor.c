@@ -8,6 +8,7 @@
 #include "worker/seats.h"
 #include "worker/task.h"
 
+#define AHEAD_PER_TASKS 8 /* of so many tasks one may be of those that go ahead */
 #define GO_SHARE_MIN (1.0 / 64)
 #define GO_SHARE_WEIGHT (1.0 / 64)
 #define RESERVED_BYTES_UNKNOWN ((uint64_t)32 * 1024 * 1024) /* of the janitor's items */
@@ -20,7 +21,7 @@ struct conductor {
     struct intake *intake;
     struct control *control;
     struct task_events task_events;
-    size_t task_count;
+    size_t task_count, ahead_count; /* ahead: of tenants that have little in work */
     struct seats seats;
     double go_share; /* of the last claims: how many become work */
     struct timer pulse;
@@ -73,20 +74,35 @@ static void seat_those_who_wait(struct conductor *conductor)
 
 /* Claims go out ahead of the seats by what experience says will need none: in a replay nearly all
  * of them answer "done". */
-static bool may_claim(const struct conductor *conductor)
+static bool has_seats_left(const struct conductor *conductor)
 {
     const struct pipeline_limits *limits = &conductor->pipeline->limits;
     const struct seats *seats = &conductor->seats;
     size_t unseated = conductor->task_count - seats->taken_count;
     size_t waiting = conductor->route.stages[STAGE_SEAT].count;
-    if (conductor->is_draining || seats->lone || unseated >= CLAIMS_MAX ||
-        seats->bytes >= limits->bytes_max)
-        return false;
     double share = conductor->go_share > GO_SHARE_MIN ? conductor->go_share : GO_SHARE_MIN;
     /* Those held back wait for their own tenant's seats; one dismissed meanwhile still counts. */
     size_t held_back = seats->held_back_count < waiting ? seats->held_back_count : waiting;
     double expected = (double)(waiting - held_back) + (double)(unseated - waiting) * share;
     return (double)seats->taken_count + expected < (double)limits->tasks_max;
+}
+
+/* What others have claimed in the hope of a seat does not close the door on a tenant that has
+ * little in work: the seats keep one for it. */
+static bool may_go_ahead(const struct conductor *conductor)
+{
+    return conductor->ahead_count <= conductor->pipeline->limits.tasks_max / AHEAD_PER_TASKS &&
+           intake_goes_ahead(conductor->intake);
+}
+
+static bool may_claim(const struct conductor *conductor)
+{
+    const struct seats *seats = &conductor->seats;
+    if (conductor->is_draining || seats->lone ||
+        conductor->task_count - seats->taken_count >= CLAIMS_MAX ||
+        seats->bytes >= conductor->pipeline->limits.bytes_max)
+        return false;
+    return has_seats_left(conductor) || may_go_ahead(conductor);
 }
 
 static void check_drained(struct conductor *conductor);
@@ -100,6 +116,7 @@ static void step(struct later *later)
         if (!object)
             break;
         conductor->task_count++;
+        conductor->ahead_count += object->turn.goes_ahead;
         task_start(conductor->pipeline, &conductor->route, object, &conductor->task_events);
     }
     check_drained(conductor);
@@ -158,6 +175,7 @@ static void on_ended(void *arg, struct task *task, const struct task_verdict *ve
     struct object *object = arrival->object;
     stand_up(conductor, task);
     conductor->task_count--;
+    conductor->ahead_count -= object->turn.goes_ahead;
     if (verdict->leaves_litter)
         control_sweep(conductor->control, object->document.id);
     switch (verdict->end) {

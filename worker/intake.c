@@ -183,6 +183,11 @@ static void object_next(struct object *object, uint64_t delay_ms)
         object_wait(object);
 }
 
+bool intake_goes_ahead(const struct intake *intake)
+{
+    return fair_goes_ahead(intake->fair);
+}
+
 struct object *intake_take(struct intake *intake)
 {
     struct fair_item *turn = fair_pop(intake->fair, loop_now_ms(intake->pipeline->loop));

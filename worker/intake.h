@@ -59,6 +59,8 @@ void intake_free(struct intake *intake); /* after intake_close_door(), nothing i
 struct queue_events intake_queue_events(struct intake *intake);
 void intake_open_door(struct intake *intake); /* gives credit from now on */
 
+/* The next one is of a tenant that had nothing waiting and has little in work. */
+bool intake_goes_ahead(const struct intake *intake);
 /* The next object by fair share, now in work; NULL: none may go now. */
 struct object *intake_take(struct intake *intake);
 /* A put of the same object has arrived after this arrival. */

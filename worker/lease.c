@@ -57,6 +57,7 @@ static void ask(struct lease *lease)
         .tenant = &asked->tenant,
         .fence = lease->fence,
         .reserved = lease->wanted > lease->reserved ? lease->wanted : lease->reserved,
+        .goes_ahead = lease->goes_ahead,
         .on_done = on_intended,
     };
     lease->ask = asked;

@@ -24,6 +24,7 @@ struct lease {
     struct uuid document;
     struct tenant tenant;
     uint64_t fence;
+    bool goes_ahead;   /* store/ledger.h */
     uint64_t until_ms; /* loop time; 0: not held */
     uint32_t reserved; /* vector ids 0 .. reserved-1 may be used */
     uint32_t wanted;

@@ -149,6 +149,7 @@ static void start_claim(struct task *task)
         .is_bare = arrival->is_bare,
         .may_uncover = arrival->may_uncover,
         .fence = task->lease.fence,
+        .goes_ahead = task->object->turn.goes_ahead,
         .event_etag = arrival->etag,
         .event_time_ms = arrival->time_ms,
         .on_done = on_claimed,
@@ -400,6 +401,7 @@ static void start_finish(struct task *task)
         .document = &task->object->document,
         .fence = task->lease.fence,
         .job = task->claim.item_job,
+        .goes_ahead = task->object->turn.goes_ahead,
         .on_done = on_finished,
     };
     outcome_fill(&task->conclusion, &task->get, task->flow, &task->finish);
@@ -426,6 +428,7 @@ struct task *task_start(struct pipeline *pipeline, struct route *route, struct o
         .ledger = pipeline->ledger,
         .document = object->document.id,
         .tenant = task->tenant,
+        .goes_ahead = object->turn.goes_ahead,
         .on_news = on_lease_news,
     };
     task_enter(task, task->arrival->is_removal ? REMOVAL : UPLOAD);

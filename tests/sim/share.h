@@ -3,7 +3,8 @@
  *
  * The worker's own intake, conductor and tasks over services that cost what the real ones cost, as
  * far as tenants can get into each other's way there: a reader that takes its time for each record,
- * a database that runs one batched statement after the other, a bucket that is slow by document.
+ * a database that runs one batched statement after the other (and beside them those that go ahead),
+ * a bucket that is slow by document.
  * The bucket says that nothing has changed: so all that a document takes is one look at it, which
  * stands for its reading, embedding and storing.
  * Everything random comes out of the seed.

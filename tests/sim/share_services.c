@@ -126,7 +126,7 @@ void queue_abandon(struct queue *queue, struct message *message)
     xfree(message);
 }
 
-/* ---- the database: one statement after the other --------------------------------------------- */
+/* ---- the database: one statement after the other, and beside them what goes ahead ------------- */
 
 struct statement {
     struct timer done;
@@ -136,6 +136,7 @@ struct statement {
 
 struct lane {
     struct ledger *ledger;
+    uint64_t *busy_until_us; /* its connection */
     size_t rows_max, statements_max, statement_count;
     uint64_t row_us;
     void (*answer)(struct ledger *ledger, struct list_node *request);
@@ -145,8 +146,8 @@ struct lane {
 
 struct ledger {
     struct share *share;
-    uint64_t busy_until_us;
-    struct lane claims, finishes;
+    uint64_t busy_until_us, ahead_until_us;
+    struct lane claims, finishes, claims_ahead, finishes_ahead;
 };
 
 static void pump_soon(struct lane *lane);
@@ -172,12 +173,11 @@ static void send(struct lane *lane)
     while (lane->waiting.count && statement->requests.count < lane->rows_max)
         list_push_back(&statement->requests, list_pop_front(&lane->waiting));
     uint64_t now_us = loop_now_ms(loop) * 1000;
-    if (ledger->busy_until_us < now_us)
-        ledger->busy_until_us = now_us;
-    ledger->busy_until_us += SHARE_STATEMENT_US + statement->requests.count * lane->row_us;
+    if (*lane->busy_until_us < now_us)
+        *lane->busy_until_us = now_us;
+    *lane->busy_until_us += SHARE_STATEMENT_US + statement->requests.count * lane->row_us;
     lane->statement_count++;
-    timer_start(loop, &statement->done, (ledger->busy_until_us - now_us + 999) / 1000,
-                on_statement);
+    timer_start(loop, &statement->done, (*lane->busy_until_us - now_us + 999) / 1000, on_statement);
 }
 
 static void pump(struct later *later)
@@ -232,12 +232,12 @@ static void answer_finish(struct ledger *ledger, struct list_node *request)
 
 void ledger_claim(struct ledger *ledger, struct ledger_claim *claim)
 {
-    submit(&ledger->claims, &claim->waiting);
+    submit(claim->goes_ahead ? &ledger->claims_ahead : &ledger->claims, &claim->waiting);
 }
 
 void ledger_finish(struct ledger *ledger, struct ledger_finish *finish)
 {
-    submit(&ledger->finishes, &finish->waiting);
+    submit(finish->goes_ahead ? &ledger->finishes_ahead : &ledger->finishes, &finish->waiting);
 }
 
 struct aside { /* what is in nobody's way */
@@ -357,10 +357,14 @@ unsigned vectors_capabilities(const struct vectors *vectors)
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-static void lane_init(struct lane *lane, struct ledger *ledger)
+static void lanes_init(struct ledger *ledger, struct lane *lane, struct lane *ahead)
 {
     lane->ledger = ledger;
+    lane->busy_until_us = &ledger->busy_until_us;
+    *ahead = *lane;
+    ahead->busy_until_us = &ledger->ahead_until_us;
     list_init(&lane->waiting);
+    list_init(&ahead->waiting);
 }
 
 void share_services_open(struct share *share)
@@ -375,8 +379,8 @@ void share_services_open(struct share *share)
                                      .statements_max = 1,
                                      .row_us = SHARE_FINISH_US,
                                      .answer = answer_finish};
-    lane_init(&ledger->claims, ledger);
-    lane_init(&ledger->finishes, ledger);
+    lanes_init(ledger, &ledger->claims, &ledger->claims_ahead);
+    lanes_init(ledger, &ledger->finishes, &ledger->finishes_ahead);
     share->ledger = ledger;
     share->queue = xcalloc(1, sizeof(*share->queue));
     share->queue->share = share;
