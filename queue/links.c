@@ -12,6 +12,7 @@
 
 #define CONNECT_TIMEOUT_MS 10000
 #define STALL_TIMEOUT_MS 30000
+#define STALL_BYTES_PER_S 256 /* slower, a body of any size would only hold its place */
 #define REDIRECTS_MAX 3
 
 struct links {
@@ -277,6 +278,7 @@ struct links *links_open(struct loop *loop, const struct objects_options *option
     struct http_options http = {.connections_max = options->connections_max,
                                 .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                 .stall_timeout_ms = STALL_TIMEOUT_MS,
+                                .stall_bytes_per_s = STALL_BYTES_PER_S,
                                 .is_public_only = !options->allows_private_links,
                                 .lane = LANE_OBJECT};
     links->loop = loop;

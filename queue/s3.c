@@ -10,6 +10,7 @@
 
 #define CONNECT_TIMEOUT_MS 10000
 #define STALL_TIMEOUT_MS 30000
+#define STALL_BYTES_PER_S 256 /* slower, a body of any size would only hold its place */
 #define HASH_BYTES ((size_t)256 * 1024)
 #define LIST_ARENA_BYTES ((size_t)4 * 1024 * 1024)
 #define WAITS_MAX 6 /* of one request, when S3 asks to slow down */
@@ -343,6 +344,7 @@ static bool open_parts(struct s3 *s3, const struct objects_options *options, str
     struct http_options http = {.connections_max = options->connections_max,
                                 .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                 .stall_timeout_ms = STALL_TIMEOUT_MS,
+                                .stall_bytes_per_s = STALL_BYTES_PER_S,
                                 .lane = LANE_OBJECT};
     struct credentials_options keys = {.getenv = options->getenv, .region = options->region};
     if (!s3_place_init(&s3->place, options, err) ||

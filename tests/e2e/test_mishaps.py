@@ -23,10 +23,12 @@ TOLD_S = 10  # MinIO tells what it has noted within three seconds
 
 
 class Gate:
-    """Before the S3 server: refuses to give what `refusals` names, {key: (status, code)}, and passes on the rest."""
+    """Before the S3 server: refuses to give what `refusals` names, {key: (status, code)}, gives a byte a
+    second of what `trickles` names, and passes on the rest."""
 
     def __init__(self, port):
         self.refusals, self.refused = {}, []
+        self.trickles, self.hung_up = set(), []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -42,6 +44,7 @@ class Gate:
                 there = http.client.HTTPConnection("127.0.0.1", port)
                 there.request(self.command, self.path, headers=dict(self.headers))
                 reply = there.getresponse()
+                self.key = key
                 self.answer(reply.status, reply.getheaders(), reply.read())
                 there.close()
 
@@ -55,7 +58,19 @@ class Gate:
                 length = dict(headers).get("Content-Length", 0) if self.command == "HEAD" else len(body)
                 self.send_header("Content-Length", str(length))
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command == "GET" and self.key in outer.trickles:
+                    self.trickle(body)
+                else:
+                    self.wfile.write(body)
+
+            def trickle(self, body):
+                try:
+                    for byte in body:
+                        self.wfile.write(bytes([byte]))
+                        time.sleep(1)
+                except OSError:
+                    outer.hung_up.append(self.key)
+                    self.close_connection = True
 
             def log_message(self, *_):
                 pass
@@ -217,6 +232,20 @@ class Mishaps(unittest.TestCase):
         self.assertFalse({"failed", "skipped"} & {self.world.documents()[key][0] for key in keys})
         self.gate.refusals.clear()
         self.assert_served(*keys)
+
+    def test_a_body_that_trickles_is_given_up_and_others_go_on(self):
+        slow = self.world.key(0, "slow.pdf")
+        self.gate.trickles.add(slow)
+        self.world.put(slow, GOOD)
+        self.world.wait_for(lambda: slow in self.world.documents(), 60)
+        others = [self.upload() for _ in range(5)]
+        served = ("success", None)
+        self.world.wait_for(lambda: all(self.world.documents().get(key) == served for key in others), 60)
+        self.assertEqual([], self.gate.hung_up)
+        self.world.wait_for(lambda: slow in self.gate.hung_up, 60)
+        self.world.wait_for(lambda: "timeout" in self.told("document_left"), 10)
+        self.gate.trickles.clear()
+        self.assert_served(slow)
 
     def test_what_lies_in_an_archive_fails_until_it_is_restored(self):
         key = self.world.key(0, "archived.pdf")

@@ -22,6 +22,7 @@ void open_client(uint32_t connections_max, uint64_t stall_timeout_ms)
     struct http_options options = {.connections_max = connections_max,
                                    .connect_timeout_ms = 5000,
                                    .stall_timeout_ms = stall_timeout_ms,
+                                   .stall_bytes_per_s = 256,
                                    .lane = LANE_OTHER};
     struct error err;
     bench.http = http_open(bench.loop, &options, &err);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -90,6 +91,15 @@ static bool wait_for_the_peer(int fd)
     return false;
 }
 
+static bool send_a_trickle(int fd)
+{
+    struct pollfd peer = {.fd = fd, .events = POLLIN};
+    while (poll(&peer, 1, 100) == 0)
+        if (!send_string(fd, "x"))
+            return false;
+    return false;
+}
+
 static bool reply_big(int fd)
 {
     size_t bytes = 1 << 20;
@@ -147,6 +157,9 @@ static bool reply(struct exchange *exchange)
     if (strstr(target, "/half"))
         return send_string(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello") &&
                wait_for_the_peer(fd);
+    if (strstr(target, "/trickle"))
+        return send_string(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n") &&
+               send_a_trickle(fd);
     if (strstr(target, "/interim"))
         return send_string(fd, "HTTP/1.1 103 Early Hints\r\nX-Which: interim\r\n\r\n") &&
                send_reply(fd, "200 OK\r\nX-Final: yes", "final", 5);

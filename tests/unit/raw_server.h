@@ -19,6 +19,7 @@
  *   .../redirect     302 to /echo
  *   .../hang         reads the request, says nothing
  *   .../half         half of the announced body, then nothing
+ *   .../trickle      ten bytes a second of an announced megabyte
  *   .../close        reads the request, closes
  *   .../headers      200 with headers beyond every measure
  *   .../garbage      is no HTTP

@@ -87,6 +87,19 @@ static void test_http__a_stalled_answer_ends_before_its_deadline(void **state)
     assert_true(call->request.was_sent);
 }
 
+static void test_http__an_answer_that_trickles_ends_before_its_deadline(void **state)
+{
+    (void)state;
+    open_client(1, 1000);
+    struct call *call = call_of(0, "/trickle");
+    call->request.timeout_ms = 60000;
+    uint64_t start_ms = loop_now_ms(bench.loop);
+    run(call);
+    assert_int_equal(call->err.code, ERR_TIMEOUT);
+    assert_true(loop_now_ms(bench.loop) - start_ms < 30000);
+    assert_int_equal(call->request.status, 200);
+}
+
 static void test_http__opens_no_more_connections_than_allowed(void **state)
 {
     (void)state;
@@ -236,6 +249,7 @@ int main(void)
         TEST(test_http__says_when_a_dead_connection_made_it_send_twice),
         TEST(test_http__the_deadline_covers_the_wait_for_a_connection),
         TEST(test_http__a_stalled_answer_ends_before_its_deadline),
+        TEST(test_http__an_answer_that_trickles_ends_before_its_deadline),
         TEST(test_http__opens_no_more_connections_than_allowed),
         TEST(test_http__half_an_answer_is_none),
         TEST(test_http__cancel_answers_later_and_once),

@@ -29,11 +29,12 @@ struct http_options {
     uint32_t connections_max;          /* in all; further requests wait in order */
     uint32_t connections_per_host_max; /* 0: connections_max */
     uint64_t connect_timeout_ms;       /* 0: the request's own deadline alone */
-    uint64_t stall_timeout_ms; /* less than 1 byte/s for so long, also while waiting for the answer,
-                                  ends a request; rounded up to seconds; 0: never */
-    struct text ca_file;       /* NUL-terminated path, or none: the system's */
-    bool is_public_only;       /* ERR_LINK_FORBIDDEN instead of connecting to any other address */
-    enum metric_lane lane;     /* which label its metrics carry */
+    uint64_t stall_timeout_ms;  /* slower for so long, also while waiting for the answer, ends a
+                                  request; rounded up to seconds; 0: never */
+    uint32_t stall_bytes_per_s; /* slower than what: 0: than 1 */
+    struct text ca_file;        /* NUL-terminated path, or none: the system's */
+    bool is_public_only;        /* ERR_LINK_FORBIDDEN instead of connecting to any other address */
+    enum metric_lane lane;      /* which label its metrics carry */
 };
 
 struct http_header {

@@ -185,9 +185,10 @@ static bool set_transport(CURL *easy, const struct http_options *options)
     if (options->connect_timeout_ms)
         is_good =
             is_good && SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+    long bytes_per_s = options->stall_bytes_per_s ? (long)options->stall_bytes_per_s : 1;
     if (options->stall_timeout_ms)
         is_good =
-            is_good && SET(easy, CURLOPT_LOW_SPEED_LIMIT, 1L) &&
+            is_good && SET(easy, CURLOPT_LOW_SPEED_LIMIT, bytes_per_s) &&
             SET(easy, CURLOPT_LOW_SPEED_TIME, (long)((options->stall_timeout_ms + 999) / 1000));
     if (options->ca_file.bytes)
         is_good = is_good && SET(easy, CURLOPT_CAINFO, options->ca_file.start);
