@@ -53,3 +53,5 @@ mkdir -p "$image/var/lib/dpkg/status.d"
   mkdir -p "$image/usr/share/doc/$package"
   cp -L "/usr/share/doc/$package/copyright" "$image/usr/share/doc/$package/"
 done
+mkdir -p "$image/usr/share/doc/millrace"
+"$(dirname "$0")/sbom.sh" "$image" >"$image/usr/share/doc/millrace/sbom.cdx.json"

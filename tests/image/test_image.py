@@ -2,12 +2,15 @@
 under a user of their own, and nothing else is there.
 """
 
+import hashlib
+import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
@@ -88,6 +91,25 @@ def check_root(buildah, container):
     print(f"{size >> 20} MiB, {len(packages)} packages")
 
 
+def check_bill(buildah, container):
+    """The bill of materials names what is there, to the byte and the version, and nothing else."""
+    folder = pathlib.Path(buildah("mount", container).strip())
+    bill = json.loads((folder / "usr/share/doc/millrace/sbom.cdx.json").read_text())
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5"), bill
+    told = {part["name"]: part for part in bill["components"]}
+    assert len(told) == len(bill["components"]), "a component is told twice"
+    there = {path.name: path.read_text() for path in (folder / "var/lib/dpkg/status.d").iterdir()}
+    programs = {path.name: path.read_bytes() for path in (folder / "usr/bin").iterdir()}
+    assert set(told) == set(there) | set(programs), set(told) ^ (set(there) | set(programs))
+    for name, body in programs.items():
+        assert told[name]["hashes"][0]["content"] == hashlib.sha256(body).hexdigest(), name
+    for name, status in there.items():
+        version = told[name]["version"]
+        assert f"\nVersion: {version}\n" in status, name
+        url = f"pkg:deb/debian/{urllib.parse.quote(name)}@{urllib.parse.quote(version, safe='~')}?"
+        assert told[name]["purl"].startswith(url), told[name]
+
+
 def check_user(buildah, container):
     user = buildah("inspect", "--format", "{{.OCIv1.Config.User}}", container).strip()
     assert user == "65532:65532", user
@@ -111,6 +133,7 @@ def main():
             container = make(buildah)
             check_user(buildah, container)
             check_root(buildah, container)
+            check_bill(buildah, container)
             check_programs(buildah, container, home)
         finally:
             buildah("rm", "--all")
