@@ -9,8 +9,11 @@ import uuid
 
 import harness
 import pdf
+from harness import Stack
+from services.s3 import S3Error
 
 SECRET = "5ecret0f4cafe"
+POLICIES = harness.TESTS.parent / "docs" / "iam"
 WORDS = ("weir", "sluice", "barrage")  # which version a text is of
 
 
@@ -127,16 +130,64 @@ class Links(unittest.TestCase):
         )
 
 
+class Rights(unittest.TestCase):
+    """The policies that we ship allow what is needed (as all of Versions shows) and nothing else."""
+
+    def setUp(self):
+        try:
+            self.minio = self.enterContext(Stack("minio")).minio
+        except harness.common.Unavailable as why:
+            self.skipTest(str(why))
+        self.owner = self.minio.client()
+        self.inside = f"users/{uuid.uuid4()}/mine.pdf"
+        for key in (self.inside, "private/payroll.pdf"):
+            self.owner.put(key, b"of the owner")
+        self.other = self.minio.client("other")
+        self.other.create_bucket()
+
+    def assert_refused(self, how, *request, **more):
+        with self.assertRaises(S3Error, msg=f"{how} {request}") as refused:
+            how(*request, **more)
+        self.assertEqual(403, refused.exception.status)
+
+    def assert_little_is_allowed(self, session):
+        mine = self.minio.client(session=session)
+        self.assertEqual(b"of the owner", mine.get(self.inside))
+        self.assertEqual(2, len(mine.list()))
+        self.assert_refused(mine.get, "private/payroll.pdf")
+        self.assert_refused(mine.put, "private/new.pdf", b"x")
+        self.assert_refused(mine.delete, self.inside)
+        for question in ("policy", "versioning", "notification", "acl"):
+            self.assert_refused(mine.request, "PUT", query=[(question, "")], body=b"<x/>")
+        elsewhere = self.minio.client("other", session)
+        self.assert_refused(elsewhere.list)
+        self.assert_refused(elsewhere.put, self.inside, b"x")
+        return mine
+
+    def test_a_worker_reads_below_users_and_changes_nothing(self):
+        mine = self.assert_little_is_allowed(self.minio.session(POLICIES / "worker.json"))
+        self.assert_refused(mine.put, self.inside, b"x")
+
+    def test_who_submits_also_writes_below_users(self):
+        mine = self.assert_little_is_allowed(self.minio.session(POLICIES / "submit.json"))
+        mine.put(self.inside, b"of the submitter")
+
+
 class Versions(unittest.TestCase):
     """The life of one object in a bucket that keeps versions, and in one that does not; the worker is
-    killed in between. What is live is always what a plain GET answers."""
+    killed in between, and has only the rights that we ship. What is live is always what a plain GET answers."""
 
     def setUp(self):
         quick = {"KAFKA_PROP_SESSION_TIMEOUT_MS": "6000"}  # who is killed is soon forgotten
         self.world = self.enterContext(open_real(self, **quick))
         self.world.add_tenant()
         self.key = self.world.key(0, "lock.pdf")
+        self.world.settings.update(self.session("worker.json"))
         self.world.start_worker()
+
+    def session(self, policy):
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        return dict(zip(names, self.world.stack.minio.session(POLICIES / policy)))
 
     def put(self, word):
         _, headers, _ = self.world.bucket.request("PUT", self.key, body=body(word))
@@ -210,6 +261,15 @@ class Versions(unittest.TestCase):
         self.put("barrage")
         self.assert_live("barrage")
         self.assert_a_replay_changes_nothing()
+
+        file = self.world.run_dir / "lock.pdf"
+        file.write_bytes(body("weir"))
+        refused = self.world.millrace("submit", self.world.tenants[0], str(file))
+        self.assertNotEqual(0, refused.returncode, refused.stdout)
+        rights = self.session("submit.json")
+        done = self.world.millrace("submit", self.world.tenants[0], str(file), "--wait", **rights)
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertEqual([], self.world.faults())
 
     def assert_a_replay_changes_nothing(self):
         before = self.world.audit().snapshot()

@@ -2,6 +2,7 @@
 component only (AGPL).
 """
 
+import json
 import os
 import pathlib
 import shutil
@@ -103,8 +104,13 @@ class Minio:
         if self.kafka:
             client.notify(self.ARN, self.EVENTS)
 
-    def client(self, bucket=BUCKET):
-        return s3.Bucket(self.endpoint, bucket, KEY, SECRET)
+    def client(self, bucket=BUCKET, session=(KEY, SECRET)):
+        return s3.Bucket(self.endpoint, bucket, *session)
+
+    def session(self, policy):
+        """(key, secret, token) of a session that may do what a file's policy says, and nothing else."""
+        text = pathlib.Path(policy).read_text()
+        return self.client().assume(json.loads(text.replace("BUCKET", BUCKET)))
 
     def stop(self):
         if self.child:

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import hmac
 import http.client
+import json
 import urllib.parse
 import xml.etree.ElementTree as xml
 
@@ -27,13 +28,16 @@ def mac(key, text):
 
 
 class Bucket:
-    def __init__(self, endpoint, name, key, secret, region="us-east-1"):
+    def __init__(self, endpoint, name, key, secret, token=None, region="us-east-1"):
         self.host = urllib.parse.urlsplit(endpoint).netloc
         self.name, self.key, self.secret, self.region = name, key, secret, region
+        self.token = token  # of a session
 
-    def sign(self, method, path, query, payload_hash, stamp):
+    def sign(self, method, path, query, payload_hash, stamp, service="s3"):
         day = stamp[:8]
         headers = {"host": self.host, "x-amz-content-sha256": payload_hash, "x-amz-date": stamp}
+        if self.token:
+            headers["x-amz-security-token"] = self.token
         names = ";".join(sorted(headers))
         canonical = "\n".join(
             [
@@ -46,12 +50,12 @@ class Bucket:
                 payload_hash,
             ]
         )
-        scope = f"{day}/{self.region}/s3/aws4_request"
+        scope = f"{day}/{self.region}/{service}/aws4_request"
         to_sign = "\n".join(
             ["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()]
         )
         secret = ("AWS4" + self.secret).encode()
-        for part in (day, self.region, "s3", "aws4_request"):
+        for part in (day, self.region, service, "aws4_request"):
             secret = mac(secret, part)
         signature = mac(secret, to_sign).hex()
         headers["authorization"] = (
@@ -62,10 +66,21 @@ class Bucket:
     def request(self, method, key="", query=(), body=b"", extra=None):
         """Answers (status, headers, body); raises S3Error from 300 on."""
         path = "/" + quote(self.name) + ("/" + quote(key, "/") if key else "")
+        return self.send(method, path, query, body, extra)
+
+    def assume(self, policy):
+        """A session that may do what the policy says: its (key, secret, token)."""
+        form = {"Action": "AssumeRole", "Version": "2011-06-15", "Policy": json.dumps(policy)}
+        how = {"content-type": "application/x-www-form-urlencoded"}
+        reply = self.send("POST", "/", (), urllib.parse.urlencode(form).encode(), how, "sts")[2]
+        found = {one.tag.partition("}")[2]: one.text for one in xml.fromstring(reply).iter()}
+        return found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]
+
+    def send(self, method, path, query, body, extra, service="s3"):
         line = "&".join(f"{quote(name)}={quote(value)}" for name, value in sorted(query))
         stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         payload_hash = hashlib.sha256(body).hexdigest() if body else EMPTY_SHA256
-        headers = {**self.sign(method, path, line, payload_hash, stamp), **(extra or {})}
+        headers = {**self.sign(method, path, line, payload_hash, stamp, service), **(extra or {})}
         connection = http.client.HTTPConnection(self.host, timeout=60)
         try:
             connection.request(method, path + ("?" + line if line else ""), body, headers)
