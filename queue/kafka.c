@@ -217,6 +217,7 @@ static void destroy(struct queue *queue)
     kafka_wake_forget(queue->reply_queue);
     rd_kafka_queue_destroy(queue->consumer_queue);
     rd_kafka_queue_destroy(queue->reply_queue);
+    rd_kafka_topic_destroy(queue->known_topic);
     kafka_wake_close(queue->wake, on_wake_closed);
 }
 
@@ -254,6 +255,8 @@ static void close_step(struct queue *queue)
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
+/* The handle makes librdkafka ask for the partitions' leaders now. Of those that it does not know
+ * once they are assigned it asks up to a second later. */
 static bool subscribe(struct queue *queue, struct error *err)
 {
     if (queue->topic[0] == '^') /* librdkafka would take it for a regular expression */
@@ -262,6 +265,10 @@ static bool subscribe(struct queue *queue, struct error *err)
     rd_kafka_topic_partition_list_add(list, queue->topic, RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t code = rd_kafka_subscribe(queue->client, list);
     rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        queue->known_topic = rd_kafka_topic_new(queue->client, queue->topic, NULL);
+        code = queue->known_topic ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
+    }
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return true;
     kafka_error(err, (int)code, "subscribing");

@@ -17,7 +17,7 @@
 #include "queue/recall.h"
 
 #define QUEUE_TICK_MS 1000
-#define QUEUE_HURRY_MS 100 /* to the next tick, once all that was delivered is settled */
+#define QUEUE_HURRY_MS 20 /* to the next tick, once all that was delivered is settled */
 
 struct rd_kafka_op_s; /* an event */
 struct rd_kafka_topic_partition_list_s;
@@ -57,6 +57,7 @@ struct queue {
 
     struct rd_kafka_s *client;
     struct rd_kafka_queue_s *consumer_queue, *reply_queue;
+    struct rd_kafka_topic_s *known_topic;
     struct kafka_wake *wake;
     struct later turn; /* a wake-up of our own: something is left to do */
     struct timer tick;
