@@ -78,13 +78,15 @@ def port_of(worker):
 
 
 def metrics(worker):
-    """{name: sum over its labels} of everything that the worker tells."""
+    """{name: sum over its labels, name{labels}: value} of everything that the worker tells."""
     url = f"http://127.0.0.1:{port_of(worker)}/metrics"
     with urllib.request.urlopen(url, timeout=10) as reply:
         text = reply.read().decode()
     found = collections.Counter()
-    for name, value in re.findall(r"^(\w+)(?:{.*})? (\S+)$", text, re.M):
+    for name, labels, value in re.findall(r"^(\w+)({.*})? (\S+)$", text, re.M):
         found[name] += float(value)
+        if labels:
+            found[name + labels] = float(value)
     return found
 
 

@@ -92,6 +92,13 @@ class Docs(unittest.TestCase):
                 if words:
                     self.assertIn(words[0], self.verbs, f"{name}: ./run {' '.join(words)}")
 
+    def test_each_limit_has_its_row_among_the_bounds(self):
+        rows = re.findall(r"^X\(GAUGE, \w+, \"(\w+)\"", (pages.SOURCE / "worker/base/metrics.def").read_text(), re.M)
+        bounds = self.pages["docs/scaling.md"].partition("\n## Bounds\n")[2].partition("\n## ")[0]
+        told = re.findall(r"\| `(\w+)[^|]* \| `(\w+)[^|]* \|$", bounds, re.M)
+        self.assertEqual({name for name in rows if name.endswith("_limit")}, {limit for _, limit in told})
+        self.assertLessEqual({used for used, _ in told}, set(rows))
+
     def test_each_failure_code_has_its_row_with_sentence_and_remedy(self):
         rows = ERROR.findall((pages.SOURCE / "worker/base/error.def").read_text())
         source = (pages.SOURCE / "worker/base/error.def").read_text()

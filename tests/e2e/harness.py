@@ -62,6 +62,8 @@ OPEN_WORK = """select (select count(*) from documents
 class World:
     """What both worlds share. Subclasses: put, delete, objects, start_worker, replay, database, store."""
 
+    program = BINARY
+
     def __init__(self, **settings):
         self.settings = settings
         self.workers, self.logs, self.tenants = [], [], []
@@ -80,7 +82,7 @@ class World:
         """through: a command that becomes the worker after it has done something first."""
         log = self.run_dir / f"worker{len(self.logs)}.log"
         self.logs.append(log)
-        self.workers.append(common.Child([*through, BINARY, *arguments], log, self.environment()))
+        self.workers.append(common.Child([*through, self.program, *arguments], log, self.environment()))
         return self.workers[-1]
 
     def stop_workers(self, number=signal.SIGTERM):
@@ -95,7 +97,7 @@ class World:
 
     def millrace(self, *arguments, seconds=60, **settings):
         return subprocess.run(
-            [BINARY, *arguments],
+            [self.program, *arguments],
             env={**os.environ, **self.environment(), **settings},
             capture_output=True,
             text=True,

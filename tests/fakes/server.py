@@ -28,6 +28,16 @@ MODELS = {
 EMBED_PATHS = ("/v1/embeddings", "/embeddings")
 
 
+def items_in(raw):
+    """How many texts or vectors a request brings, whatever becomes of it."""
+    try:
+        request = parse(raw)
+    except ValueError:
+        return 0
+    found = isinstance(request, dict) and (request.get("input") or request.get("vectors"))
+    return len(found) if isinstance(found, list) else 0
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # a reply of two packets would wait 40 ms for an acknowledgement
@@ -83,6 +93,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return Reply(200, {})
 
     def serve(self, lane, path, raw):
+        self.server.record.count(f"{lane}_sent", items_in(raw))
         kind, delay = self.server.faults.roll(lane)
         if delay:
             time.sleep(delay)
