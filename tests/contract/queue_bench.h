@@ -17,6 +17,7 @@ struct bench {
     char topic[64], group[64];
     struct queue_options options;
     unsigned produced, refused;
+    struct error refusal; /* the last one */
     bool is_closed;
 };
 
@@ -54,6 +55,8 @@ static inline void on_produced(struct topic_record *record, const struct error *
     struct bench *bench = record->arg;
     bench->produced += err == NULL;
     bench->refused += err != NULL;
+    if (err)
+        bench->refusal = *err;
     free(record);
 }
 

@@ -9,9 +9,12 @@
 #define BROKERS 3
 #define OUTAGE_MS 8000 /* longer than the session */
 /* Of the protocol. */
+#define API_PRODUCE 0
 #define API_FETCH 1
 #define API_OFFSET_COMMIT 8
+#define API_FIND_COORDINATOR 10
 #define API_JOIN_GROUP 11
+#define API_HEARTBEAT 12
 
 static struct bench bench;
 static struct cluster {
@@ -62,13 +65,6 @@ static int close_cluster(void **state)
     return 0;
 }
 
-/* Who owns nothing lags behind nothing. */
-static bool is_up_to_date(const struct reader *reader)
-{
-    struct queue_figures figures = queue_figures(reader->queue);
-    return figures.partitions > 0 && figures.lag == 0;
-}
-
 static void settle_from(struct reader *reader, size_t from)
 {
     for (size_t i = from; i < reader->count; i++)
@@ -79,7 +75,7 @@ static void settle_from(struct reader *reader, size_t from)
 static void assert_all_committed(struct reader *reader)
 {
     size_t total = reader->total;
-    WAIT(&bench, is_up_to_date(reader));
+    WAIT(&bench, committed_of(&bench, 0) == bench.produced);
     assert_int_equal(reader->total, total);
     reader_close(&bench, reader);
     assert_int_equal(committed_of(&bench, 0), bench.produced);
@@ -158,6 +154,109 @@ static void test_queue__tells_a_group_that_it_may_not_join_and_waits(void **stat
     check_denied(API_JOIN_GROUP, bench.group, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
 }
 
+static void test_queue__finds_the_coordinator_when_it_is_told_at_last(void **state)
+{
+    (void)state;
+    static const rd_kafka_resp_err_t REFUSALS[] = {
+        RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE};
+    produce_numbers(&bench, "k", 0, 3);
+    rd_kafka_mock_push_request_errors_array(cluster.mock, API_FIND_COORDINATOR, COUNT_OF(REFUSALS),
+                                            REFUSALS);
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 3);
+    WAIT(&bench, queue_figures(reader->queue).lag == 3);
+    settle_from(reader, 0);
+    assert_int_equal(reader->fatal, 0);
+    assert_all_committed(reader);
+}
+
+static void test_queue__tells_a_group_that_it_may_not_look_for_and_waits(void **state)
+{
+    (void)state;
+    check_denied(API_FIND_COORDINATOR, bench.group, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+}
+
+/* What was finished meanwhile is known still, what is in work goes on; each time one more. */
+static void test_queue__joins_again_when_its_heartbeat_is_refused(void **state)
+{
+    (void)state;
+    static const rd_kafka_resp_err_t REFUSALS[] = {RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+                                                   RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS};
+    produce_numbers(&bench, "k", 0, 4);
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 4);
+    for (unsigned i = 0; i < COUNT_OF(REFUSALS); i++) {
+        WAIT(&bench, reader->assigned == i + 1);
+        rd_kafka_mock_push_request_errors(cluster.mock, API_HEARTBEAT, 1, REFUSALS[i]);
+        WAIT(&bench, reader->revoked == i + 1);
+        settle_at(reader, i + 1);
+    }
+    settle_from(reader, 0);
+    assert_int_equal(reader->fatal, 0);
+    assert_all_committed(reader);
+}
+
+/* The membership outlives a coordinator that is away for less than the session. */
+static void test_queue__outlives_heartbeats_that_no_coordinator_took(void **state)
+{
+    (void)state;
+    static const rd_kafka_resp_err_t REFUSALS[] = {RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+                                                   RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+                                                   RD_KAFKA_RESP_ERR__TRANSPORT};
+    produce_numbers(&bench, "k", 0, 3);
+    struct reader *reader = reader_open(&bench, 100);
+    WAIT(&bench, reader->count == 3);
+    rd_kafka_mock_push_request_errors_array(cluster.mock, API_HEARTBEAT, COUNT_OF(REFUSALS),
+                                            REFUSALS);
+    linger(&bench, 3000);
+    WAIT(&bench, queue_figures(reader->queue).lag == 3);
+    settle_from(reader, 0);
+    assert_int_equal(reader->total, 3);
+    assert_int_equal(reader->fatal, 0);
+    assert_all_committed(reader);
+}
+
+/* The mirror of dead letters and `dlq replay` wait for the report of each record. */
+static void test_topic__writes_again_what_the_leader_refused_for_now(void **state)
+{
+    (void)state;
+    static const rd_kafka_resp_err_t REFUSALS[] = {
+        RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, RD_KAFKA_RESP_ERR__TRANSPORT,
+        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND};
+    rd_kafka_mock_push_request_errors_array(cluster.mock, API_PRODUCE, COUNT_OF(REFUSALS),
+                                            REFUSALS);
+    for (unsigned i = 0; i < 3; i++)
+        produce(&bench, "k", TEXT("a letter"), NULL, 0);
+    WAIT(&bench, bench.produced == 3);
+    assert_int_equal(bench.refused, 0);
+}
+
+static void test_topic__tells_what_the_leader_refuses_for_good(void **state)
+{
+    (void)state;
+    static const struct {
+        rd_kafka_resp_err_t refusal;
+        enum error_code code;
+    } ROWS[] = {
+        {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_EVENT_TOO_LARGE},
+        {RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS, ERR_UNAVAILABLE},
+        {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_DENIED},
+    };
+    for (unsigned i = 0; i < COUNT_OF(ROWS); i++) {
+        rd_kafka_mock_push_request_errors(cluster.mock, API_PRODUCE, 1, ROWS[i].refusal);
+        produce(&bench, "k", TEXT("a letter"), NULL, 0);
+        WAIT(&bench, bench.refused == i + 1);
+        assert_int_equal(bench.refusal.code, ROWS[i].code);
+    }
+    while (bench.produced == 0) { /* no harm was done, once librdkafka has looked at it again */
+        produce(&bench, "k", TEXT("a letter"), NULL, 0);
+        linger(&bench, 200);
+    }
+}
+
 static void test_queue__loses_nothing_while_all_brokers_are_away(void **state)
 {
     (void)state;
@@ -221,6 +320,12 @@ int main(void)
         TEST(test_queue__commits_again_what_the_coordinator_refused),
         TEST(test_queue__tells_a_topic_that_it_may_not_read_and_waits),
         TEST(test_queue__tells_a_group_that_it_may_not_join_and_waits),
+        TEST(test_queue__finds_the_coordinator_when_it_is_told_at_last),
+        TEST(test_queue__tells_a_group_that_it_may_not_look_for_and_waits),
+        TEST(test_queue__joins_again_when_its_heartbeat_is_refused),
+        TEST(test_queue__outlives_heartbeats_that_no_coordinator_took),
+        TEST(test_topic__writes_again_what_the_leader_refused_for_now),
+        TEST(test_topic__tells_what_the_leader_refuses_for_good),
         TEST(test_queue__loses_nothing_while_all_brokers_are_away),
         cmocka_unit_test(test_queue__tells_a_certificate_that_has_expired),
     };
