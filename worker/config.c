@@ -1,5 +1,6 @@
 #include "worker/config.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "worker/base/memory.h"
@@ -334,6 +335,32 @@ static bool collect_properties(const struct environment *environment, struct con
     return true;
 }
 
+/* A partition whose queue is full is looked at again after a second only: what the queue holds is
+ * what the partition gives in a second, at most. S3 events have 0.7 to 2 KB. */
+static const struct {
+    const char *property;
+    uint64_t enough;
+    const char *holds;
+} PREFETCHES[] = {
+    {"queued.min.messages", 10000, "as many events"},
+    {"queued.max.messages.kbytes", 4096, "as many KiB of events"},
+};
+
+static void warn_of_small_prefetch(const struct config *config, struct buffer *problems)
+{
+    for (size_t i = 0; i < config->kafka_property_count; i++)
+        for (size_t j = 0; j < COUNT_OF(PREFETCHES); j++) {
+            const struct config_property *set = &config->kafka_properties[i];
+            uint64_t value;
+            if (text_equal(set->name, text_from(PREFETCHES[j].property)) &&
+                text_parse_u64(set->value, &value) && value < PREFETCHES[j].enough)
+                buffer_format(problems,
+                              "warning: %s=%" PRIu64 ": a partition gives no more than about %s in "
+                              "a second; leave it out, or set it to %" PRIu64 " at least\n",
+                              set->name.start, value, PREFETCHES[j].holds, PREFETCHES[j].enough);
+        }
+}
+
 static void add_keyword(struct buffer *out, const char *keyword, struct text value)
 {
     if (value.bytes == 0)
@@ -403,6 +430,7 @@ bool config_load(const struct environment *environment, unsigned needs, struct c
     is_good &= check_needs(ret_config, needs, problems);
     is_good &= check_sense(ret_config, problems);
     warn_of_near_misses(environment, problems);
+    warn_of_small_prefetch(ret_config, problems);
     return is_good;
 }
 

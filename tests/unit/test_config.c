@@ -267,6 +267,22 @@ static void test_config__warns_of_near_misses_and_starts_all_the_same(void **sta
     assert_true(says(bench, "OPENAI_EMBEDDING_MODEL"));
 }
 
+static void test_config__warns_of_a_prefetch_that_starves_partitions(void **state)
+{
+    struct bench *bench = *state;
+    set(bench, "KAFKA_PROP_QUEUED_MIN_MESSAGES", "200");
+    set(bench, "KAFKA_PROP_QUEUED_MAX_MESSAGES_KBYTES", "512");
+    load(bench, 0);
+    assert_true(bench->is_good);
+    assert_int_equal(line_count(bench), 2);
+    assert_true(says(bench, "warning: queued.min.messages=200: a partition gives no more than"));
+    assert_true(says(bench, "warning: queued.max.messages.kbytes=512:"));
+    set(bench, "KAFKA_PROP_QUEUED_MIN_MESSAGES", "100000");
+    set(bench, "KAFKA_PROP_QUEUED_MAX_MESSAGES_KBYTES", "16384");
+    load(bench, 0);
+    assert_int_equal(line_count(bench), 0);
+}
+
 /* ---- secrets from files ---------------------------------------------------------------------- */
 
 static void test_config__reads_a_secret_from_its_file_without_the_line_end(void **state)
@@ -445,6 +461,7 @@ int main(void)
         WITH_BENCH(test_config__refuses_names_of_ours_that_do_not_exist),
         WITH_BENCH(test_config__passes_over_the_service_links_of_kubernetes),
         WITH_BENCH(test_config__warns_of_near_misses_and_starts_all_the_same),
+        WITH_BENCH(test_config__warns_of_a_prefetch_that_starves_partitions),
         WITH_BENCH(test_config__reads_a_secret_from_its_file_without_the_line_end),
         WITH_BENCH(test_config__keeps_all_of_a_secret_that_begins_with_space),
         WITH_BENCH(test_config__prefers_the_variable_to_the_file),
