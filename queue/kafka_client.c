@@ -126,6 +126,14 @@ rd_kafka_t *kafka_client_new(const struct queue_options *options, struct kafka_s
     return client;
 }
 
+void queue_library(char ret_versions[QUEUE_LIBRARY_BYTES])
+{
+    const unsigned headers = RD_KAFKA_VERSION; /* 0xMMmmrrff */
+    (void)text_format(ret_versions, QUEUE_LIBRARY_BYTES, "%s, built for %u.%u.%u",
+                      rd_kafka_version_str(), headers >> 24, headers >> 16 & 0xff,
+                      headers >> 8 & 0xff);
+}
+
 void kafka_log(rd_kafka_event_t *event)
 {
     const char *facility, *line;

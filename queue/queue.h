@@ -62,6 +62,9 @@ struct queue_events {
     void (*on_trouble)(void *arg, const struct error *err);
 };
 
+/* "2.0.2, built for 2.0.2": librdkafka as it was found, and whose headers it was built with. */
+#define QUEUE_LIBRARY_BYTES 64
+void queue_library(char ret_versions[QUEUE_LIBRARY_BYTES]);
 /* ERR_CONFIG for a bad property. A broker that is away is not an error: it is waited for. */
 struct queue *queue_open(struct loop *loop, const struct queue_options *options,
                          struct queue_events events, struct error *err) MUST_CHECK;

@@ -103,8 +103,10 @@ static bool start(struct work_command *command, const struct queue_options *opti
 
 static int run_until_stopped(struct work_command *command)
 {
+    char librdkafka[QUEUE_LIBRARY_BYTES];
+    queue_library(librdkafka);
     LOG_INFO("worker_started", FIELD_STR("version", MILLRACE_VERSION),
-             FIELD_STR("pipeline", command->app.pipeline));
+             FIELD_STR("pipeline", command->app.pipeline), FIELD_STR("librdkafka", librdkafka));
     while (!command->is_stopped)
         loop_run(command->app.loop);
     close_ops(command);
