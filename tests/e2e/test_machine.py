@@ -2,6 +2,7 @@
 server never answers, a process crashes. Nothing is lost, nothing spins, and no core file is left.
 """
 
+import glob
 import json
 import os
 import pathlib
@@ -26,6 +27,7 @@ from figures import family, port_of, processor_s  # noqa: E402
 
 GOOD = pdf.document([["# A good neighbour", "It must not notice anything. " * 20]])
 LONG = pdf.document([["# A long one", "Page after page of it. " * 40]] * 3000)
+JUMPS = ("+3h", "-3h", "+50h", "-50h", "+0")
 ENDED_UNFINISHED = 5  # an exit code of `work`: its time to drain is over
 READER = "extract-reader"  # a child that has a document
 CORES = ["sh", "-c", 'cd "$0" && ulimit -c unlimited && exec "$@"']
@@ -133,6 +135,35 @@ class Machine(unittest.TestCase):
         self.assertEqual([], self.told("document_left"))
         self.assertEqual(helper, family(worker.pid)[1])
         self.assertEqual([0], self.world.stop_workers())
+
+    # -- the clock ---------------------------------------------------------------------------------------------------
+    def test_jumps_of_the_clock_change_nothing(self):
+        """Leases are by the database's clock, waits by one that does not jump; the bucket is told the time
+        that it wants to hear."""
+        libraries = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+        if not libraries:
+            self.skipTest("no libfaketime (apt-get install libfaketime)")
+        clock = self.world.run_dir / "clock"
+        clock.write_text("+0")
+        faked = [f"LD_PRELOAD={libraries[0]}", f"FAKETIME_TIMESTAMP_FILE={clock}"]
+        self.world.break_services(embed={"delay": 1})
+        self.addCleanup(self.world.break_services)
+        self.start("env", *faked, "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1")
+        keys = []
+        for jump in JUMPS:
+            keys += self.upload(4)
+            self.world.wait_for(lambda: "processing" in self.states(keys[-4:]), 60)
+            clock.write_text(jump)
+            self.world.put(keys[0], pdf.document([["# Again", f"After a jump of {jump}. " * 20]]))
+        self.assert_served(keys)
+        days = {line["ts"][:10] for line in self.told("document_started") + self.told("document_finished")}
+        self.assertGreater(len(days), 2)  # it was a jump, and the worker has seen it
+        self.assertEqual({1}, {line["start"] for line in self.told("document_started")})
+        self.assertEqual([], self.told("document_left"))
+
+    def states(self, keys):
+        documents = self.world.documents()
+        return [documents[key][0] for key in keys if key in documents]
 
     # -- names -------------------------------------------------------------------------------------------------------
     def test_a_name_server_that_never_answers_is_waited_for(self):
