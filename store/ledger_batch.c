@@ -3,7 +3,8 @@
 
 #define RETRY_MS_MIN 20
 #define RETRY_MS_MAX 2000
-#define CONFLICTS_MAX 6 /* then smaller batches may get through */
+#define CONFLICTS_MAX 6       /* then smaller batches may get through */
+#define KEPT_PLAN_ROWS_MAX 16 /* a plan that does not look at the rows is made for about ten */
 
 static void ledger_batch_run(struct batch *batch);
 
@@ -226,6 +227,12 @@ static void on_copied(struct pg_copy *copy, const struct error *err)
 
 /* ---- starts ---------------------------------------------------------------------------------- */
 
+/* A statement without a name keeps none. */
+static bool may_keep_plans(const struct batch *batch)
+{
+    return batch->node_count <= KEPT_PLAN_ROWS_MAX && !batch->statements[0].is_dynamic;
+}
+
 static void ledger_batch_run(struct batch *batch)
 {
     const struct lane_kind *kind = batch->lane->kind;
@@ -240,6 +247,7 @@ static void ledger_batch_run(struct batch *batch)
     batch->request = (struct pg_request){.statements = batch->statements,
                                          .statement_count = batch->statement_count,
                                          .finds_by_key = true,
+                                         .keeps_plans = may_keep_plans(batch),
                                          .may_run_beside = kind->may_run_beside,
                                          .goes_ahead = batch->lane->goes_ahead,
                                          .on_done = on_rows};

@@ -63,6 +63,7 @@ struct pg_request {
     /* Rows are found by keys alone: no plan may walk through a table, whatever old statistics say
      * of its size. */
     bool finds_by_key;
+    bool keeps_plans;    /* of few rows: plans of a few seconds ago will do */
     bool may_run_beside; /* in no order with the others */
     bool goes_ahead;     /* nor does it wait for them, where that can be helped */
     /* Exactly once, never from inside pg_run(). result: of the statement that keeps rows, valid for

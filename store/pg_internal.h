@@ -109,6 +109,7 @@ struct pg_writer {
     size_t name_count;
     uint32_t name_no;
     uint32_t lost_name_count; /* on this connection */
+    uint64_t plans_ms;        /* when plans were last thrown away; 0: never */
     bool is_useless;          /* a standby: reconnect */
 };
 

@@ -5,16 +5,19 @@
 
 #define PARAMS_MAX 64
 #define STATEMENTS_MAX 16
+#define PLANS_MS 5000    /* how long a plan is kept */
 #define LOST_NAMES_MAX 8 /* then this connection is used without named statements */
 
 /* set_config with is_local does what SET LOCAL does, and takes parameters. A plan made once would
- * remember how small the tables and arrays were then; planning anew costs a millisecond a batch.
- * Compiling one (jit) costs a hundred times that, and no statement here runs long enough for it. */
+ * remember how small the tables and arrays were then; planning anew costs some milliseconds a
+ * transaction. That is most of what one of few rows costs, so those keep their plans, but not for
+ * long: tables grow before they are analyzed. Compiling one (jit) costs a hundred times that, and
+ * no statement here runs long enough for it. */
 static const char PRELUDE[] = "select set_config('statement_timeout', $1, true), "
                               "set_config('lock_timeout', $2, true), "
                               "set_config('search_path', $3, true), "
                               "set_config('synchronous_commit', 'on', true), "
-                              "set_config('plan_cache_mode', 'force_custom_plan', true), "
+                              "set_config('plan_cache_mode', $5, true), "
                               "set_config('jit', 'off', true), "
                               "set_config('enable_seqscan', $4, true)";
 
@@ -98,15 +101,18 @@ static void note_query(struct pg_flight *flight, int query)
     flight->queries[flight->query_count++] = (int16_t)query;
 }
 
+static bool has_names(const struct pg_writer *writer, const struct pg_flight *flight)
+{
+    return !flight->is_plain && writer->lost_name_count < LOST_NAMES_MAX;
+}
+
 static bool send_statement(struct pg_writer *writer, struct pg_flight *flight,
                            const struct pg_statement *statement, int query)
 {
     struct pg_conn *conn = writer->link.conn;
     struct wire_params params;
     fill_params(statement, &params);
-    bool is_plain =
-        statement->is_dynamic || flight->is_plain || writer->lost_name_count >= LOST_NAMES_MAX;
-    if (is_plain) {
+    if (statement->is_dynamic || !has_names(writer, flight)) {
         note_query(flight, query);
         return PQsendQueryParams(conn, statement->sql, statement->param_count, params.types,
                                  params.values, params.lengths, params.formats, 0);
@@ -133,20 +139,34 @@ static struct pg_param param_of(const char *value)
         .data = value, .bytes = (int)text_from(value).bytes, .type = PG_TEXT, .is_binary = false};
 }
 
+/* True: nothing has to be sent, or it was. */
+static bool send_end_of_plans(struct pg_writer *writer, struct pg_flight *flight)
+{
+    static const struct pg_statement discard = {.sql = "discard plans", .is_dynamic = true};
+    uint64_t now_ms = loop_now_ms(writer->link.loop);
+    if (now_ms - writer->plans_ms < PLANS_MS)
+        return true;
+    writer->plans_ms = now_ms;
+    return send_statement(writer, flight, &discard, QUERY_PRELUDE);
+}
+
 static bool send_transaction(struct pg_writer *writer, struct pg_request *request)
 {
     struct pg_flight *flight = flight_of(request);
     const struct pg *pg = writer->pg;
-    const struct pg_param settings[] = {param_of(pg->statement_timeout), param_of(pg->lock_timeout),
-                                        param_of(pg->search_path),
-                                        param_of(request->finds_by_key ? "off" : "on")};
+    bool keeps_plans = request->keeps_plans && has_names(writer, flight);
+    const struct pg_param settings[] = {
+        param_of(pg->statement_timeout), param_of(pg->lock_timeout), param_of(pg->search_path),
+        param_of(request->finds_by_key ? "off" : "on"),
+        param_of(keeps_plans ? "force_generic_plan" : "force_custom_plan")};
     const struct pg_statement prelude = {
         .sql = PRELUDE, .params = settings, .param_count = COUNT_OF(settings)};
     assert(request->statement_count <= STATEMENTS_MAX);
     flight->query_count = flight->query_at = 0;
     if (!flight->queries)
-        flight->queries = xcalloc(2 * (request->statement_count + 1), sizeof(*flight->queries));
-    bool is_sent = send_statement(writer, flight, &prelude, QUERY_PRELUDE);
+        flight->queries = xcalloc(2 * (request->statement_count + 1) + 1, sizeof(*flight->queries));
+    bool is_sent = !keeps_plans || send_end_of_plans(writer, flight);
+    is_sent = is_sent && send_statement(writer, flight, &prelude, QUERY_PRELUDE);
     for (size_t i = 0; is_sent && i < request->statement_count; i++)
         is_sent = send_statement(writer, flight, &request->statements[i], (int)i);
     return is_sent && PQpipelineSync(writer->link.conn) == 1;

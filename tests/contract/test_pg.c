@@ -159,6 +159,33 @@ static void test_pg__a_lock_that_is_held_is_a_conflict(void **state)
     pg_close_and_wait(fixture->loop, other);
 }
 
+static void run_with_a_parameter(struct fixture *fixture, bool keeps_plans)
+{
+    static const char *const SQL = "select $1 + 1";
+    const struct pg_param param = {.data = "20", .bytes = 2, .type = PG_INT4};
+    struct call call;
+    call_init(&call, SQL);
+    call.statement.params = &param;
+    call.statement.param_count = 1;
+    call.request.keeps_plans = keeps_plans;
+    pg_run(fixture->pg, &call.request);
+    wait_for_call(fixture, &call);
+    assert_string_equal(call.value, "21");
+}
+
+static void test_pg__plans_anew_unless_it_is_for_few_rows(void **state)
+{
+    struct fixture *fixture = *state;
+    struct call call;
+    for (int i = 0; i < 7; i++) /* PostgreSQL itself would change its mind after five */
+        run_with_a_parameter(fixture, false);
+    run_with_a_parameter(fixture, true);
+    run_call(fixture, &call,
+             "select concat_ws(' ', custom_plans, generic_plans) from pg_prepared_statements"
+             " where statement = 'select $1 + 1'");
+    assert_string_equal(call.value, "7 1");
+}
+
 /* ---- the connection beside the writer -------------------------------------------------------- */
 
 /* Ends when another transaction has added a row, which a request behind it would never do. */
@@ -492,6 +519,7 @@ int main(void)
         T(test_pg__a_deferred_constraint_fails_the_transaction_at_its_commit),
         T(test_pg__each_transaction_has_its_timeouts),
         T(test_pg__a_lock_that_is_held_is_a_conflict),
+        T(test_pg__plans_anew_unless_it_is_for_few_rows),
         T(test_pg__what_may_run_beside_does_not_wait_for_what_is_under_way),
         T(test_pg__what_goes_ahead_waits_for_neither_of_the_busy_ones),
         T(test_pg__goes_on_without_the_connection_beside),
