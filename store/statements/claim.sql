@@ -26,7 +26,7 @@ r as materialized ( -- which item this event runs
       from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $5::int8[], $9::bool[], $10::int8[], $11::text[])
            with ordinality e(doc, uid, job, bare, fence, uncovers, time_ms, etag, at)),
 v as materialized (
-    select r.*, d.ctid as place, d.gen, d.etag as live_etag, d.gen_pipeline, d.chunk_count, d.starts,
+    select r.*, d.place, d.gen, d.etag as live_etag, d.gen_pipeline, d.chunk_count, d.starts,
            d.fence is distinct from r.fence as is_new_attempt,
            coalesce(d.fence = r.fence and d.leased_until = now() + $8 * interval '1 millisecond' and d.status = 'processing'
                     and d.job_id = r.item_job and d.removing is null
@@ -55,9 +55,10 @@ v as materialized (
                 when i.parked_until > now() then 'parked'
                 else 'go' end as verdict
       from r left join f u on u.id = r.uid
-             left join documents d on d.id = r.doc
-             left join processing_jobs j on j.id = r.item_job
-             left join job_items i on i.job_id = r.item_job and i.document_id = r.doc),
+             -- offset 0: looked up for each event; the planner might read all rows, of which there were few once
+             left join lateral (select d.*, d.ctid as place from documents d where d.id = r.doc offset 0) d on true
+             left join lateral (select j.* from processing_jobs j where j.id = r.item_job offset 0) j on true
+             left join lateral (select i.* from job_items i where i.job_id = r.item_job and i.document_id = r.doc offset 0) i on true),
 t as (
     update documents d
        set fence = v.fence, leased_until = now() + $8 * interval '1 millisecond', starts = d.starts + v.is_new_attempt::int,

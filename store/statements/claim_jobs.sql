@@ -7,8 +7,7 @@
 with e as (
     select e.*
       from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bool[], $6::int8[], $7::text[]) e(doc, uid, job, bare, time_ms, etag)
-      join users u on u.id = e.uid
-     where e.bare and millrace_tenant_fits(u, $5)
+     where e.bare and (select millrace_tenant_fits(u, $5) from users u where u.id = e.uid)
        and not exists (select from absorbed_events a where a.bare_job = e.job offset 0)
        and not exists (select from job_items i join processing_jobs j on j.id = i.job_id
                         where i.document_id = e.doc and i.outcome is null and (j.user_id = e.uid) is true and j.control <> 'cancel'

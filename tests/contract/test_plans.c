@@ -8,6 +8,8 @@
 #define ROWS 500
 #define ROWS_TEXT "500"
 #define REMOVED_MAX (10 * ROWS) /* by a whole step, of rows that were read or joined in vain */
+#define TENANTS_TEXT "5000"     /* of whom ANALYZE knew one */
+#define READ_MAX (5 * ROWS)
 #define JOB "'11111111-2222-3333-4444-555555555555'"
 
 static const char *plan_mode; /* made anew, or for what has few rows kept (store/pg_writer.c) */
@@ -40,8 +42,11 @@ static void number_behind(struct text line, struct text words, unsigned long *re
         *ret_number = strtoul(line.start + at + words.bytes, NULL, 10);
 }
 
-/* The most rows that one step of the statement has read or joined for nothing. */
-static unsigned long rows_removed(const char *statement, const char *arguments)
+struct step_rows {
+    unsigned long read, removed; /* by the step with the most, in all its loops */
+};
+
+static struct step_rows rows_of(const char *statement, const char *arguments)
 {
     struct buffer AUTO_BUFFER script = buffer_new(SIZE_MAX / 2);
     buffer_format(&script,
@@ -50,16 +55,25 @@ static unsigned long rows_removed(const char *statement, const char *arguments)
                   "explain (analyze, costs off, timing off, summary off) execute statement (%s)",
                   plan_mode, statement, arguments);
     struct text rest = text_from(sql(buffer_string(&script)));
-    unsigned long most = 0, loops = 0;
+    struct step_rows most = {0};
+    unsigned long loops = 0;
     while (rest.bytes) {
         struct text line = text_cut(rest, '\n', &rest);
-        unsigned long removed = 0; /* by each loop of the step that was named last */
+        unsigned long read = 0, removed = 0; /* by each loop of the step that was named last */
+        number_behind(line, TEXT("actual rows="), &read);
         number_behind(line, TEXT(" loops="), &loops);
         number_behind(line, TEXT("Rows Removed by Filter: "), &removed);
         number_behind(line, TEXT("Rows Removed by Join Filter: "), &removed);
-        most = removed * loops > most ? removed * loops : most;
+        most.read = read * loops > most.read ? read * loops : most.read;
+        most.removed = removed * loops > most.removed ? removed * loops : most.removed;
     }
     return most;
+}
+
+/* The most rows that one step of the statement has read or joined for nothing. */
+static unsigned long rows_removed(const char *statement, const char *arguments)
+{
+    return rows_of(statement, arguments).removed;
 }
 
 /* "'{...}'::uuid[]", to be released. */
@@ -150,6 +164,66 @@ static void test_plans__bare_events_find_open_items_by_key(void **state)
     assert_string_equal(sql("select count(*) from absorbed_events where job_id = " JOB), "0");
 }
 
+/* Each with a document and its settled job. */
+static void given_tenants(const char *count)
+{
+    char grow[512];
+    assert_true(text_format(
+        grow, sizeof(grow),
+        "with u as (insert into users (id) select gen_random_uuid() from generate_series(1, %s)"
+        " returning id),"
+        " j as (insert into processing_jobs (id, user_id, total_documents) select id, id, 1 from "
+        "u),"
+        " d as (insert into documents (id, user_id, bucket, object_key, status)"
+        " select id, id, 'b', id, 'success' from u)"
+        "insert into job_items (job_id, document_id, outcome) select id, id, 'success' from u",
+        count));
+    sql(grow);
+}
+
+/* Did they read all users, jobs, documents or items, each claim would cost more with each tenant. */
+static void test_plans__claims_read_no_more_tenants_than_they_are_for(void **state)
+{
+    (void)state;
+    sql("alter table users set (autovacuum_enabled = off);"
+        "alter table processing_jobs set (autovacuum_enabled = off);"
+        "alter table documents set (autovacuum_enabled = off);"
+        "alter table job_items set (autovacuum_enabled = off); delete from users");
+    given_tenants("1");
+    sql("analyze");
+    given_tenants(TENANTS_TEXT);
+    static const char NEW[] =
+        "from (select gen_random_uuid() as id from generate_series(1, " ROWS_TEXT ")) n";
+    struct buffer AUTO_BUFFER users =
+                                  ids_literal("from (select id from users limit " ROWS_TEXT ") u"),
+                              documents = ids_literal(NEW), jobs = ids_literal(NEW),
+                              ids = buffer_new(SIZE_MAX / 2), arguments = buffer_new(SIZE_MAX / 2);
+    char bare[64], fences[64], times[64], etags[64], names[64];
+    filled(names, sizeof(names), "'b'::text");
+    filled(fences, sizeof(fences), "8::int8");
+    filled(times, sizeof(times), "1::int8");
+    filled(etags, sizeof(etags), "'e'::text");
+    buffer_format(&ids, "%s, %s, %s, %s", buffer_string(&documents), buffer_string(&users),
+                  buffer_string(&jobs), filled(bare, sizeof(bare), "true"));
+
+    buffer_format(&arguments, "%s, 'user_', %s, %s, 'p1'", buffer_string(&ids), times, etags);
+    assert_in_range(rows_of(SQL_CLAIM_JOBS, buffer_string(&arguments)).read, ROWS, READ_MAX);
+
+    buffer_clear(&arguments);
+    buffer_format(&arguments,
+                  "%s, 'user_', %s, %s::text[], %s, "
+                  "15000, %s, %s",
+                  buffer_string(&ids), names, buffer_string(&documents), fences, times, etags);
+    assert_in_range(rows_of(SQL_CLAIM_DOCUMENTS, buffer_string(&arguments)).read, ROWS, READ_MAX);
+
+    buffer_clear(&arguments);
+    buffer_format(&arguments, "%s, %s, 'p1', 'user_', 15000, %s, %s, %s, true", buffer_string(&ids),
+                  fences, filled(bare, sizeof(bare), "false"), times, etags);
+    assert_in_range(rows_of(SQL_CLAIM, buffer_string(&arguments)).read, ROWS, READ_MAX);
+
+    assert_string_equal(sql("select count(*) from documents where fence = 8"), ROWS_TEXT);
+}
+
 static void test_plans__finish_looks_up_by_key(void **state)
 {
     (void)state;
@@ -183,6 +257,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_plans__claims_of_new_uploads_are_linear_in_the_batch,
                                         fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_plans__bare_events_find_open_items_by_key,
+                                        fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_plans__claims_read_no_more_tenants_than_they_are_for,
                                         fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_plans__finish_looks_up_by_key, fixture_set_up,
                                         fixture_tear_down),
