@@ -181,7 +181,7 @@ static void given_tenants(const char *count)
     sql(grow);
 }
 
-/* Did they read all users, jobs, documents or items, each claim would cost more with each tenant. */
+/* Did they read all users, jobs or documents, each claim would cost more with each tenant. */
 static void test_plans__claims_read_no_more_tenants_than_they_are_for(void **state)
 {
     (void)state;

@@ -1,6 +1,11 @@
 /* What the roles of `migrate` may not do. (What the worker's may do, every suite of the ledger
  * shows: they run as that role.) */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "tests/contract/ledger_fixture.h"
+
+#define AS_BOB "set millrace.user_id = '" BOB "'; "
 
 static bool may(const char *role, const char *statement)
 {
@@ -131,6 +136,87 @@ static void test_roles__functions_do_not_look_where_the_caller_points(void **sta
                         "2");
 }
 
+/* docs/tenant-role.sql, as an operator runs it. */
+static void given_the_tenants_reader(void)
+{
+    char path[512], script[8192];
+    assert_true(
+        text_format(path, sizeof(path), "%s/docs/tenant-role.sql", getenv("TEST_SOURCE_DIR")));
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t bytes = fread(script, 1, sizeof(script) - 1, file);
+    fclose(file);
+    assert_in_range(bytes, 1, sizeof(script) - 2);
+    script[bytes] = '\0';
+    sql("drop role if exists tenant_reader");
+    sql(script);
+}
+
+/* Each statement fails, by dividing by nothing, when a claim does not hold. */
+static void test_roles__the_tenants_reader_sees_one_tenant_or_none(void **state)
+{
+    static const char *const TRUE_STATEMENTS[] = {
+        "select 1 / (count(*) = 0)::int from documents",
+        "select 1 / (count(*) = 0)::int from processing_jobs",
+        "select 1 / (count(*) = 0)::int from job_items",
+        "select 1 / (count(*) = 0)::int from chunks",
+        AS_BOB "select 1 / (count(*) = 1 and min(user_id::text) = '" BOB "')::int from documents",
+        AS_BOB "select 1 / (count(*) = 1 and min(user_id::text) = '" BOB
+               "')::int from processing_jobs",
+        AS_BOB "select 1 / (count(*) = 1)::int from job_items",
+        AS_BOB "select 1 / (count(*) = 3 and min(user_id::text) = '" BOB "')::int from chunks",
+        AS_BOB "select 1 / (count(*) = 0)::int from documents where user_id = '" ALICE "'",
+        AS_BOB "begin; set local millrace.user_id = ''; "
+               "select 1 / (count(*) = 0)::int from documents",
+        /* What a function of the reader's is shown before the policy has judged. */
+        AS_BOB "create function pg_temp.leaks(uuid) returns boolean cost 0.0001 language plpgsql "
+               "as 'begin return 1 / ($1 = ''" BOB "'')::int = 1; end'; "
+               "select from documents where pg_temp.leaks(user_id)",
+        AS_BOB "select 1 / (count(*) = 0)::int from pg_stats where tablename = 'documents'",
+    };
+    static const char *const REFUSED[] = {
+        "set row_security = off; select * from documents",
+        "alter table documents disable row level security",
+        "drop policy of_one_tenant on documents",
+        "set role " WORKER_ROLE,
+        "select * from users",
+        "select * from tenant_usage",
+        "select * from job_progress",
+        "select * from dead_letters",
+        "select * from staged_chunks",
+        "select * from millrace_reconcile('" ALICE "', true)",
+        "select millrace_move_chunks('" ALICE "', true, '{}', '{}', '{}')",
+        AS_BOB "update documents set title = 'x'",
+        AS_BOB "delete from job_items",
+        AS_BOB "insert into chunks select * from chunks",
+        "set millrace.user_id = 'everybody'; select * from documents",
+    };
+    struct event alices = upload(ALICE, "a.pdf", "1"), bobs = upload(BOB, "b.pdf", "1");
+    process(*state, &alices, "e1", 2);
+    process(*state, &bobs, "e1", 3);
+    given_the_tenants_reader();
+    sql("analyze");
+
+    for (size_t i = 0; i < COUNT_OF(TRUE_STATEMENTS); i++)
+        if (!may("tenant_reader", TRUE_STATEMENTS[i]))
+            fail_msg("not so: %s", TRUE_STATEMENTS[i]);
+    assert_refused("tenant_reader", REFUSED, COUNT_OF(REFUSED));
+}
+
+static void test_roles__nobody_else_notices_the_tenants_reader(void **state)
+{
+    given_the_tenants_reader();
+    struct event first = upload(ALICE, "a.pdf", "1"), second = upload(ALICE, "a.pdf", "2"),
+                 bobs = upload(BOB, "b.pdf", "1");
+    process(*state, &first, "e1", 2);
+    process(*state, &second, "e2", 1);
+    process(*state, &bobs, "e1", 3);
+    assert_string_equal(reconcile(), "");
+    assert_true(may(APPLICATION_ROLE, "select 1 / (count(*) = 2)::int from documents"));
+    assert_true(may(APPLICATION_ROLE, "select 1 / (count(*) = 4)::int from chunks"));
+    assert_true(may(WORKER_ROLE, "select 1 / (count(*) = 3)::int from job_items"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +225,10 @@ int main(void)
         T(test_roles__the_worker_touches_only_the_rows_that_it_must),
         T(test_roles__the_application_changes_title_and_tags_through_the_view_alone),
         T(test_roles__functions_do_not_look_where_the_caller_points),
+#undef T
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_set_up_shared, fixture_tear_down)
+        T(test_roles__the_tenants_reader_sees_one_tenant_or_none),
+        T(test_roles__nobody_else_notices_the_tenants_reader),
 #undef T
     };
     cluster = pg_cluster_start();
