@@ -8,6 +8,7 @@ A cycle is one disturbance in the midst of uploads, overwrites and deletions. It
 """
 
 import collections
+import datetime
 import random
 import signal
 import sys
@@ -26,6 +27,7 @@ class Chaos:
         self.world, self.source = world, random.Random(seed)
         self.users = wires.Users(world, self.source, TENANTS)
         self.done, self.wrong = collections.Counter(), []
+        self.recent = []  # what was done since the last audit, and when
         self.half_open_s = -HALF_OPEN_S
         for _ in range(WORKERS):
             world.start_worker()
@@ -137,13 +139,21 @@ class Chaos:
 
     def cycle(self):
         disturb = self.source.choices(list(self.WEIGHTS), list(self.WEIGHTS.values()))[0]
+        before = self.done.copy()
         self.done[disturb.__name__] += 1
+        self.recent.append(f"{datetime.datetime.now(datetime.timezone.utc):%H:%M:%S}")
         disturb(self)
+        self.recent[-1] += " " + ", ".join(self.done - before)
 
     def audit(self, number, is_thorough=False):
         self.world.heal()
         start = time.monotonic()
-        self.world.settle(SETTLE_S, is_thorough=is_thorough)
+        try:
+            self.world.settle(SETTLE_S, is_thorough=is_thorough)
+        except AssertionError:
+            print("since the last audit: " + "; ".join(self.recent), flush=True)
+            raise
+        self.recent = []
         for fault in self.world.faults(is_thorough):
             self.check(False, fault)
         seconds = time.monotonic() - start

@@ -161,10 +161,9 @@ class World:
             calm = 0 if why else calm + 1
             if time.monotonic() > end:
                 if not sight.tell_in_its_place(self):
-                    tail = self.workers[-1].tail(20) if self.workers else ""
                     raise AssertionError(
                         f"not at rest after {seconds} s: {why}; {self.backlog()} messages are not "
-                        f"settled\n{sight.cases(self)}\n{tail}"
+                        f"settled\n{sight.cases(self)}\n{sight.workers_say(self)}"
                     )
                 end = time.monotonic() + seconds
             time.sleep(PAUSE_S)

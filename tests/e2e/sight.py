@@ -3,8 +3,12 @@
 import uuid
 
 from audit import TENANT_KEY
+from bench.figures import metrics
 
 CASES_MAX = 3
+LINES = 12  # of a worker's log
+FIGURES = ("kafka_partitions", "kafka_lag", "kafka_commits_total", "messages_total", "events_waiting",
+           "tasks", "database_waiting", "items_parked", "loop_lag_seconds")  # fmt: skip
 
 
 def unseen(world):
@@ -70,3 +74,16 @@ def case_of(world, key):
     ]
     events = world.told_of(key) or []
     return "\n".join(map(str, [key, world.objects().get(key), *rows, *events, *lines]))
+
+
+def workers_say(world):
+    """Of each worker, the silent ones too: what it holds at this moment, and its last words."""
+    return "\n".join(f"{one.log_path.name}: {held_by(one)}\n{one.tail(LINES)}" for one in world.workers)
+
+
+def held_by(worker):
+    try:
+        found = metrics(worker)
+    except OSError as why:
+        return f"it does not answer: {why}"
+    return ", ".join(f"{name} {found['millrace_' + name]:g}" for name in FIGURES)
