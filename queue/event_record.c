@@ -19,7 +19,8 @@ static const struct name_rule NAME_RULES[] = {
     {"ObjectCreated:", EVENT_PUT},
     {"ObjectSynced:Create", EVENT_PUT}, /* Ceph: came from another zone */
     {"ObjectSynced:Delet", EVENT_REMOVED},
-    {"ObjectRemoved:NoOP", EVENT_IGNORED}, /* MinIO: there was nothing to remove */
+    /* MinIO's NoOP too, which found nothing to remove: a DELETE that a kill cut off before its event
+     * was noted, and that was tried again, is told of by this one alone. */
     {"ObjectRemoved:", EVENT_REMOVED},
     {"LifecycleExpiration:", EVENT_REMOVED},
     {"LifecycleDelMarkerExpiration:", EVENT_REMOVED},

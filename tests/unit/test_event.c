@@ -142,7 +142,7 @@ static void test_event__knows_what_each_name_means(void **state)
         {"ObjectRemoved:Delete", EVENT_REMOVED},
         {"ObjectRemoved:DeleteMarkerCreated", EVENT_REMOVED},
         {"s3:ObjectRemoved:DeleteAllVersions", EVENT_REMOVED},
-        {"s3:ObjectRemoved:NoOP", EVENT_IGNORED},
+        {"s3:ObjectRemoved:NoOP", EVENT_REMOVED},
         {"LifecycleExpiration:Delete", EVENT_REMOVED},
         {"LifecycleExpiration:DeleteMarkerCreated", EVENT_REMOVED},
         {"s3:ObjectLifecycle:Expiration:Current", EVENT_REMOVED},
