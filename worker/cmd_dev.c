@@ -50,8 +50,7 @@ struct dev {
     bool is_once, has_failed, is_stopping, is_stopped, is_complete, is_interrupted;
 };
 
-/* ---- configuration: nothing of the shell's can join a production group or spend money
- * -------------- */
+/* ---- configuration: nothing of the shell's can join a production group or spend money -------- */
 
 static const struct {
     const char *word;        /* of --use */
@@ -203,8 +202,7 @@ static void say_where(const struct dev *dev, struct text uses)
     }
 }
 
-/* ---- running
- * ----------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static void stop(struct dev *dev)
 {

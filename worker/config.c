@@ -293,8 +293,7 @@ static bool check_names(const struct environment *environment, struct buffer *pr
     return is_good;
 }
 
-/* ---- lists and the database
- * ---------------------------------------------------------------------- */
+/* ---- lists and the database ------------------------------------------------------------------ */
 
 static bool split_buckets(struct config *config, struct buffer *problems)
 {
@@ -414,8 +413,7 @@ static void make_conninfo(const struct environment *environment, struct config *
         secret_wipe(out.data, out.bytes);
 }
 
-/* ---- public
- * --------------------------------------------------------------------------------------- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 bool config_load(const struct environment *environment, unsigned needs, struct config *ret_config,
                  struct buffer *problems)

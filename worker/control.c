@@ -40,8 +40,7 @@ struct control {
 
 static void next_sweep(struct control *control);
 
-/* ---- one sweep: list the dead generations, delete their vectors, forget them
- * ---------------------- */
+/* ---- one sweep: list the dead generations, delete their vectors, forget them ----------------- */
 
 static void end_sweep(struct sweep *sweep)
 {
@@ -154,8 +153,7 @@ void control_sweep(struct control *control, struct uuid document)
     next_sweep(control);
 }
 
-/* ---- the janitor
- * ---------------------------------------------------------------------------------- */
+/* ---- the janitor ----------------------------------------------------------------------------- */
 
 static void look_for_due(struct control *control);
 

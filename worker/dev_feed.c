@@ -56,8 +56,7 @@ struct dev_feed {
     void *closed_arg;
 };
 
-/* ---- files
- * ---------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static bool add_user(struct dev_feed *feed, struct uuid user)
 {
@@ -69,8 +68,7 @@ static bool add_user(struct dev_feed *feed, struct uuid user)
     return true;
 }
 
-/* ---- producing
- * ------------------------------------------------------------------------------------ */
+/* ---- producing ------------------------------------------------------------------------------- */
 
 static void on_produced(struct topic_record *record, const struct error *err)
 {
@@ -154,8 +152,7 @@ void dev_feed_pump(struct dev_feed *feed, uint64_t broker_lag)
     pump(feed);
 }
 
-/* ---- closing: nothing may answer afterwards
- * ------------------------------------------------------- */
+/* ---- closing: nothing may answer afterwards -------------------------------------------------- */
 
 static void on_topic_closed(void *arg)
 {
@@ -187,8 +184,7 @@ static bool is_answer_wanted(struct dev_feed *feed)
     return !feed->is_closing;
 }
 
-/* ---- the first scan: users, one job for each, what is gone
- * ------------------------------------------ */
+/* ---- the first scan: users, one job for each, what is gone ----------------------------------- */
 
 static void group_files(struct dev_feed *feed)
 {
@@ -323,8 +319,7 @@ static void on_scanned(void *arg)
     users_ensure(feed->app->pg, &feed->users_request);
 }
 
-/* ---- what changes later
- * ---------------------------------------------------------------------------- */
+/* ---- what changes later ---------------------------------------------------------------------- */
 
 struct new_user { /* a users row, made before the first event of a tenant that just appeared */
     struct users_request request;
@@ -407,8 +402,7 @@ static void ignore_closed(void *arg)
     (void)arg;
 }
 
-/* ---- public
- * ----------------------------------------------------------------------------------------- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 struct dev_feed *dev_feed_open(struct app *app, const struct queue_options *options,
                                struct text directory, struct dev_feed_events events,

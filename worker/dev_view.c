@@ -61,8 +61,7 @@ static void look_later(struct dev_view *view)
     timer_start(view->app->loop, &view->look, LOOK_MS, look_again);
 }
 
-/* ---- while the scan runs: a bar for each job
- * --------------------------------------------------------- */
+/* ---- while the scan runs: a bar for each job ------------------------------------------------- */
 
 static bool find_job(const struct dev_view *view, const struct pg_result *rows, size_t index,
                      size_t *ret_row)
@@ -122,8 +121,7 @@ static void show_scan(struct dev_view *view, const struct pg_result *rows)
     ask(view, view->job_count ? REPORT_JOB_ITEMS : REPORT_TENANTS, view->job_count ? &job : NULL);
 }
 
-/* ---- its end: what failed and why, then a table of tenants
- * -------------------------------------------- */
+/* ---- its end: what failed and why, then a table of tenants ----------------------------------- */
 
 static struct text remedy_of(struct text code_name)
 {
@@ -220,8 +218,7 @@ static void show_tenants(struct dev_view *view, const struct pg_result *rows)
     view->on_scan_finished(view->arg);
 }
 
-/* ---- afterwards: one line for each change
- * --------------------------------------------------------------- */
+/* ---- afterwards: one line for each change ---------------------------------------------------- */
 
 static void find_changes(struct dev_view *view, const struct pg_result *rows)
 {

@@ -47,8 +47,7 @@ static bool goes_on(struct flow_batch *batch, const struct error *err)
     return !batch->has_failed;
 }
 
-/* ---- stored: vectors in the store, rows staged
- * --------------------------------------------------- */
+/* ---- stored: vectors in the store, rows staged ----------------------------------------------- */
 
 static bool has_vectors_apart(const struct flow_batch *batch)
 {
@@ -129,8 +128,7 @@ static void start_reserving(struct flow_batch *batch)
         start_storing(batch);
 }
 
-/* ---- embedded
- * ------------------------------------------------------------------------------------ */
+/* ---- embedded -------------------------------------------------------------------------------- */
 
 static void on_embedded(struct embed_request *request, const struct error *err)
 {
@@ -166,8 +164,7 @@ static void start_embedding(struct flow_batch *batch)
     embed_submit(pipeline->embed, &batch->embedding);
 }
 
-/* ---- known: vectors of the live generation save money; what cannot be had is embedded
- * ------------- */
+/* ---- known: vectors of the live generation save money; what cannot be had is embedded -------- */
 
 static void on_fetched(struct vectors_request *request, const struct error *err)
 {
@@ -229,8 +226,7 @@ static void start_known(struct flow_batch *batch)
     ledger_known(batch->pipeline->ledger, &batch->known);
 }
 
-/* ---- public
- * --------------------------------------------------------------------------------------- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 void flow_batch_start(struct flow_batch *batch)
 {

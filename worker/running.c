@@ -72,8 +72,7 @@ static struct pipeline pipeline_of(struct app *app)
     };
 }
 
-/* ---- figures of the process
- * ---------------------------------------------------------------------- */
+/* ---- figures of the process ------------------------------------------------------------------ */
 
 static double resident_bytes(void)
 {
@@ -136,8 +135,7 @@ static void on_figures(struct timer *timer)
     timer_start(loop, timer, FIGURES_MS, on_figures);
 }
 
-/* ---- stopping: drain, then leave the group, then the mirror
- * --------------------------------------- */
+/* ---- stopping: drain, then leave the group, then the mirror ---------------------------------- */
 
 static void on_part_closed(struct running *running)
 {
@@ -188,8 +186,7 @@ void running_stop(struct running *running)
     conductor_drain(running->conductor, on_drained, running);
 }
 
-/* ---- public
- * ---------------------------------------------------------------------------------------- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 static void on_fatal(void *arg, const struct error *err)
 {

@@ -4,8 +4,7 @@
 #include "tests/contract/extract_world.h"
 #include "tests/unit/test.h"
 
-/* ---- good documents
- * ------------------------------------------------------------------------------ */
+/* ---- good documents -------------------------------------------------------------------------- */
 
 static void test_extract__gives_the_pages_in_order(void **state)
 {
@@ -149,8 +148,7 @@ static void test_extract__runs_a_hundred_documents_over_two_slots(void **state)
     assert_int_equal(extract_figures(extract).waiting, 0);
 }
 
-/* ---- documents that are none
- * ---------------------------------------------------------------------- */
+/* ---- documents that are none ----------------------------------------------------------------- */
 
 static void test_extract__refuses_an_empty_file(void **state)
 {
@@ -218,8 +216,7 @@ static void test_extract__refuses_a_page_of_too_much_text(void **state)
     assert_refused(pdf_writer_end(&writer), ERR_TEXT_MAX);
 }
 
-/* ---- hostile documents
- * ----------------------------------------------------------------------------- */
+/* ---- hostile documents ----------------------------------------------------------------------- */
 
 static void test_extract__ends_a_bomb_by_the_page_deadline(void **state)
 {

@@ -40,8 +40,7 @@ static void await_starving_child(void)
         loop_run_once(loop, 10);
 }
 
-/* ---- credit and cancelling
- * --------------------------------------------------------------------------- */
+/* ---- credit and cancelling ------------------------------------------------------------------- */
 
 static void on_pause_over(struct timer *timer)
 {
@@ -161,8 +160,7 @@ static void test_extract__takes_a_request_again_from_inside_its_answer(void **st
         loop_run_once(loop, 1000);
 }
 
-/* ---- deaths
- * -------------------------------------------------------------------------------------------- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 /* By the kernel, say, which has run out of memory. */
 static void kill_the_child(int signal)
@@ -344,8 +342,7 @@ static void test_extract__leaves_no_process_and_no_descriptor_behind(void **stat
     open_extract(2);
 }
 
-/* ---- start-up
- * -------------------------------------------------------------------------------------------- */
+/* ---- start-up -------------------------------------------------------------------------------- */
 
 static void test_extract__replaces_a_helper_that_has_grown(void **state)
 {
