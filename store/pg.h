@@ -4,8 +4,9 @@
  * The writer takes transactions: a list of statements that commit together (one implicit
  * transaction between two syncs), pipelined one behind another. What may run in any order goes over
  * the connection beside it while the writer is busy; what goes ahead has one of its own when both
- * are busy. A connection that is lost is made again with back-off; a transaction whose outcome is unknown answers ERR_UNREACHABLE with
- * was_maybe_committed, and its owner asks again (all our statements may be repeated).
+ * are busy. A connection that is lost is made again with back-off; a transaction whose outcome is
+ * unknown answers ERR_UNREACHABLE with was_maybe_committed, and its owner asks again (all our
+ * statements may be repeated).
  * Works behind PgBouncer in transaction mode: no session state, no startup options, no named
  * prepared statement that cannot be prepared anew (26000, 0A000).
  * Owns:   its connections. Borrows every request until on_done.

@@ -53,7 +53,7 @@ static void handle_js(void *arg, struct httpd_request *request)
     httpd_reply(request, 200, "text/javascript; charset=utf-8", NULL, WEB_PAGE_JS);
 }
 
-/* ---- who may see tenants ------------------------------------------------------------------------ */
+/* ---- who may see tenants --------------------------------------------------------------------- */
 
 /* Every byte is looked at, whatever it is: the time taken tells nothing about the token. */
 static bool is_same_secret(struct text given, struct text secret)
@@ -89,7 +89,7 @@ static void handle_status(void *arg, struct httpd_request *request)
     ops_answer(ops, request, false, may_see_tenants(ops, request));
 }
 
-/* ---- public ----------------------------------------------------------------------------------- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 struct ops *ops_open(struct app *app, const struct running *running, struct error *err)
 {
