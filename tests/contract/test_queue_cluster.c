@@ -7,7 +7,7 @@
 #include "tests/unit/tls_server.h"
 
 #define BROKERS 3
-#define OUTAGE_MS 8000 /* longer than the session */
+#define OUTAGE_MS 8000 /* longer than the session; TEST_OUTAGE_MS sets another one */
 /* Of the protocol. */
 #define API_PRODUCE 0
 #define API_FETCH 1
@@ -260,6 +260,9 @@ static void test_topic__tells_what_the_leader_refuses_for_good(void **state)
 static void test_queue__loses_nothing_while_all_brokers_are_away(void **state)
 {
     (void)state;
+    const char *wanted = getenv("TEST_OUTAGE_MS");
+    uint64_t outage_ms = OUTAGE_MS;
+    assert_true(!wanted || text_parse_u64(text_from(wanted), &outage_ms));
     produce_numbers(&bench, "k", 0, 6);
     struct reader *reader = reader_open(&bench, 100);
     WAIT(&bench, reader->count == 6);
@@ -269,7 +272,7 @@ static void test_queue__loses_nothing_while_all_brokers_are_away(void **state)
     for (int32_t broker = 1; broker <= BROKERS; broker++)
         rd_kafka_mock_broker_set_down(cluster.mock, broker);
     settle_at(reader, 1); /* work that was begun goes on meanwhile */
-    linger(&bench, OUTAGE_MS);
+    linger(&bench, outage_ms);
     assert_int_equal(error_disposition(reader->last_error.code), DISPOSITION_RETRY);
     assert_int_equal(reader->fatal, 0);
     for (int32_t broker = 1; broker <= BROKERS; broker++)
