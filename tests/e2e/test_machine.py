@@ -31,6 +31,8 @@ JUMPS = ("+3h", "-3h", "+50h", "-50h", "+0")
 ENDED_UNFINISHED = 5  # an exit code of `work`: its time to drain is over
 READER = "extract-reader"  # a child that has a document
 CORES = ["sh", "-c", 'cd "$0" && ulimit -c unlimited && exec "$@"']
+READ_ONLY = ["unshare", "--mount", "sh", "-c"]
+READ_ONLY += ['for place in $(cut -d" " -f2 /proc/mounts); do mount -o remount,bind,ro "$place"; done; exec "$@"']
 RESOLVING = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"']
 
 
@@ -114,6 +116,18 @@ class Machine(unittest.TestCase):
         self.addCleanup(self.world.workers.clear)
         self.assertNotIn(worker.process.wait(30), (0, -signal.SIGABRT, -signal.SIGSEGV))
         self.assertIn("too many open files", worker.tail())
+
+    # -- the disk ----------------------------------------------------------------------------------------------------
+    def test_a_worker_writes_no_file(self):
+        """Not even where it could: bodies and texts are in memory. Nothing of a full disk is its concern."""
+        bare = [*READ_ONLY, str(self.world.run_dir)]
+        if subprocess.run([*bare, "true"], capture_output=True, check=False).returncode:
+            self.skipTest("no mount namespace of our own: it needs root")
+        tried = subprocess.run([*bare, "touch", "/x", "/tmp/x", "/dev/shm/x"], capture_output=True, check=False, text=True)
+        self.assertEqual(3, tried.stderr.count("Read-only file system"), tried.stderr)
+        self.start(*bare)
+        self.assert_served(self.upload(5))
+        self.assertEqual([0], self.world.stop_workers())
 
     # -- signals -----------------------------------------------------------------------------------------------------
     def test_a_storm_of_signals_costs_nothing(self):

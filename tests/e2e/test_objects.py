@@ -1,8 +1,11 @@
 """Where documents come from: links instead of objects, and buckets that keep versions."""
 
+import base64
 import hashlib
 import http.server
 import json
+import shutil
+import subprocess
 import threading
 import unittest
 import uuid
@@ -13,6 +16,8 @@ from harness import Stack
 from services.s3 import S3Error
 
 SECRET = "5ecret0f4cafe"
+TRUSTING = ["unshare", "--mount", "sh", "-c"]
+TRUSTING += ['mount --bind "$0" /etc/ssl/certs/ca-certificates.crt && exec "$@"']
 POLICIES = harness.TESTS.parent / "docs" / "iam"
 WORDS = ("weir", "sluice", "barrage")  # which version a text is of
 
@@ -128,6 +133,32 @@ class Links(unittest.TestCase):
         self.assertEqual(
             [], self.world.query("select 1 from dead_letters where value::text like %s", f"%{SECRET}%")
         )
+
+
+class Encrypted(unittest.TestCase):
+    """Objects under a key of the customer's, over TLS with an authority of his own, as a container mounts it."""
+
+    def test_what_is_stored_under_our_key_is_read_with_it(self):
+        key = base64.b64encode(b"0123456789abcdef0123456789ABCDEF").decode()
+        world = open_real(self, S3_SSE_CUSTOMER_KEY=key)
+        world.stack.minio.is_tls = True
+        if not shutil.which("openssl"):
+            self.skipTest("no openssl")
+        self.enterContext(world)
+        bare = [*TRUSTING, str(world.stack.minio.certificate)]
+        if subprocess.run([*bare, "true"], capture_output=True, check=False).returncode:
+            self.skipTest("no mount namespace of our own: it needs root")
+        world.add_tenant()
+        names = ("algorithm", "key", "key-MD5")
+        digest = base64.b64encode(hashlib.md5(base64.b64decode(key)).digest()).decode()
+        secret = {f"x-amz-server-side-encryption-customer-{one}": value for one, value in zip(names, ("AES256", key, digest))}
+        for name, word in (("small.pdf", "weir"), ("again.pdf", "sluice")):
+            world.bucket.request("PUT", world.key(0, name), body=body(word), extra=secret)
+        with self.assertRaises(S3Error):
+            world.bucket.get(world.key(0, "small.pdf"))  # it is encrypted
+        world.start("work", through=bare)
+        world.wait_for(lambda: list(world.documents().values()) == [("success", None)] * 2, 60)
+        self.assertEqual([], world.leaks() + [key for log in world.logs if key in log.read_text()])
 
 
 class Rights(unittest.TestCase):

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import signal
+import ssl
 import urllib.error
 import urllib.request
 
@@ -28,6 +29,8 @@ class Minio:
         self.child = None
         self.is_prepared = False
         self.port = None
+        self.trust = None
+        self.is_tls = False  # set before it starts: a certificate of its own, at `certificate`
 
     def why_not(self):
         if self.is_installed():
@@ -71,6 +74,8 @@ class Minio:
     def spawn(self, run):
         self.root = pathlib.Path(run) / "minio"
         self.root.mkdir()
+        if self.is_tls:
+            self.certify(self.root / "certs")
         self.start_again()
 
     def start_again(self):
@@ -82,12 +87,23 @@ class Minio:
             "--address",
             f"127.0.0.1:{self.port}",
             "--quiet",
+            *(("--certs-dir", str(self.certificate.parent)) if self.is_tls else ()),
         ]
         self.child = common.Child(argv, self.root / "minio.log", self.settings())
 
+    def certify(self, folder):
+        folder.mkdir()
+        self.certificate = folder / "public.crt"
+        ask = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        ask += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+        ask += ["-keyout", str(folder / "private.key"), "-out", str(self.certificate)]
+        common.run_quietly(ask, "openssl")
+        self.trust = ssl.create_default_context(cafile=self.certificate)
+
     def is_live(self):
         try:
-            with urllib.request.urlopen(self.endpoint + "/minio/health/cluster", timeout=1):
+            where = self.endpoint + "/minio/health/cluster"
+            with urllib.request.urlopen(where, timeout=1, context=self.trust):
                 return True
         except OSError:
             return False
@@ -105,7 +121,7 @@ class Minio:
             client.notify(self.ARN, self.EVENTS)
 
     def client(self, bucket=BUCKET, session=(KEY, SECRET)):
-        return s3.Bucket(self.endpoint, bucket, *session)
+        return s3.Bucket(self.endpoint, bucket, *session, trust=self.trust)
 
     def session(self, policy):
         """(key, secret, token) of a session that may do what a file's policy says, and nothing else."""
@@ -118,7 +134,7 @@ class Minio:
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.is_tls else 'http'}://127.0.0.1:{self.port}"
 
     def environment(self):
         return {

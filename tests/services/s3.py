@@ -28,10 +28,12 @@ def mac(key, text):
 
 
 class Bucket:
-    def __init__(self, endpoint, name, key, secret, token=None, region="us-east-1"):
+    def __init__(self, endpoint, name, key, secret, token=None, region="us-east-1", trust=None):
+        """trust: an ssl.SSLContext for https."""
         self.host = urllib.parse.urlsplit(endpoint).netloc
         self.name, self.key, self.secret, self.region = name, key, secret, region
         self.token = token  # of a session
+        self.trust = trust
 
     def sign(self, method, path, query, payload_hash, stamp, service="s3"):
         day = stamp[:8]
@@ -81,7 +83,11 @@ class Bucket:
         stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         payload_hash = hashlib.sha256(body).hexdigest() if body else EMPTY_SHA256
         headers = {**self.sign(method, path, line, payload_hash, stamp, service), **(extra or {})}
-        connection = http.client.HTTPConnection(self.host, timeout=60)
+        connection = (
+            http.client.HTTPSConnection(self.host, timeout=60, context=self.trust)
+            if self.trust
+            else http.client.HTTPConnection(self.host, timeout=60)
+        )
         try:
             connection.request(method, path + ("?" + line if line else ""), body, headers)
             reply = connection.getresponse()
