@@ -8,9 +8,9 @@ Faults: kill -9, SIGTERM, freeze, zombies, lost batches and lost replies, swallo
 and reordered events, overwrites, deletes, re-creation, uncovered versions, jobs (registered before or after the upload),
 forged events, cancel, pause, quotas, parking, tenants that come late or are deactivated, known vectors, staged rows that
 vanish. After each step that changed something: live vectors are a part of the store, the store is a part of live and litter.
-Once all is at rest: a rush of changes whose events overtake each other, jobs cancelled at once, removals that nothing follows.
-At the end: counters equal items, rows equal the bucket, dead letters are what they should be, and a full replay in another
-order changes nothing that a reader sees.
+Once all is at rest: two rushes of changes whose events overtake each other, with jobs, parking and an early janitor; jobs that
+are cancelled at once; removals that nothing follows. At each rest: counters equal items, rows equal the bucket, dead letters
+are what they should be. At the end a full replay in another order changes nothing that a reader sees.
 
 A seed that goes wrong is printed and can be run again alone. With SABOTAGE one rule is broken, and must be found: `all` tries
 each until a seed finds it. Seeds are shared out over the machine's processors. Needs python3-psycopg.
@@ -41,6 +41,11 @@ def changes(before, after):
     return pairs[:1] or [len(a) - len(b) for a, b in zip(before, after)]
 
 
+def at_rest(world):
+    wrong = world.quiet()
+    return [wrong] if wrong else audit.rest(world)
+
+
 def run(world):
     """What is wrong; nothing when all is well."""
     for _ in range(STEPS):
@@ -51,23 +56,20 @@ def run(world):
         if wrong:
             return [wrong]
     world.heal()
-    for last in (world.rush, world.clear):
-        wrong = world.quiet()
-        if wrong:
-            return [wrong]
+    for last in (world.rush, world.rush, world.clear):
+        bad = at_rest(world)
+        if bad:
+            return bad
         last()
         world.regret()
-    wrong = world.quiet()
-    bad = [wrong] if wrong else audit.rest(world)
+    bad = at_rest(world)
     if bad:
         return bad
     before = (audit.dump(world), dict(world.store))
     world.replay()
-    wrong = world.quiet()
-    if wrong:
-        return ["replay: " + wrong]
+    bad = at_rest(world)
     after = (audit.dump(world), world.store)
-    return audit.rest(world) if before == after else [f"the replay changed {changes(before[0], after[0])}"]
+    return bad if before == after else [f"the replay changed {changes(before[0], after[0])}", *bad]
 
 
 def simulate(database, seeds, stops_early):

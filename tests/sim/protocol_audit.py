@@ -8,9 +8,13 @@ def instant(world):
     if world.trespass:
         return world.trespass
     sql, live, rows = world.sql, set(), {}
-    for table in sorted({chunk_table(tenant) for tenant in world.tenants}):
-        rows.update(sql.run(f"select document_id, string_agg(content, '|' order by chunk_no) from {table} group by 1"))
-    for document, user, gen, etag in sql.run("select id, user_id, gen, etag from documents where gen is not null"):
+    chunks = [f"select document_id, string_agg(content, '|' order by chunk_no) from {table} group by 1"
+              for table in sorted({chunk_table(tenant) for tenant in world.tenants})]
+    documents, litter, *texts = sql.read(
+        "select id, user_id, gen, etag from documents where gen is not null", "select document_id, gen, n from litter", *chunks)
+    for table in texts:
+        rows.update(table)
+    for document, user, gen, etag in documents:
         if etag not in world.contents:
             return f"live document {document} has the eTag {etag}"
         if rows.get(document, "") != "|".join(world.contents[etag]):
@@ -23,7 +27,7 @@ def instant(world):
             found = world.store.get(vector)
             if not found or (found[0], str(found[1])) != (text, user):
                 return f"live vector {vector} is {found}, not of {text} of {user}"
-    litter = {(row[0], int(row[1])): int(row[2]) for row in sql.run("select document_id, gen, n from litter")}
+    litter = {(row[0], int(row[1])): int(row[2]) for row in litter}
     for vector in world.store:
         if vector not in live and litter.get(vector[:2], 0) <= vector[2]:
             return f"vector {vector} is neither live nor litter"

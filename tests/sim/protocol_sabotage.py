@@ -8,6 +8,8 @@ SABOTAGE = {
     "done_but_not_noted": ("claim", "in ('go', 'parked', 'done')", "in ('go', 'parked')"),
     "done_while_others_work": ("claim claim_jobs", "and d.leased_until is null\n", "\n"),
     "done_whatever_is_live": ("claim claim_jobs", "and d.etag = e.etag", ""),
+    "news_of_busy_lost": ("claim", "v.verdict in ('busy', 'parked') or", "v.verdict = 'parked' or"),
+    "news_of_parked_lost": ("claim", "v.verdict in ('busy', 'parked') or", "v.verdict = 'busy' or"),
     "views_are_believed": ("claim", "(extract(epoch from now() - told_at) * 1000)::int8", "60000"),
     "no_lease_check": ("claim", "d.leased_until > now()", "false"),
     "removal_of_nothing_is_done": ("claim", "then not r.uncovers", "then true"),

@@ -27,6 +27,10 @@ TABLES = (
 SHARED = [uuid.uuid5(uuid.NAMESPACE_URL, f"shared {no}") for no in range(3)]
 APART = [uuid.uuid5(uuid.NAMESPACE_URL, f"apart {no}") for no in range(3)]
 
+OTHERS = """  -- leases that are of other attempts than these
+select d.id, d.fence, d.leased_until from documents d join unnest($1::uuid[], $2::int8[]) e(doc, own) on d.id = e.doc
+ where d.fence is distinct from e.own order by 1"""
+
 
 def check_sabotage(rules):
     """Each still stands in what it breaks."""
@@ -75,6 +79,7 @@ class Database:
     def __init__(self, url, sabotage=None):
         self.link = psycopg.connect(url, autocommit=True).pgconn
         self.sabotage, self.clocked, self.time, self.worlds = sabotage, set(), 0.0, 0
+        self.questions = {}  # their names by their texts
         self.run(
             "set client_min_messages = warning; set synchronous_commit = off; set jit = off; "
             "set plan_cache_mode = force_generic_plan"
@@ -82,6 +87,7 @@ class Database:
         self.make_schema()
         for name in NAMES:
             self.prepare(name, self.source(f"statements/{name}.sql"))
+        self.prepare("others", OTHERS)
         for tenant in SHARED[:1] + APART:
             known = self.source("statements/known.sql").replace("{chunks}", chunk_table(tenant))
             self.prepare(f"known {chunk_table(tenant)}", known)
@@ -131,12 +137,36 @@ class Database:
         columns = range(result.nfields)
         return [[as_text(result.get_value(row, column)) for column in columns] for row in range(result.ntuples)]
 
+    def given(self, name, values):
+        given = [literal(value) for value in values]
+        return [*given, repr(self.time).encode()] if name in self.clocked else given
+
     def ask(self, name, *values):
         """A prepared statement; its answer as rows of texts."""
-        given = [literal(value) for value in values]
-        if name in self.clocked:
-            given.append(repr(self.time).encode())
-        return self.check(self.link.exec_prepared(name.encode(), given))
+        return self.check(self.link.exec_prepared(name.encode(), self.given(name, values)))
+
+    def ask_all(self, asks):
+        """Prepared statements, each a tuple of its name and values: one pipelined transaction, as the product has it."""
+        self.link.enter_pipeline_mode()
+        for name, *values in asks:
+            self.link.send_query_prepared(name.encode(), self.given(name, values))
+        self.link.pipeline_sync()
+        results = []
+        while True:  # each statement's result has a null behind it, but for that of the end
+            result = self.link.get_result()
+            if result and result.status == psycopg.pq.ExecStatus.PIPELINE_SYNC:
+                break
+            results += [result] if result else []
+        self.link.exit_pipeline_mode()
+        return [self.check(result) for result in results]
+
+    def read(self, *texts):
+        """Questions that are asked again and again, without values: the rows of each."""
+        for text in texts:
+            if text not in self.questions:
+                self.questions[text] = f"question {len(self.questions)}"
+                self.prepare(self.questions[text], text)
+        return self.ask_all([(self.questions[text],) for text in texts])
 
     def run(self, text):
         """Some statements; the rows of the last."""

@@ -62,6 +62,7 @@ class Task:
             except Leave:
                 self.world.stats["leave"] += 1
                 yield from self.give_back()
+                yield from self.wait(self.world.random.choice([0, 10, 40]))
             finally:
                 if self.attempt:
                     self.worker.attempts.pop(self.document, None)
@@ -91,7 +92,7 @@ class Task:
         world.stats["done by another"] += verdict == "done" and event["bare"] and job != str(event["job"])
         self.is_active = is_active == "1"
         if verdict in ("busy", "again"):
-            yield from self.wait(world.random.choice([5, 5, 30]))
+            yield from self.wait(world.random.choice([5, 30]))
             return False
         if verdict in ("no_tenant", "no_item"):
             return (yield from self.bury(verdict, sent))
@@ -107,10 +108,9 @@ class Task:
             answer = yield from self.dismiss("cancelled", "cancelled")
         elif not self.is_active and not is_removal:
             answer = yield from self.dismiss("failed", "inactive")
-        elif job and (control == "pause" or is_over_quota == "1" or (not world.is_calm and world.random.random() < 0.05)):
+        elif job and (control == "pause" or is_over_quota == "1" or self.is_put_off(0.3 if world.is_calm else 0.05)):
             return (yield from self.park())
-        elif is_removal and self.live and (not world.is_calm or world.last_parks > 0) and world.random.random() < 0.25:
-            world.last_parks -= world.is_calm
+        elif is_removal and self.live and self.is_put_off(0.25):
             return (yield from self.park())  # nobody may look: it waits in the row of what is live
         else:
             answer = yield from self.work()
@@ -121,14 +121,21 @@ class Task:
         """A user who has just signed up may not be there yet."""
         event, world = self.event, self.world
         if verdict == "no_tenant" and sent < event["time"] + SIGN_UP_S:
-            yield from self.wait(40)
+            yield from self.wait(100)
             return False
         row = ("topic", 0, event["no"], 0, verdict, "because", "\\x00", "\\x00", "{}", None, wall_ms(event["time"]))
         yield from self.ask("bury", row)
         return True
 
+    def is_put_off(self, likelihood):
+        world = self.world
+        is_so = (not world.is_calm or world.last_parks > 0) and world.random.random() < likelihood
+        world.last_parks -= world.is_calm and is_so
+        return is_so
+
     def park(self):
-        row = (self.document, self.attempt.fence, self.attempt.job, True, 20000, "over_quota", "because")
+        due_ms = 2000 if self.world.is_calm else 20000
+        row = (self.document, self.attempt.fence, self.attempt.job, True, due_ms, "over_quota", "because")
         answer = yield from self.ask("release", row)
         self.world.stats[f"park {answer[0]}"] += 1
         return answer[0] == "1"
@@ -172,6 +179,7 @@ class Task:
                 world.put(self.user, key)  # overwritten just after it was read, or removed
             else:
                 world.remove(self.user, key)
+        yield from self.wait(world.random.choice([0, 15]) if world.is_calm else 0)  # others come meanwhile
         if got is None:
             return (yield from self.finish("gone", "skipped", "gone"))
         is_told = self.event["kind"] == "removed" and not world.is_versioned and not self.live

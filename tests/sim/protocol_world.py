@@ -17,6 +17,11 @@ NOTHING = (-1000, 0, None, 0)  # of a key's history: since when, how long one ma
 LAG_S = 20  # a view of the bucket is at most so old
 APART_S = 1.5  # nearer changes cannot be told apart: Last-Modified has seconds
 PULSE_S = 5
+# Whether a job over a tenant's objects comes before, and three changes of each: what it is, and as which of them it is told.
+PLOTS = (
+    (False, ("remove", 0), ("put", 2), ("put", 1)),  # the last is told while the removal is looked at, the middle one after that
+    (True, ("put", 0), ("remove", 1), ("again", 2)),  # the same bytes are told while somebody is at work who saw none
+)
 WORDS = [f"word {no}" for no in range(7)]
 
 
@@ -105,9 +110,9 @@ class World:
                                         for no in range(count)])
         return etag
 
-    def put(self, user, key):
+    def put(self, user, key, etag=None):
         self.put_count += 1
-        etag = self.new_content()
+        etag = etag or self.new_content()
         below = self.bucket.get(key, []) if self.is_versioned else []
         self.change(key, [*below, (etag, wall_ms(self.time))])
         self.emit(kind="put", user=user, key=key, etag=etag, job=document_id(f"{key}/{self.put_count}"), bare=True)
@@ -121,15 +126,30 @@ class World:
         self.emit(kind="removed", user=user, key=key, etag=None, job=None, bare=False)
 
     def rush(self):
-        """Each object changes some times in a few seconds: events overtake each other, and views lag to the end."""
-        for _ in range(3):
+        """Three changes of each object in a few seconds: events overtake each other, views lag, the janitor comes early."""
+        self.last_parks, self.lag, begin = 5, 0.7, self.time
+        plots = {user: self.random.choice([*PLOTS, *PLOTS, self.any_plot()]) for user in dict(self.keys)}
+        for user, (has_job, *_) in plots.items():
+            if has_job:
+                self.submit(user)
+        for no in (1, 2, 3):
             self.tick(2)
             for user, key in self.keys:
-                if self.random.random() < 0.7 or not self.bucket.get(key):
-                    self.put(user, key)
-                else:
+                kind, rank = plots[user][no]
+                if kind == "remove" and self.bucket.get(key):
                     self.remove(user, key)
-                self.pending[-1]["at"] = self.time + self.random.choice([0, 2, 4, 8])
+                else:
+                    self.put(user, key, self.before(key) if kind == "again" else None)
+                self.pending[-1]["at"] = begin + 6 + rank * self.random.choice([0.4, 2, 4])
+        self.late += [(self.time + seconds, ("janitor", self.workers[0])) for seconds in (3, 5, 8)]
+
+    def any_plot(self):
+        changes = [(self.random.choice(["put", "put", "remove"]), self.random.randrange(3)) for _ in range(3)]
+        return self.random.random() < 0.5, *changes
+
+    def before(self, key):
+        """What a key held before its last change."""
+        return self.history[key][-2][2]
 
     def clear(self):
         """Objects go that nothing is told of any more, and the delete markers on top: what they hid must come back."""
@@ -235,6 +255,8 @@ class World:
         self.is_changed = True
         if kind == "upsert":
             self.store.update(what)
+        elif kind == "janitor":
+            what.tasks[("janitor", self.time)] = (janitor(self, what), None)
         for vector in what if kind == "delete" else ():
             self.store.pop(vector, None)
 
@@ -282,34 +304,25 @@ class World:
             return self.run_claim(*columns)
         if kind == "bury":
             return self.sql.ask("bury", *columns)
-        self.sql.ask("lock", columns[0])
+        lock = ("lock", columns[0])
         if kind == "intend":
-            return self.sql.ask("intend", *columns, LEASE_S * 1000)
+            return self.sql.ask_all([lock, ("intend", *columns, LEASE_S * 1000)])[-1]
         if kind == "finish":
-            return self.sql.ask("finish", *columns, "p1", self.is_shared, not self.has_rows)
-        others = self.leases_of_others(rows)
-        answers = self.sql.ask("release", *columns)
-        if self.leases_of_others(rows) != others:
+            return self.sql.ask_all([lock, ("finish", *columns, "p1", self.is_shared, not self.has_rows)])[-1]
+        others = ("others", *columns[:2])
+        _, before, answers, after = self.sql.ask_all([lock, others, ("release", *columns), others])
+        if before != after:
             self.trespass = "a release touched the lease of another attempt"
         return answers
 
-    def leases_of_others(self, rows):
-        """Of the documents that are given back: those that another attempt has by now."""
-        fences = {str(document): str(fence) for document, fence, *_ in rows}
-        names = ", ".join(f"'{document}'" for document in fences)
-        leases = self.sql.run(f"select id, fence, leased_until from documents where id in ({names})")
-        return [lease for lease in leases if lease[1] != fences[lease[0]]]
-
     def run_claim(self, documents, users, jobs, bare, fences, uncovers, times, etags, keys):
-        ids = (documents, users, jobs, bare)
-        has_bare = any(bare)
-        if has_bare:
-            self.sql.ask("claim_jobs", *ids, SCHEMA_PREFIX, times, etags, "p1")
-            self.sql.ask(
-                "claim_documents", *ids, SCHEMA_PREFIX, ["b"] * len(keys), keys, fences, LEASE_S * 1000, times, etags
-            )
-        self.sql.ask("claim_lock", documents, jobs)
-        return self.sql.ask("claim", *ids, fences, "p1", SCHEMA_PREFIX, LEASE_S * 1000, uncovers, times, etags, has_bare)
+        ids, buckets, lease_ms, has_bare = (documents, users, jobs, bare), ["b"] * len(keys), LEASE_S * 1000, any(bare)
+        made = [
+            ("claim_jobs", *ids, SCHEMA_PREFIX, times, etags, "p1"),
+            ("claim_documents", *ids, SCHEMA_PREFIX, buckets, keys, fences, lease_ms, times, etags),
+        ]
+        claim = ("claim", *ids, fences, "p1", SCHEMA_PREFIX, lease_ms, uncovers, times, etags, has_bare)
+        return self.sql.ask_all([*(made if has_bare else []), ("claim_lock", documents, jobs), claim])[-1]
 
     def known(self, document, user, gen, texts):
         """Number of the live generation's chunk with the same text, by number of ours."""
@@ -454,7 +467,8 @@ class World:
                 for worker in self.workers:
                     self.beat(worker)
             self.land_late()
-            self.deliver()
+            for _ in range(4):  # as they are told, more or less
+                self.deliver()
             for worker in self.workers:
                 for kind in worker.lanes:
                     self.flush(worker, kind)
