@@ -128,9 +128,11 @@ static bool unknown_shape(const struct json *value, struct error *err)
 
 static bool unwrap_text(struct parse *parse, struct text text, unsigned depth, struct error *err)
 {
-    AUTO_JSON struct json *json = json_parse(text, err);
+    const struct json *json = json_parse_in(parse->arena, text, err);
     if (json)
         return unwrap(parse, json, depth, err);
+    if (err->code == ERR_NO_MEMORY)
+        return too_large(err);
     err->code = ERR_EVENT_JSON;
     return depth > 0 && error_wrap(err, "inside %u wrappings", depth);
 }

@@ -122,8 +122,7 @@ static bool take(struct list_node *node, const struct pg_result *result, size_t 
     claim->has_live = pg_value(result, row, 3).start != NULL;
     claim->live_gen = number_or_0(result, row, 3);
     /* an eTag is 32 to 70 bytes; a cut one differs from every object's, which is safe */
-    (void)text_format(claim->live_etag, sizeof(claim->live_etag), "%.*s",
-                      TEXT_ARGS(pg_value(result, row, 4)));
+    (void)text_copy(pg_value(result, row, 4), claim->live_etag, sizeof(claim->live_etag));
     claim->is_live_current = claim->has_live && number_or_0(result, row, 5) == 1;
     claim->live_chunk_count = (uint32_t)number_or_0(result, row, 6);
     claim->starts = (uint32_t)number_or_0(result, row, 7);
@@ -136,8 +135,7 @@ static bool take(struct list_node *node, const struct pg_result *result, size_t 
     claim->in_flight_max = (uint32_t)number_or_0(result, row, 14);
     claim->told_ms = number_or_0(result, row, 15);
     claim->is_told_gone = claim->told_ms && !pg_value(result, row, 16).start;
-    (void)text_format(claim->told_etag, sizeof(claim->told_etag), "%.*s",
-                      TEXT_ARGS(pg_value(result, row, 16)));
+    (void)text_copy(pg_value(result, row, 16), claim->told_etag, sizeof(claim->told_etag));
     claim->told_age_ms = number_or_0(result, row, 17);
     buffer_clear(&claim->link);
     buffer_append_text(&claim->link, pg_value(result, row, 12));

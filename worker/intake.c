@@ -9,8 +9,7 @@
 #include "worker/model/link.h"
 #include "worker/parcel.h"
 
-#define PARSE_BYTES_MAX \
-    ((size_t)8 * 1024 * 1024) /* 8 times what a broker lets through by default */
+#define PARSE_BYTES_MAX ((size_t)128 << 20) /* what a message of a MiB can become at most */
 #define QUANTUM_BYTES ((uint64_t)1024 * 1024)
 #define COST_BYTES_UNKNOWN ((uint64_t)256 * 1024)
 #define MESSAGE_BYTES_USUAL 2048 /* research/kafka.md 2.3: S3 events are 0.7 to 2 KB */
@@ -21,6 +20,7 @@ struct intake {
     struct parcels parcels;
     struct fair *fair;
     struct uuid_map objects;
+    struct arena parsing; /* of the message that is being taken apart */
     size_t waiting_count; /* arrivals that are not in work */
     bool is_open;
     struct later crediting;
@@ -53,7 +53,7 @@ static void credit_soon(void *arg)
 
 /* ---- objects and arrivals -------------------------------------------------------------------- */
 
-static struct object *object_new(struct intake *intake, const struct tenant *tenant,
+static struct object *object_new(struct intake *intake, struct uuid user,
                                  const struct document *document)
 {
     size_t bucket_bytes = document->bucket.bytes, key_bytes = document->key.bytes;
@@ -63,7 +63,7 @@ static struct object *object_new(struct intake *intake, const struct tenant *ten
     memcpy(texts + bucket_bytes + 1, document->key.start, key_bytes);
     object->intake = intake;
     object->node.id = document->id;
-    object->turn.flow = tenant->id;
+    object->turn.flow = user;
     object->document = (struct document){
         .id = document->id,
         .bucket = {texts, bucket_bytes},
@@ -253,12 +253,12 @@ void intake_dead_letter(struct intake *intake, struct arrival *arrival, const st
 
 /* ---- events in ------------------------------------------------------------------------------- */
 
-static struct arrival *add_arrival(struct intake *intake, const struct tenant *tenant,
+static struct arrival *add_arrival(struct intake *intake, struct uuid user,
                                    const struct document *document, struct text etag)
 {
     struct uuid_node *node = uuid_map_find(&intake->objects, document->id);
     struct object *object =
-        node ? container_of(node, struct object, node) : object_new(intake, tenant, document);
+        node ? container_of(node, struct object, node) : object_new(intake, user, document);
     struct arrival *arrival = xcalloc(1, sizeof(*arrival) + etag.bytes + 1);
     if (etag.bytes)
         memcpy(arrival + 1, etag.start, etag.bytes);
@@ -287,7 +287,7 @@ static bool is_our_bucket(const struct pipeline *pipeline, struct text bucket)
 static bool admit_event(struct intake *intake, struct parcel *parcel, const struct event *event,
                         struct error *err)
 {
-    struct tenant tenant;
+    struct uuid user;
     char identity[1024];
     if (event->kind == EVENT_BAD)
         return error_set(err, event->code, "%.*s", TEXT_ARGS(event->reason));
@@ -295,10 +295,10 @@ static bool admit_event(struct intake *intake, struct parcel *parcel, const stru
     if (!is_link && !is_our_bucket(intake->pipeline, event->bucket))
         return error_set(err, ERR_EVENT_BUCKET, "bucket %.*s is not in S3_BUCKET",
                          TEXT_ARGS(event->bucket));
-    if (!tenant_from_key(event->key, &tenant, err))
+    if (!tenant_id_from_key(event->key, &user, err))
         return false;
     struct document document = document_of(event->bucket, event->key);
-    struct arrival *arrival = add_arrival(intake, &tenant, &document, event->etag);
+    struct arrival *arrival = add_arrival(intake, user, &document, event->etag);
     arrival->parcel = parcel;
     arrival->event_no = event->no;
     arrival->is_removal = event->kind == EVENT_REMOVED;
@@ -338,21 +338,20 @@ static void on_message(void *arg, struct message *message)
     struct intake *intake = arg;
     struct parcel *parcel = parcel_open(&intake->parcels, message);
     const struct message_view *view = message_view(parcel->message);
-    struct arena arena = arena_new(PARSE_BYTES_MAX);
     struct event *events;
     size_t event_count;
     struct error err;
     if (view->is_unreadable) {
         error_set(&err, view->unreadable, "%.*s", TEXT_ARGS(view->value));
         bury_whole(intake, parcel, &err);
-    } else if (!event_parse(view, &arena, &events, &event_count, &err)) {
+    } else if (!event_parse(view, &intake->parsing, &events, &event_count, &err)) {
         bury_whole(intake, parcel, &err);
     } else {
         for (size_t i = 0; i < event_count; i++)
             take_event(intake, parcel, &events[i]);
         metric_add(METRIC_EVENTS, EVENT_OUTCOME_IGNORED, event_count == 0);
     }
-    arena_release(&arena);
+    arena_clear(&intake->parsing);
     parcel_taken_apart(&intake->parcels, parcel);
     credit_soon(intake); /* a packed one leaves room for more */
 }
@@ -379,18 +378,18 @@ bool intake_has_room(const struct intake *intake)
 
 bool intake_add_due(struct intake *intake, const struct due_item *item)
 {
-    struct tenant tenant;
+    struct uuid user;
     struct error err;
     struct document document = {item->document, text_from(item->bucket), text_from(item->key)};
     if (!intake->is_open || uuid_map_find(&intake->objects, item->document))
         return false;
-    if (!tenant_from_key(document.key, &tenant, &err) || !uuid_equal(tenant.id, item->user_id)) {
+    if (!tenant_id_from_key(document.key, &user, &err) || !uuid_equal(user, item->user_id)) {
         char id[UUID_TEXT_BYTES];
         LOG_ERROR("item_not_runnable", FIELD_STR("document", uuid_format(item->document, id)),
                   FIELD_STR("reason", "its key does not lie in its user's prefix"));
         return false;
     }
-    struct arrival *arrival = add_arrival(intake, &tenant, &document, TEXT_NONE);
+    struct arrival *arrival = add_arrival(intake, user, &document, TEXT_NONE);
     arrival->job = item->job;
     arrival->is_removal = uuid_is_nil(item->job);
     arrival->is_overdue = item->is_overdue;
@@ -405,6 +404,7 @@ struct intake *intake_new(struct pipeline *pipeline, struct intake_events events
     struct intake *intake = xcalloc(1, sizeof(*intake));
     intake->pipeline = pipeline;
     intake->events = events;
+    intake->parsing = arena_new(PARSE_BYTES_MAX);
     /* While others are quiet a tenant may have everything, but for what its settings say. */
     intake->fair = fair_new(QUANTUM_BYTES, CLAIMS_MAX);
     parcels_init(&intake->parcels, pipeline, credit_soon, intake);
@@ -470,6 +470,7 @@ void intake_free(struct intake *intake)
     later_cancel(intake->pipeline->loop, &intake->crediting);
     parcels_release(&intake->parcels);
     uuid_map_release(&intake->objects);
+    arena_release(&intake->parsing);
     fair_free(intake->fair);
     xfree(intake);
 }

@@ -125,7 +125,7 @@ MAY_CALL = [
 # ---- who makes tenants (DESIGN, invariant 7): from a verified key, or from a user's id -----------
 
 TENANT_CALLS = {
-    "tenant_from_key": ["worker/intake.c", "worker/task.c", "worker/dev_file.c", "worker/sources.c", "worker/cmd_*.c"],
+    "tenant_from_key": ["worker/task.c", "worker/dev_file.c", "worker/sources.c", "worker/cmd_*.c"],
     "tenant_from_user_id": ["worker/control.c", "worker/dev_feed.c", "worker/document_look.c", "worker/cmd_*.c"],
 }
 

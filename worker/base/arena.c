@@ -30,6 +30,20 @@ void arena_release(struct arena *arena)
     arena->used_bytes = 0;
 }
 
+void arena_clear(struct arena *arena)
+{
+    struct arena_block *newest = arena->blocks;
+    if (newest && newest->capacity_bytes <= BLOCK_BYTES_MAX) {
+        arena->blocks = newest->next;
+        newest->next = NULL;
+        newest->used_bytes = 0;
+    } else {
+        newest = NULL;
+    }
+    arena_release(arena);
+    arena->blocks = newest;
+}
+
 static struct arena_block *block_with_room(struct arena *arena, size_t bytes)
 {
     struct arena_block *newest = arena->blocks;

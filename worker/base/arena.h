@@ -19,6 +19,7 @@ struct arena {
 
 struct arena arena_new(size_t budget_bytes); /* allocates nothing yet */
 void arena_release(struct arena *arena);     /* usable again afterwards, empty */
+void arena_clear(struct arena *arena); /* the same, but keeps a block: for one text after another */
 /* 16-byte aligned, zeroed; NULL past the budget (the caller says ERR_TOO_LARGE). */
 void *arena_alloc(struct arena *arena, size_t bytes);
 void *arena_alloc_array(struct arena *arena, size_t count,

@@ -42,11 +42,12 @@ char *buffer_reserve(struct buffer *buffer, size_t bytes)
 
 bool buffer_append(struct buffer *buffer, const void *data, size_t bytes)
 {
+    if (bytes == 0)
+        return true;
     char *at = buffer_reserve(buffer, bytes);
     if (!at)
         return false;
-    if (bytes)
-        memcpy(at, data, bytes);
+    memcpy(at, data, bytes);
     buffer->bytes += bytes;
     return true;
 }

@@ -119,20 +119,25 @@ static bool has_hyphen_before(size_t at)
     return at == 4 || at == 6 || at == 8 || at == 10;
 }
 
+/* -1 for capitals, too: a second spelling of the same id would be a second key. */
+static int lower_hex_digit(char c)
+{
+    return c >= 'A' && c <= 'F' ? -1 : text_hex_digit(c);
+}
+
 bool uuid_parse(struct text text, struct uuid *ret_id)
 {
     struct uuid id;
     if (text.bytes != UUID_TEXT_BYTES - 1)
         return false;
     const char *from = text.start;
-    for (size_t i = 0; i < sizeof(id.bytes); i++, from += 2) {
+    for (size_t i = 0; i < sizeof(id.bytes); i++) {
         if (has_hyphen_before(i) && *from++ != '-')
             return false;
-        for (size_t k = 0; k < 2; k++)
-            if (from[k] >= 'A' && from[k] <= 'F')
-                return false; /* a second spelling of the same id would be a second key */
-        if (!hex_parse((struct text){from, 2}, &id.bytes[i], 1))
+        int high = lower_hex_digit(*from++), low = lower_hex_digit(*from++);
+        if (high < 0 || low < 0)
             return false;
+        id.bytes[i] = (uint8_t)(high << 4 | low);
     }
     *ret_id = id;
     return true;
@@ -180,10 +185,15 @@ struct uuid uuid_v4(void)
 
 uint64_t random_u63(void)
 {
+    static _Thread_local uint64_t drawn[64]; /* a draw for each costs as much as parsing an id */
+    static _Thread_local size_t left;
     uint64_t value;
     do {
-        fill_from_entropy(&value, sizeof(value));
-        value &= INT64_MAX;
+        if (left == 0) {
+            fill_from_entropy(drawn, sizeof(drawn));
+            left = COUNT_OF(drawn);
+        }
+        value = drawn[--left] & INT64_MAX;
     } while (value == 0);
     return value;
 }
@@ -204,12 +214,12 @@ bool hex_parse(struct text hex, uint8_t *ret_data, size_t bytes)
 {
     if (hex.bytes % 2 != 0 || hex.bytes / 2 != bytes)
         return false;
-    for (size_t i = 0; i < hex.bytes; i++)
-        if (text_hex_digit(hex.start[i]) < 0)
+    for (size_t i = 0; i < bytes; i++) {
+        int high = text_hex_digit(hex.start[2 * i]), low = text_hex_digit(hex.start[2 * i + 1]);
+        if (high < 0 || low < 0)
             return false;
-    for (size_t i = 0; i < bytes; i++)
-        ret_data[i] =
-            (uint8_t)(text_hex_digit(hex.start[2 * i]) << 4 | text_hex_digit(hex.start[2 * i + 1]));
+        ret_data[i] = (uint8_t)(high << 4 | low);
+    }
     return true;
 }
 

@@ -37,14 +37,16 @@ struct uuid uuid_v4(void); /* from the kernel's entropy */
 
 void hex_format(const uint8_t *data, size_t bytes,
                 char *ret_hex); /* 2 x bytes + 1 (NUL), lower case */
-bool hex_parse(struct text hex, uint8_t *ret_data,
-               size_t bytes) MUST_CHECK;              /* exactly 2 x bytes digits */
+/* Exactly 2 x bytes digits. On failure ret_data may be written to. */
+bool hex_parse(struct text hex, uint8_t *ret_data, size_t bytes) MUST_CHECK;
 size_t base64_encoded_bytes(size_t bytes);            /* without a NUL */
 void base64_encode(struct text data, char *ret_text); /* that many characters, no NUL */
 /* RFC 4648 section 4 with its padding, and no other spelling of the same bytes. On failure ret_data
  * may be written to, never beyond data_bytes_max. */
 bool base64_decode(struct text text, uint8_t *ret_data, size_t data_bytes_max,
                    size_t *ret_bytes) MUST_CHECK;
-uint64_t random_u63(void); /* 1 .. 2^63-1, from the kernel's entropy: fences */
+/* 1 .. 2^63-1, from the kernel's entropy: fences. Drawn ahead: of a process that forks and goes on
+ * without exec, only one may ask for more. */
+uint64_t random_u63(void);
 
 #endif

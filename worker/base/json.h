@@ -24,6 +24,10 @@ struct json; /* opaque value */
  * NUL in strings and integers beyond 64 bits (signed) are refused. */
 struct json *json_parse(struct text text, struct error *err) MUST_CHECK;
 void json_free(struct json *root); /* NULL is allowed */
+/* The same within an arena, where it lies: it is not freed. ERR_NO_MEMORY past the budget. */
+struct arena;
+const struct json *json_parse_in(struct arena *arena, struct text text,
+                                 struct error *err) MUST_CHECK;
 
 bool json_is_object(const struct json *value); /* all accept NULL */
 bool json_is_array(const struct json *value);

@@ -17,12 +17,15 @@ struct root {
 
 struct parser {
     char *at, *end; /* *end is NUL */
-    struct root *root;
+    struct arena *arena;
     struct json *stack; /* values of the lists that are still open */
     size_t stack_count, stack_max;
+    struct json *first; /* the stack while it is small: the caller's */
     unsigned depth;
     const char *reason; /* of a failure; at tells where */
 };
+
+static const char NO_MEMORY[] = "no memory";
 
 static bool parse_value(struct parser *parser, struct json *ret_value);
 
@@ -197,12 +200,20 @@ static bool parse_word(struct parser *parser, struct json *ret_value)
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
+static void grow_stack(struct parser *parser)
+{
+    bool is_first = parser->stack == parser->first;
+    parser->stack_max *= 2;
+    parser->stack =
+        xrealloc(is_first ? NULL : parser->stack, parser->stack_max, sizeof(*parser->stack));
+    if (is_first)
+        memcpy(parser->stack, parser->first, parser->stack_count * sizeof(*parser->stack));
+}
+
 static void push(struct parser *parser, const struct json *value)
 {
-    if (parser->stack_count == parser->stack_max) {
-        parser->stack_max = parser->stack_max ? parser->stack_max * 2 : STACK_MIN;
-        parser->stack = xrealloc(parser->stack, parser->stack_max, sizeof(*parser->stack));
-    }
+    if (parser->stack_count == parser->stack_max)
+        grow_stack(parser);
     parser->stack[parser->stack_count++] = *value;
 }
 
@@ -210,9 +221,11 @@ static void push(struct parser *parser, const struct json *value)
 static bool close_list(struct parser *parser, size_t from, struct json *list)
 {
     size_t count = parser->stack_count - from;
-    struct json *items = arena_alloc_array(&parser->root->arena, count, sizeof(*items));
-    if (!items)
-        return refuse(parser, "no memory");
+    struct json *items = arena_alloc_array(parser->arena, count, sizeof(*items));
+    if (!items) {
+        parser->reason = NO_MEMORY;
+        return false;
+    }
     if (count)
         memcpy(items, parser->stack + from, count * sizeof(*items));
     parser->stack_count = from;
@@ -275,9 +288,9 @@ static bool parse_value(struct parser *parser, struct json *ret_value)
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
-static bool parse_root(struct parser *parser)
+static bool parse_root(struct parser *parser, struct json *ret_value)
 {
-    if (!parse_value(parser, &parser->root->value))
+    if (!parse_value(parser, ret_value))
         return false;
     if (next_token(parser) == '\0' && parser->at == parser->end)
         return true;
@@ -292,24 +305,50 @@ static void tell(const struct parser *parser, struct text text, size_t at, struc
         line += text.start[i] == '\n';
     if (parser->depth > JSON_DEPTH_MAX)
         error_set(err, ERR_PROTOCOL, "JSON: deeper than %d levels", JSON_DEPTH_MAX);
+    else if (parser->reason == NO_MEMORY)
+        error_set(err, ERR_NO_MEMORY, "JSON: it is too large");
     else
         error_set(err, ERR_PROTOCOL, "JSON: line %u: %s", line, parser->reason);
+}
+
+static bool parse_text(struct arena *arena, struct text text, struct json *ret_value,
+                       struct error *err)
+{
+    struct text copy;
+    if (!arena_copy(arena, text, &copy))
+        return error_set(err, ERR_NO_MEMORY, "JSON: it is too large");
+    char *start = (char *)copy.start;
+    struct json first[STACK_MIN];
+    struct parser parser = {.at = start,
+                            .end = start + copy.bytes,
+                            .arena = arena,
+                            .stack = first,
+                            .stack_max = STACK_MIN,
+                            .first = first};
+    bool is_read = parse_root(&parser, ret_value);
+    if (parser.stack != first)
+        xfree(parser.stack);
+    if (!is_read)
+        tell(&parser, text, (size_t)(parser.at - start), err);
+    return is_read;
+}
+
+const struct json *json_parse_in(struct arena *arena, struct text text, struct error *err)
+{
+    struct json *value = arena_alloc(arena, sizeof(*value));
+    if (!value) {
+        error_set(err, ERR_NO_MEMORY, "JSON: it is too large");
+        return NULL;
+    }
+    return parse_text(arena, text, value, err) ? value : NULL;
 }
 
 struct json *json_parse(struct text text, struct error *err)
 {
     struct root *root = xcalloc(1, sizeof(*root));
-    struct text copy;
-    root->arena = arena_new(SIZE_MAX / 2);
-    bool is_copied = arena_copy(&root->arena, text, &copy);
-    assert(is_copied); /* its budget is all there is */
-    char *start = (char *)copy.start;
-    struct parser parser = {.at = start, .end = start + copy.bytes, .root = root};
-    bool is_read = parse_root(&parser);
-    xfree(parser.stack);
-    if (is_read)
+    root->arena = arena_new(SIZE_MAX / 2); /* the text bounds it */
+    if (parse_text(&root->arena, text, &root->value, err))
         return &root->value;
-    tell(&parser, text, (size_t)(parser.at - start), err);
     json_free(&root->value);
     return NULL;
 }

@@ -211,11 +211,12 @@ static uint64_t eight_bytes(const char *start)
 
 int text_hex_digit(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    static const int8_t ONE_MORE[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+        ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
+    return ONE_MORE[(unsigned char)c] - 1;
 }
 
 bool text_is_utf8(struct text text)
@@ -273,6 +274,15 @@ bool text_format(char *buffer, size_t buffer_bytes, const char *format, ...)
     bool fits = text_format_v(buffer, buffer_bytes, format, args);
     va_end(args);
     return fits;
+}
+
+bool text_copy(struct text text, char *buffer, size_t buffer_bytes)
+{
+    struct text copied = text_slice(text, 0, buffer_bytes - 1);
+    if (copied.bytes)
+        memcpy(buffer, copied.start, copied.bytes);
+    buffer[copied.bytes] = '\0';
+    return copied.bytes == text.bytes;
 }
 
 bool text_format_v(char *buffer, size_t buffer_bytes, const char *format, va_list args)

@@ -66,6 +66,8 @@ size_t text_utf8_count(struct text text); /* code points of valid UTF-8 */
 #define TEXT_U64_BYTES 20
 struct text text_of_u64(uint64_t value, char digits[TEXT_U64_BYTES]);
 
+/* Into buffer, always NUL-terminated; false when it did not fit (the cut text stays). */
+bool text_copy(struct text text, char *buffer, size_t buffer_bytes);
 /* snprintf into buffer, always NUL-terminated; false when it did not fit (the cut text stays). */
 bool text_format(char *buffer, size_t buffer_bytes, const char *format, ...) PRINTF_LIKE(3, 4);
 bool text_format_v(char *buffer, size_t buffer_bytes, const char *format, va_list args)

@@ -81,12 +81,21 @@ static const char *fault_of_key(struct text key, struct uuid *ret_id)
     return fault_of_name(rest);
 }
 
-bool tenant_from_key(struct text key, struct tenant *ret_tenant, struct error *err)
+bool tenant_id_from_key(struct text key, struct uuid *ret_id, struct error *err)
 {
     struct uuid id;
     const char *fault = fault_of_key(key, &id);
     if (fault)
         return error_set(err, ERR_EVENT_KEY, "object key: %s", fault);
+    *ret_id = id;
+    return true;
+}
+
+bool tenant_from_key(struct text key, struct tenant *ret_tenant, struct error *err)
+{
+    struct uuid id;
+    if (!tenant_id_from_key(key, &id, err))
+        return false;
     *ret_tenant = tenant_from_user_id(id);
     return true;
 }

@@ -27,6 +27,8 @@ bool tenant_set_schema_prefix(struct text prefix, struct error *err) MUST_CHECK;
 /* users/<uuid>/<at least one character>: the canonical spelling of a UUID that is not nil; valid
  * UTF-8 without controls; no empty, "." or ".." path segment. Fills ERR_EVENT_KEY. */
 bool tenant_from_key(struct text key, struct tenant *ret_tenant, struct error *err) MUST_CHECK;
+/* Whose tenant that is, by the same rules: for the queue of events, which needs no more. */
+bool tenant_id_from_key(struct text key, struct uuid *ret_id, struct error *err) MUST_CHECK;
 struct tenant tenant_from_user_id(struct uuid user_id);
 bool tenant_owns_key(const struct tenant *tenant, struct text key);
 
