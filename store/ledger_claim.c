@@ -1,6 +1,6 @@
 #include "store/ledger_internal.h"
 
-#define CLAIM_BATCH_MAX 2048
+#define CLAIM_BATCH_MAX 3072
 #define TRIES_MAX 20 /* of a claim whose item was settled between its statements */
 
 static struct ledger_claim *claim_of(struct list_node *node)

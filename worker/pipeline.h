@@ -14,7 +14,9 @@
 #include "worker/base/loop.h"
 
 #define TASKS_MAX_DEFAULT 64
-#define CLAIMS_MAX 4096 /* claims under way at once, when nearly all of them answer "done" */
+/* Claims under way at once, when nearly all of them answer "done": two batches with the server, and
+ * one that waits for it. */
+#define CLAIMS_MAX 9216
 #define SLAB_CHUNKS_MAX 64
 
 struct budget;
