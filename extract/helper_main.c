@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "extract/document.h"
+#include "extract/handover.h"
 #include "extract/helper_child.h"
 #include "extract/selftest.h"
 #include "worker/base/memory.h"
@@ -51,21 +52,8 @@ struct nursery {
 static bool send_packet(const struct wire_frame *frame, int fd)
 {
     struct buffer packet = buffer_new(WIRE_PACKET_BYTES_MAX);
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    bool is_encoded = wire_encode(&packet, frame);
-    struct iovec span = {packet.data, packet.bytes};
-    struct msghdr message = {.msg_iov = &span, .msg_iovlen = 1};
-    if (fd >= 0) {
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof(control.bytes);
-        control.header = (struct cmsghdr){
-            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-        memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-    }
-    bool is_sent = is_encoded && sendmsg(FD_CONTROL, &message, MSG_NOSIGNAL) >= 0;
+    bool is_sent = wire_encode(&packet, frame) &&
+                   handover_send(FD_CONTROL, buffer_text(&packet), &fd, fd >= 0, 0);
     buffer_release(&packet);
     return is_sent;
 }
@@ -115,22 +103,10 @@ static bool receive_job(int socket_fd, struct packet *packet)
 }
 
 /* As it came. False: nobody takes it. */
-static bool forward_job(int socket_fd, struct packet *packet)
+static bool forward_job(int socket_fd, const struct packet *packet)
 {
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(packet->fds))];
-    } control = {0};
-    struct iovec span = {packet->bytes, packet->packet_bytes};
-    struct msghdr message = {.msg_iov = &span,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof(control.bytes)};
-    control.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
-                                      .cmsg_type = SCM_RIGHTS,
-                                      .cmsg_len = CMSG_LEN(sizeof(packet->fds))};
-    memcpy(CMSG_DATA(&control.header), packet->fds, sizeof(packet->fds));
-    return sendmsg(socket_fd, &message, MSG_NOSIGNAL) >= 0;
+    struct text bytes = {packet->bytes, packet->packet_bytes};
+    return handover_send(socket_fd, bytes, packet->fds, WIRE_JOB_FDS, 0);
 }
 
 /* ---- children -------------------------------------------------------------------------------- */

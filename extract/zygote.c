@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "extract/handover.h"
 #include "worker/base/memory.h"
 #include "worker/base/metrics.h"
 
@@ -310,24 +311,11 @@ bool zygote_send_job(struct zygote *zygote, const struct wire_job *job, const in
                      struct error *err)
 {
     struct buffer packet = buffer_new(WIRE_PACKET_BYTES_MAX);
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(WIRE_JOB_FDS * sizeof(int))];
-    } control = {0};
     struct wire_frame frame = {.type = WIRE_JOB, .job = *job};
     bool is_encoded = wire_encode(&packet, &frame);
     assert(is_encoded);
-    struct iovec span = {packet.data, packet.bytes};
-    struct msghdr message = {.msg_iov = &span,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof(control.bytes)};
-    control.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
-                                      .cmsg_type = SCM_RIGHTS,
-                                      .cmsg_len = CMSG_LEN(WIRE_JOB_FDS * sizeof(int))};
-    memcpy(CMSG_DATA(&control.header), fds, WIRE_JOB_FDS * sizeof(int));
-    bool is_sent =
-        !zygote->is_lost && sendmsg(zygote->control_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+    bool is_sent = !zygote->is_lost && handover_send(zygote->control_fd, buffer_text(&packet), fds,
+                                                     WIRE_JOB_FDS, MSG_DONTWAIT);
     buffer_release(&packet);
     if (is_sent)
         return true;
