@@ -6,6 +6,7 @@ upload, overwrite and delete and workers are killed: an upgrade, and the way bac
 Its last line says `... 0 wrong`; the exit code is 1 when something is, or when either program did nothing.
 """
 
+import os
 import random
 import signal
 import sys
@@ -80,7 +81,7 @@ class Upgrade:
 
 def main(old, seed=SEED):
     world = harness.RealWorld(KAFKA_PROP_SESSION_TIMEOUT_MS="6000")
-    world.program = old
+    world.program = old = os.path.abspath(old)
     with world:
         world.break_services(embed={"delay": 0.05}, store={"delay": 0.05})
         upgrade = Upgrade(world, old, int(seed))
