@@ -1,5 +1,6 @@
 /* What the roles of `migrate` may not do. (What the worker's may do, every suite of the ledger
  * shows: they run as that role.) */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -143,7 +144,7 @@ static void given_the_tenants_reader(void)
     assert_true(
         text_format(path, sizeof(path), "%s/docs/tenant-role.sql", getenv("TEST_SOURCE_DIR")));
     FILE *file = fopen(path, "r");
-    assert_non_null(file);
+    assert(file);
     size_t bytes = fread(script, 1, sizeof(script) - 1, file);
     fclose(file);
     assert_in_range(bytes, 1, sizeof(script) - 2);
