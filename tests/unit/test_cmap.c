@@ -1,7 +1,6 @@
 #include "extract/cmap.h"
-#include "tests/unit/test.h"
+#include "tests/unit/shortening.h"
 
-#define ROOM 4096
 #define PROLOGUE                                                                        \
     "%!PS-Adobe-3.0 Resource-CMap\n/CIDInit /ProcSet findresource begin\n12 dict "      \
     "begin\nbegincmap\n"                                                                \
@@ -9,33 +8,14 @@
     "1 begincodespacerange\n<00> <FF>\nendcodespacerange\n"
 #define EPILOGUE "endcmap\nCMapName currentdict /CMap defineresource pop\nend\nend\n"
 
-static struct buffer out;
-
-static int set_up(void **state)
-{
-    (void)state;
-    out = buffer_new(ROOM);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    buffer_release(&out);
-    return 0;
-}
-
 static void assert_becomes(struct text map, const char *expected)
 {
-    buffer_clear(&out);
-    assert_true(cmap_shorten(map, &out));
-    assert_text(buffer_text(&out), expected);
+    check_becomes(cmap_shorten, map, expected);
 }
 
 static void assert_not_understood(struct text map)
 {
-    buffer_clear(&out);
-    assert_false(cmap_shorten(map, &out));
+    check_not_understood(cmap_shorten, map);
 }
 
 static void test_cmap__keeps_nothing_but_codes_and_characters(void **state)

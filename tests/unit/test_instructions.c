@@ -1,35 +1,14 @@
 #include "extract/instructions.h"
-#include "tests/unit/test.h"
-
-#define ROOM 4096
-
-static struct buffer out;
-
-static int set_up(void **state)
-{
-    (void)state;
-    out = buffer_new(ROOM);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    buffer_release(&out);
-    return 0;
-}
+#include "tests/unit/shortening.h"
 
 static void assert_becomes(struct text instructions, const char *expected)
 {
-    buffer_clear(&out);
-    assert_true(instructions_shorten(instructions, &out));
-    assert_text(buffer_text(&out), expected);
+    check_becomes(instructions_shorten, instructions, expected);
 }
 
 static void assert_not_understood(struct text instructions)
 {
-    buffer_clear(&out);
-    assert_false(instructions_shorten(instructions, &out));
+    check_not_understood(instructions_shorten, instructions);
     assert_int_equal(out.bytes, 0);
 }
 
@@ -131,7 +110,7 @@ static void test_instructions__are_left_alone_when_they_are_not_understood(void 
 static void test_instructions__may_be_in_many_states_and_have_many_operands(void **state)
 {
     (void)state;
-    struct buffer many = buffer_new(ROOM);
+    struct buffer many = buffer_new(4096);
     for (size_t i = 0; i < 40; i++)
         buffer_append_text(&many, TEXT("q "));
     assert_not_understood(buffer_text(&many));
