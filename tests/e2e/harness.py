@@ -25,7 +25,7 @@ import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 TESTS = HERE.parent
-for folder in (TESTS, TESTS / "fixtures", HERE):
+for folder in (TESTS, TESTS / "bench", TESTS / "fixtures", HERE):
     sys.path.insert(0, str(folder))
 try:
     import psycopg

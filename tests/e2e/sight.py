@@ -3,7 +3,7 @@
 import uuid
 
 from audit import TENANT_KEY
-from bench.figures import metrics
+from figures import metrics
 
 CASES_MAX = 3
 LINES = 12  # of a worker's log

@@ -19,12 +19,11 @@ import time
 import harness
 import psycopg
 
-sys.path.insert(0, str(harness.TESTS / "bench"))
-import office  # noqa: E402
-import pdf  # noqa: E402
-from figures import family, metrics, port_of, processor_s, smaps_mib  # noqa: E402
-from make_demo import DEMO, ENCRYPTED, IMAGE_ONLY, TRUNCATED  # noqa: E402
-from slope import Line  # noqa: E402
+import office
+import pdf
+from figures import family, metrics, port_of, processor_s, smaps_mib
+from make_demo import DEMO, ENCRYPTED, IMAGE_ONLY, TRUNCATED
+from slope import Line
 
 MINUTES, SEED, TENANTS, KEYS, WORKERS, SETTLE_S = 120, 1, 100, 400, 2, 300
 ACTION_S = 0.6  # from one upload or deletion to the next

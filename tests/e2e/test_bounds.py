@@ -5,15 +5,13 @@ is needed, and what comes again after a kill is what was in work.
 import random
 import re
 import signal
-import sys
 import unittest
 import uuid
 
 import harness
 
-sys.path.insert(0, str(harness.TESTS / "bench"))
-import pdf  # noqa: E402
-from figures import metrics  # noqa: E402
+import pdf
+from figures import metrics
 
 SCALING = harness.TESTS.parent / "docs" / "scaling.md"
 BOUND = re.compile(r"^\| [^|]+ \| ([^|]+) \| `(millrace_[^|]+)` \| `(millrace_\w+_limit[^|]*)` \|$", re.M)

@@ -11,7 +11,6 @@ import resource
 import signal
 import socket
 import subprocess
-import sys
 import time
 import unittest
 import urllib.parse
@@ -21,9 +20,8 @@ import uuid
 import harness
 import names
 
-sys.path.insert(0, str(harness.TESTS / "bench"))
-import pdf  # noqa: E402
-from figures import family, port_of, processor_s  # noqa: E402
+import pdf
+from figures import family, port_of, processor_s
 
 GOOD = pdf.document([["# A good neighbour", "It must not notice anything. " * 20]])
 LONG = pdf.document([["# A long one", "Page after page of it. " * 40]] * 3000)
