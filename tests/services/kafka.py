@@ -162,6 +162,7 @@ class Kafka:
         self.configure()
         self.format()
         self.start_again()
+        self.has_listened = False
 
     def start_again(self):
         """After stop(): the same ports and the same data, as after a broker's restart."""
@@ -173,6 +174,8 @@ class Kafka:
         try:
             self.wait_once()
         except common.Failed:
+            if self.has_listened:
+                raise  # whoever was told of its ports would never find it at others
             self.stop()
             self.configure()  # perhaps somebody took a port
             self.start_again()
@@ -180,6 +183,7 @@ class Kafka:
 
     def wait_once(self):
         common.wait_until(lambda: common.is_listening(self.port), self.child, 90, "Kafka")
+        self.has_listened = True
 
     def stop(self):
         """Stopped hard: a run's data is thrown away, an orderly end takes a second."""
