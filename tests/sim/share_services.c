@@ -12,7 +12,7 @@
 #include "tests/sim/share.h"
 #include "worker/base/memory.h"
 
-#define CLAIMS_A_STATEMENT 2048 /* as store/ledger_claim.c */
+#define CLAIMS_A_STATEMENT 3072 /* as store/ledger_claim.c */
 #define FINISHES_A_STATEMENT LEDGER_BATCH_MAX
 
 #define ETAG "0123456789abcdef0123456789abcdef"
