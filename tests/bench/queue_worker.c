@@ -258,7 +258,7 @@ int main(int argc, char **argv)
         .limits = {.tasks_max = (uint32_t)task_count,
                    .bytes_max = (uint64_t)1 << 30,
                    .waiting_max = 131072, /* as the product's own defaults */
-                   .waiting_bytes_max = (uint64_t)256 << 20,
+                   .waiting_bytes_max = (uint64_t)32 << 20,
                    .drain_ms = 15000},
     };
     bench.conductor = conductor_new(&bench.pipeline, on_fatal, &bench);
