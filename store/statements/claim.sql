@@ -46,10 +46,11 @@ v as materialized (
                 when not r.bare and r.job is not null and (i.job_id is null or j.user_id <> r.uid) then 'no_item'
                 when r.job is not null and (d.id is null or i.job_id is null) then 'again' -- it was settled just now
                 when i.outcome is not null or d.id is null then 'done'
-                -- No vectors, so none is stale, and: it is known to be gone; or its item was ended without a look since, or will look.
+                -- No vectors, so none is stale, and: it is known to be gone; or a cancel, or an item's end without a look, covers what
+                -- was before it; or its item will look.
                 when r.job is null and d.gen is null and d.leased_until is null
-                     and (case when d.deleted_at is not null then not r.uncovers
-                               else d.etag is null and r.event_at <= d.processed_at end
+                     and (d.deleted_at is not null and not r.uncovers
+                          or r.event_at <= d.processed_at and case when d.deleted_at is null then d.etag is null else d.status = 'cancelled' end
                           or exists (select from job_items o where o.document_id = d.id and o.outcome is null)) then 'done'
                 when d.fence <> r.fence and d.leased_until > now() then 'busy'
                 when i.parked_until > now() then 'parked'

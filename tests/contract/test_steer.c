@@ -199,6 +199,29 @@ static void test_steer__a_cancel_covers_the_removal_that_left_a_tombstone(void *
     assert_string_equal(reconcile(), "");
 }
 
+/* The look may have met a view that lagged: what the cancel has decided, no replay may run. */
+static void test_steer__a_cancel_that_found_it_gone_covers_the_removals_before_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct uuid job = uuid_v4();
+    struct event bare = upload(ALICE, "a.pdf", "1"), waits = job_event(ALICE, "a.pdf", job),
+                 before = removal(ALICE, "a.pdf"), after = removal(ALICE, "a.pdf");
+    uint64_t now_ms = loop_wall_ms(fixture->loop);
+    process(fixture, &bare, "e", 4);
+    register_job(fixture, job, &waits, 1);
+    steer(fixture, job, STEER_CANCEL);
+    assert_int_equal(claim_of(fixture, 0, &waits), CLAIM_GO);
+    assert_int_equal(finish(fixture, &waits, EFFECT_GONE, OUTCOME_CANCELLED), FINISH_OK);
+    sql("update documents set processed_at = now() - interval '10 s'");
+    before.claim.may_uncover = after.claim.may_uncover = true;
+
+    claim_at(fixture, &before, now_ms - 20000);
+    assert_int_equal(before.claim.verdict, CLAIM_DONE);
+    claim_at(fixture, &after, now_ms - 5000);
+    assert_int_equal(after.claim.verdict, CLAIM_GO);
+    assert_string_equal(reconcile(), "");
+}
+
 /* Both want the same rows: whoever is first counts. */
 static void test_steer__a_cancel_and_a_finish_at_once_count_once(void **state)
 {
@@ -341,6 +364,7 @@ int main(void)
         T(test_steer__a_cancel_takes_over_what_a_dead_worker_held),
         T(test_steer__a_cancel_covers_the_removals_before_it),
         T(test_steer__a_cancel_covers_the_removal_that_left_a_tombstone),
+        T(test_steer__a_cancel_that_found_it_gone_covers_the_removals_before_it),
         T(test_steer__a_cancel_and_a_finish_at_once_count_once),
         T(test_steer__a_retry_takes_only_what_failed_and_counts_it_once),
         T(test_steer__a_retry_in_several_calls_ends),

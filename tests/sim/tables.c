@@ -82,8 +82,8 @@ static bool has_open_item(const struct world *world, unsigned place)
     return false;
 }
 
-/* No vectors, so none is stale, and: it is known to be gone; or its item was ended without a look
- * since, or will look. */
+/* No vectors, so none is stale, and: it is known to be gone; or a cancel, or an item's end without a
+ * look, covers what was before it; or its item will look. */
 static bool is_settled_removal(const struct world *world, const struct ledger_claim *claim,
                                const struct place *place)
 {
@@ -92,10 +92,11 @@ static bool is_settled_removal(const struct world *world, const struct ledger_cl
         return false;
     if (has_open_item(world, place_number(world, place)))
         return true;
-    if (row->is_deleted)
-        return !claim->may_uncover;
+    if (row->is_deleted && !claim->may_uncover)
+        return true;
+    bool covers = row->is_deleted ? row->status == ROW_CANCELLED : !row->etag[0];
     uint64_t processed_wall_ms = loop_wall_ms(world->loop) - (world->now_ms - row->processed_ms);
-    return !row->etag[0] && row->processed_ms && claim->event_time_ms &&
+    return covers && row->processed_ms && claim->event_time_ms &&
            claim->event_time_ms <= processed_wall_ms;
 }
 
