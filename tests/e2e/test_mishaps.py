@@ -35,16 +35,15 @@ class Gate:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                key = urllib.parse.unquote(self.path.partition("?")[0]).removeprefix("/docs/")
-                if self.command == "GET" and key in outer.refusals:
-                    status, code = outer.refusals[key]
-                    outer.refused.append((key, code))
+                self.key = urllib.parse.unquote(self.path.partition("?")[0]).removeprefix("/docs/")
+                if self.command == "GET" and self.key in outer.refusals:
+                    status, code = outer.refusals[self.key]
+                    outer.refused.append((self.key, code))
                     self.answer(status, [], f"<Error><Code>{code}</Code></Error>".encode())
                     return
                 there = http.client.HTTPConnection("127.0.0.1", port)
                 there.request(self.command, self.path, headers=dict(self.headers))
                 reply = there.getresponse()
-                self.key = key
                 self.answer(reply.status, reply.getheaders(), reply.read())
                 there.close()
 
