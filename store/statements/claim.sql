@@ -15,7 +15,7 @@ r as materialized ( -- which item this event runs
                (select i.job_id from documents d join processing_jobs j on j.id = d.job_id -- cancelled: see claim_jobs.sql
                   join job_items i on i.job_id = j.id and i.document_id = d.id
                  where d.id = e.doc and d.gen is null and j.control = 'cancel' and (j.user_id = e.uid) is true
-                   and coalesce(i.outcome, 'cancelled') = 'cancelled'
+                   and case when i.outcome is null then true else i.outcome = 'cancelled' and d.status = 'cancelled' end
                    and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at),
                -- A late notice of what a job has done already: the bytes are live, and nobody is at work who may have read others.
                (select i.job_id from documents d join job_items i on i.job_id = d.job_id and i.document_id = d.id

@@ -1,7 +1,7 @@
 -- A bare event makes a job of one, unless an open item of its document takes it (or has taken it before), a job has done what it
--- tells of already (as claim.sql will find), or a cancelled item was open when it happened: who cancels a job means the events of
--- its uploads, too. With vectors in place only the bucket can tell whether they are still the object's, so that the event is worth
--- a look.
+-- tells of already (as claim.sql will find), or a cancelled item was open when it happened, and the row tells of that still: who
+-- cancels a job means the events of its uploads, too. With vectors in place only the bucket can tell whether they are still the
+-- object's, so that the event is worth a look.
 -- offset 0: looked up for each event. As a join the planner might walk through all open items for each of them, where old
 -- statistics say that there is hardly one. is true: hidden, or it might walk through all jobs of a user, who had few once.
 with e as (
@@ -15,7 +15,7 @@ with e as (
        and not exists (select from documents d join processing_jobs j on j.id = d.job_id
                          join job_items i on i.job_id = j.id and i.document_id = d.id
                         where d.id = e.doc and d.gen is null and j.control = 'cancel' and (j.user_id = e.uid) is true
-                          and coalesce(i.outcome, 'cancelled') = 'cancelled'
+                          and case when i.outcome is null then true else i.outcome = 'cancelled' and d.status = 'cancelled' end
                           and to_timestamp(e.time_ms / 1000.0) between i.created_at and j.control_at offset 0)
        and not exists (select from documents d join job_items i on i.job_id = d.job_id and i.document_id = d.id
                         where d.id = e.doc and d.user_id = e.uid and d.gen is not null and d.leased_until is null

@@ -341,6 +341,30 @@ static void test_steer__a_cancel_means_the_buckets_own_events_of_its_uploads(voi
     assert_string_equal(reconcile(), "");
 }
 
+/* It left what was live, and then that was removed: the upload that comes next is told by nobody else. */
+static void test_steer__a_cancel_that_changed_nothing_takes_no_upload(void **state)
+{
+    struct fixture *fixture = *state;
+    struct uuid job = uuid_v4();
+    struct event bare = upload(ALICE, "a.pdf", "1"), waits = job_event(ALICE, "a.pdf", job),
+                 removed = removal(ALICE, "a.pdf"), again = upload(ALICE, "a.pdf", "2");
+    uint64_t now_ms = loop_wall_ms(fixture->loop);
+    process(fixture, &bare, "e", 4);
+    register_job(fixture, job, &waits, 1);
+    sql("update job_items set created_at = now() - interval '1 minute'");
+    steer(fixture, job, STEER_CANCEL);
+    assert_int_equal(claim_of(fixture, 0, &waits), CLAIM_GO);
+    assert_int_equal(finish(fixture, &waits, EFFECT_KEEP, OUTCOME_CANCELLED), FINISH_OK);
+    claim_at(fixture, &removed, now_ms - 40000);
+    assert_int_equal(finish(fixture, &removed, EFFECT_GONE, OUTCOME_SKIPPED), FINISH_OK);
+
+    claim_at(fixture, &again, now_ms - 30000);
+
+    assert_int_equal(again.claim.verdict, CLAIM_GO);
+    assert_int_equal(finish(fixture, &again, EFFECT_LIVE, OUTCOME_SUCCESS), FINISH_OK);
+    assert_string_equal(reconcile(), "");
+}
+
 static void test_steer__a_cancelled_job_is_not_retried(void **state)
 {
     struct fixture *fixture = *state;
@@ -369,6 +393,7 @@ int main(void)
         T(test_steer__a_retry_takes_only_what_failed_and_counts_it_once),
         T(test_steer__a_retry_in_several_calls_ends),
         T(test_steer__a_cancel_means_the_buckets_own_events_of_its_uploads),
+        T(test_steer__a_cancel_that_changed_nothing_takes_no_upload),
         T(test_steer__a_cancelled_job_is_not_retried),
 #undef T
     };
